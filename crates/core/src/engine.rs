@@ -3,6 +3,9 @@
 //! The trait speaks of logs, offsets and batches only. Its obligations stand as prose on each method and are held
 //! by ONE conformance suite (`conformance`), which every implementation passes.
 
+pub mod checked;
+pub mod conformance;
+
 use std::future::Future;
 use std::pin::Pin;
 

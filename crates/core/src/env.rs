@@ -5,6 +5,8 @@
 //! Architecture invariant: `std::time::{SystemTime, Instant}::now`, `std::fs` and direct randomness are banned in
 //! every crate by `clippy.toml`; the real implementations of these traits carry the only exceptions.
 
+pub mod sim;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -107,6 +109,7 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// An open file. All positions are absolute, so that one handle serves many readers.
+#[expect(clippy::len_without_is_empty, reason = "nobody asks whether a file is empty")]
 pub trait DiskFile: Send + Sync {
     /// Reads at most `into.len()` bytes; 0 at the end of the file.
     ///

@@ -8,5 +8,11 @@
 //! status and no AWS error code; `levada` converts between `levada-wire` and this crate, once.
 
 pub mod batch;
+pub mod catalog;
 pub mod engine;
 pub mod env;
+pub mod hash_range;
+pub mod iterator;
+pub mod retention;
+pub mod sequence;
+pub mod shard;

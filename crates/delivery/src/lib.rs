@@ -1,1 +1,42 @@
-//! Placeholder.
+//! Firehose's delivery: from a delivery stream's log to objects in a bucket.
+//!
+//! ```text
+//! data log ──▶ count ──▶ CUT ──▶ read, compress ──▶ put ──▶ DONE ──▶ trim
+//!                         │ durable first: range, configuration, keys
+//! control log ◀───────────┴──────────────────────────────────┘
+//! ```
+//!
+//! Before any upload a durable *cut* fixes a range of the data log, the configuration and the keys of the objects; the
+//! checkpoint is the lowest unfinished cut. A crash anywhere leads to the same objects being written again, with the
+//! same keys and bytes: nothing is lost, and the bucket shows nothing twice.
+//!
+//! Architecture invariant: no record's content is held here except in the body of an upload, and those are bounded by
+//! one budget for the node. What waits, waits in the engine's log.
+//!
+//! Architecture invariant: time comes from [`levada_core::env::Clock`], randomness from
+//! [`levada_core::env::Random`]; tokio's timers only decide when the clock is read again. Requests to S3 are signed
+//! by the AWS SDK with the host's clock, never with a clock that tests move.
+
+mod blocking;
+mod body;
+mod buffer;
+mod config;
+mod control;
+mod delivery;
+mod gap;
+mod metrics;
+pub mod prefix;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod worker;
+
+pub use blocking::{Blocking, GivenUp};
+pub use config::{Compression, Config, DEFAULT_BACKLOG_QUOTA_BYTES, MIB, Spec, Tuning};
+pub use delivery::{Delivery, Dropped, Env, Handle, Stopped};
+pub use metrics::Metrics;
+pub use prefix::{KeyLayout, PrefixError};
+pub use sink::{Buckets, DirectoryBucket, Object, Sink, SinkError, escape};
+#[cfg(feature = "s3")]
+pub use sink::{S3Bucket, S3Config, StaticKeys};

@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! The `levada` command.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use levada::cli::{AuthMode, Cli, Command, LifecycleMode, LimitsMode};
+use levada::config::Config;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging();
+    let result = match cli.command {
+        Command::Check(args) => return levada::check::run(&args.data_dir),
+        Command::Serve(args) => Config::load(&args).map_err(Into::into).and_then(|config| {
+            if args.auth == Some(AuthMode::None) {
+                tracing::warn!(listen = %config.listen, "--auth none: anybody who reaches this address is served");
+            }
+            warn_of_what_is_not_enforced(&config);
+            runtime()?.block_on(levada::serve::run(config))
+        }),
+        Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(levada::demo::run(&args))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, levada::ServeError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(levada::ServeError::Runtime)
+}
+
+/// A mode that this version accepts but does not fully keep is said aloud, once, at the start.
+fn warn_of_what_is_not_enforced(config: &Config) {
+    if config.limits != LimitsMode::Open {
+        tracing::warn!("sizes and counts are enforced; throughput limits of shards are not yet in this version");
+    }
+    if config.lifecycle == LifecycleMode::Aws {
+        tracing::info!("CREATING and DELETING last as long as at AWS");
+    }
+}
+
+/// Structured logs to stderr: for people on a terminal, JSON otherwise. `LEVADA_LOG` filters as `RUST_LOG` does.
+fn start_logging() {
+    let filter = EnvFilter::try_from_env("LEVADA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.with_target(false).init();
+    } else {
+        builder.json().init();
+    }
+}

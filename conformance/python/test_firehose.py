@@ -1,0 +1,232 @@
+"""boto3 against the six Firehose operations, and what is delivered to a bucket directory."""
+
+import datetime
+import gzip
+import re
+import uuid
+
+import pytest
+
+from conftest import refused, until
+from server import ACCOUNT
+
+ROLE = "arn:aws:iam::000000000000:role/levada"
+MISSING = f"Firehose nothing under account {ACCOUNT} not found."
+
+
+@pytest.fixture
+def bucket(server):
+    """Makes names of directory buckets, with a function that reads their objects: {key below the bucket: bytes}."""
+    if not server.data_dir:
+        pytest.skip("the endpoint's data directory is not ours to look into")
+
+    def make():
+        name = f"bucket-{uuid.uuid4()}"
+        directory = server.data_dir / "buckets" / name
+
+        def objects():
+            files = [path for path in directory.rglob("*") if path.is_file()]
+            return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+        return name, objects
+
+    return make
+
+
+def test_describe_shows_aws_s_defaults(firehose, delivery):
+    name = delivery()
+    described = firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
+    assert described["DeliveryStreamName"] == name
+    assert described["DeliveryStreamARN"] == f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/{name}"
+    assert described["DeliveryStreamStatus"] == "ACTIVE"
+    assert described["DeliveryStreamType"] == "DirectPut"
+    assert described["VersionId"] == "1"
+    assert described["HasMoreDestinations"] is False
+    assert described["DeliveryStreamEncryptionConfiguration"]["Status"] == "DISABLED"
+    now = datetime.datetime.now(datetime.timezone.utc)
+    assert abs(now - described["CreateTimestamp"]) < datetime.timedelta(minutes=5)
+    (destination,) = described["Destinations"]
+    assert destination["DestinationId"] == "destinationId-000000000001"
+    for form in (destination["S3DestinationDescription"], destination["ExtendedS3DestinationDescription"]):
+        assert form["RoleARN"] == ROLE and form["BucketARN"] == "arn:aws:s3:::bucket"
+        assert form["BufferingHints"] == {"SizeInMBs": 5, "IntervalInSeconds": 300}
+        assert form["CompressionFormat"] == "UNCOMPRESSED"
+        assert form["EncryptionConfiguration"] == {"NoEncryptionConfig": "NoEncryption"}
+        assert form["CloudWatchLoggingOptions"] == {"Enabled": False}
+    assert destination["ExtendedS3DestinationDescription"]["S3BackupMode"] == "Disabled"
+
+
+def test_the_plain_s3_form(firehose):
+    name = "test_plain_s3"
+    created = firehose.create_delivery_stream(
+        DeliveryStreamName=name,
+        DeliveryStreamType="DirectPut",
+        S3DestinationConfiguration={"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket", "Prefix": "p/", "CompressionFormat": "GZIP"},
+    )
+    assert created["DeliveryStreamARN"].endswith(f":deliverystream/{name}")
+    describe = lambda: firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
+    until(lambda: describe()["DeliveryStreamStatus"] == "ACTIVE", "ACTIVE")
+    (destination,) = describe()["Destinations"]
+    assert destination["S3DestinationDescription"]["Prefix"] == "p/"
+    assert destination["S3DestinationDescription"]["CompressionFormat"] == "GZIP"
+    firehose.delete_delivery_stream(DeliveryStreamName=name)
+    gone = lambda: name not in firehose.list_delivery_streams(Limit=10000)["DeliveryStreamNames"]
+    until(gone, "deleted")
+    refused(
+        firehose.put_record, "ResourceNotFoundException", f"Firehose {name} under account {ACCOUNT} not found.",
+        DeliveryStreamName=name, Record={"Data": b"x"},
+    )
+
+
+def test_list_pages(firehose):
+    names = [f"list-{n:02}" for n in range(12)]
+    for name in names:
+        firehose.create_delivery_stream(
+            DeliveryStreamName=name, ExtendedS3DestinationConfiguration={"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket"}
+        )
+    page = firehose.list_delivery_streams(ExclusiveStartDeliveryStreamName="list-")
+    assert page["DeliveryStreamNames"] == names[:10] and page["HasMoreDeliveryStreams"] is True
+    page = firehose.list_delivery_streams(ExclusiveStartDeliveryStreamName=names[9], Limit=2)
+    assert page["DeliveryStreamNames"] == names[10:]
+    every = firehose.list_delivery_streams(DeliveryStreamType="KinesisStreamAsSource")
+    assert every["DeliveryStreamNames"] == []
+    for name in names:
+        until(
+            lambda: firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]["DeliveryStreamStatus"]
+            == "ACTIVE",
+            "ACTIVE",
+        )
+        firehose.delete_delivery_stream(DeliveryStreamName=name)
+
+
+def test_business_refusals(firehose, delivery):
+    name = delivery()
+    destination = {"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket"}
+    refused(
+        firehose.create_delivery_stream, "ResourceInUseException", f"Firehose {name} under accountId {ACCOUNT} already exists",
+        DeliveryStreamName=name, ExtendedS3DestinationConfiguration=destination,
+    )
+    refused(
+        firehose.create_delivery_stream, "InvalidArgumentException",
+        "Exactly one destination configuration is supported for a Firehose",
+        DeliveryStreamName="test_no_destination",
+    )
+    refused(
+        firehose.create_delivery_stream, "InvalidArgumentException",
+        "Exactly one destination configuration is supported for a Firehose",
+        DeliveryStreamName="test_two", ExtendedS3DestinationConfiguration=destination, S3DestinationConfiguration=destination,
+    )
+    record = {"Data": b"x"}
+    for call, more in (
+        (firehose.describe_delivery_stream, {}),
+        (firehose.delete_delivery_stream, {}),
+        (firehose.put_record, {"Record": record}),
+        (firehose.put_record_batch, {"Records": [record]}),
+    ):
+        refused(call, "ResourceNotFoundException", MISSING, DeliveryStreamName="nothing", **more)
+    over_four_mib = [{"Data": b"x" * 1_024_000}] * 5
+    refused(
+        firehose.put_record_batch, "InvalidArgumentException", "Records size exceeds 4 MB limit",
+        DeliveryStreamName=name, Records=over_four_mib,
+    )
+
+
+VALIDATION = [
+    ("put_record", {"DeliveryStreamName": "x"}, "Value null at 'record' failed to satisfy constraint: Member must not be null"),
+    ("put_record", {"DeliveryStreamName": "x", "Record": {"Data": b"x" * 1_024_001}},
+     "at 'record.data' failed to satisfy constraint: Member must have length less than or equal to 1024000"),
+    ("put_record_batch", {"DeliveryStreamName": "x", "Records": []},
+     "Value '[]' at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1"),
+    ("put_record_batch", {"DeliveryStreamName": "x", "Records": [{"Data": b"x"}] * 501},
+     "at 'records' failed to satisfy constraint: Member must have length less than or equal to 500"),
+    ("put_record_batch", {"DeliveryStreamName": "x", "Records": [{"Data": b"x"}, {"Data": b"x" * 1_024_001}]},
+     "at 'records.2.member.data' failed to satisfy constraint: Member must have length less than or equal to 1024000"),
+    ("describe_delivery_stream", {"DeliveryStreamName": "a b"},
+     "Value 'a b' at 'deliveryStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: "),
+    ("list_delivery_streams", {"Limit": 0},
+     "Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"),
+    ("create_delivery_stream",
+     {"DeliveryStreamName": "x", "ExtendedS3DestinationConfiguration": {"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::b",
+      "BufferingHints": {"SizeInMBs": 129, "IntervalInSeconds": 1}}},
+     "at 'extendedS3DestinationConfiguration.bufferingHints.sizeInMBs' failed to satisfy constraint: "
+     "Member must have value less than or equal to 128"),
+]
+
+
+@pytest.mark.parametrize("row", range(len(VALIDATION)))
+def test_constraints(firehose, row):
+    operation, parameters, fragment = VALIDATION[row]
+    message = refused(getattr(firehose, operation), "ValidationException", None, **parameters)["Error"]["Message"]
+    assert message.startswith("1 validation error detected: ") and fragment in message, message
+
+
+def test_records_are_delivered_to_a_directory(firehose, delivery, bucket):
+    bucket_name, objects = bucket()
+    name = delivery(BucketARN=f"arn:aws:s3:::{bucket_name}", BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 1})
+    put = firehose.put_record(DeliveryStreamName=name, Record={"Data": b"first;"})
+    assert put["RecordId"] and put["Encrypted"] is False
+    batch = firehose.put_record_batch(DeliveryStreamName=name, Records=[{"Data": b"%d;" % n} for n in range(500)])
+    assert batch["FailedPutCount"] == 0 and batch["Encrypted"] is False
+    ids = [answer["RecordId"] for answer in batch["RequestResponses"]]
+    assert len(set(ids)) == 500 and put["RecordId"] not in ids
+    expected = b"first;" + b"".join(b"%d;" % n for n in range(500))
+    until(lambda: sum(len(content) for content in objects().values()) >= len(expected), "delivered")
+    found = objects()
+    for key in found:
+        day = r"\d{4}/\d\d/\d\d/\d\d/"
+        assert re.fullmatch(day + re.escape(name) + r"-1-\d{4}(-\d\d){5}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", key), key
+    in_order = sorted(found.values(), key=lambda content: expected.find(content))
+    assert b"".join(in_order) == expected, "records concatenate, undelimited"
+
+
+def test_buffers_are_cut_by_size(firehose, delivery, bucket):
+    bucket_name, objects = bucket()
+    name = delivery(BucketARN=f"arn:aws:s3:::{bucket_name}", BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 900})
+    for _ in range(4):
+        firehose.put_record_batch(DeliveryStreamName=name, Records=[{"Data": b"x" * 100_000}] * 6)
+    until(lambda: sum(map(len, objects().values())) >= 1024 * 1024, "an object of 1 MiB, long before the interval ends")
+    assert all(len(content) <= 2 * 1024 * 1024 for content in objects().values())
+
+
+def test_gzip_prefix_and_extension(firehose, delivery, bucket):
+    bucket_name, objects = bucket()
+    name = delivery(
+        BucketARN=f"arn:aws:s3:::{bucket_name}",
+        BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 0},
+        CompressionFormat="GZIP",
+        Prefix="legacy",
+    )
+    firehose.put_record(DeliveryStreamName=name, Record={"Data": b"zipped\n"})
+    until(lambda: objects(), "delivered")
+    ((key, content),) = objects().items()
+    assert re.match(r"legacy\d{4}/\d\d/\d\d/\d\d/", key), "no slash is added to a literal prefix"
+    assert key.endswith(".gz")
+    assert gzip.decompress(content) == b"zipped\n"
+
+
+def test_odd_keys_stay_in_the_bucket(firehose, delivery, bucket, server):
+    """A prefix that climbs: nothing is written outside the bucket's directory, and delivery is not blocked."""
+    bucket_name, objects = bucket()
+    outside = lambda: {path for path in server.data_dir.parent.iterdir()} | {path for path in (server.data_dir / "buckets").iterdir()}
+    name = delivery(
+        BucketARN=f"arn:aws:s3:::{bucket_name}",
+        BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 0},
+        Prefix="../../a//b/./ü e/",
+    )
+    before = outside()
+    firehose.put_record(DeliveryStreamName=name, Record={"Data": b"odd"})
+    until(lambda: list(objects().values()) == [b"odd"], "delivered inside")
+    assert outside() - before <= {server.data_dir / "buckets" / bucket_name}
+
+
+def test_deleting_a_stream_of_the_same_name_starts_anew(firehose, delivery, bucket):
+    bucket_name, objects = bucket()
+    hints = {"SizeInMBs": 128, "IntervalInSeconds": 900}
+    name = delivery(BucketARN=f"arn:aws:s3:::{bucket_name}", BufferingHints=hints)
+    firehose.put_record(DeliveryStreamName=name, Record={"Data": b"of the first"})
+    firehose.delete_delivery_stream(DeliveryStreamName=name)
+    until(lambda: name not in firehose.list_delivery_streams(Limit=10000)["DeliveryStreamNames"], "deleted")
+    delivery(BucketARN=f"arn:aws:s3:::{bucket_name}", BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 0})
+    firehose.put_record(DeliveryStreamName=name, Record={"Data": b"of the second"})
+    until(lambda: b"of the second" in objects().values(), "delivered")
+    assert b"of the first" not in b"".join(objects().values()) or list(objects().values()).count(b"of the first") == 1

@@ -1,0 +1,44 @@
+//! The catalog: which streams and delivery streams exist, and how they came about.
+//!
+//! The catalog is a log of decided events. A [`Command`] is decided once ([`decide`]), against the state and the
+//! time of that moment; the [`Event`]s that come of it carry everything that was chosen (ids, seconds, ranges). They
+//! are made durable, and only then folded into the state ([`fold`]). A restart folds the same events again and
+//! decides nothing, so that new code never re-decides old history.
+//!
+//! What a command means for logs happens between two events: CREATING is durable first and names the logs, then the
+//! engine creates them, then ACTIVE is recorded; deletion alike. [`Unfinished`] is what stands between, both in the
+//! course of a command and after a crash; all of it may be done twice.
+//!
+//! Architecture invariant: nothing here reads a clock, and folding has no way to fail on what [`decide`] made from
+//! the same state.
+
+mod command;
+mod decide;
+mod delivery_stream;
+mod event;
+mod fold;
+mod replay;
+mod scope;
+mod state;
+mod stream;
+
+pub use command::{Command, DomainError, MAX_SHARDS_PER_STREAM, MAX_TAGS};
+pub use decide::decide;
+pub use delivery_stream::{Buffering, CloudWatchLogging, Compression, DeliveryStatus, DeliveryStream, S3Destination};
+pub use event::{Entry, Event};
+pub use fold::{Contradiction, fold};
+pub use replay::{Growth, ReplayError, Replayed, Replayer, SNAPSHOT_PART_BYTES, snapshot_batches};
+pub use scope::{Account, ResourceKey, Scope};
+pub use state::{State, Unfinished};
+pub use stream::{ShardTable, Stream, StreamMode, StreamStatus};
+
+use crate::engine::LogId;
+
+/// The catalog's own log.
+pub const CATALOG_LOG: LogId = LogId(1);
+
+/// The first log id that the catalog hands out; those below are Levada's own.
+pub const FIRST_LOG: u64 = 16;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,550 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::batch::{Batch, MAX_BATCH_BYTES};
+use crate::engine::{Millis, Offset};
+use crate::shard::{Closed, Shard, ShardId};
+
+const NOW: Millis = 1_800_000_000_000;
+
+fn account() -> Account {
+    Account::new("123456789012").unwrap()
+}
+
+fn scope() -> Scope {
+    Scope::new(account(), "us-east-1")
+}
+
+fn create(name: &str, shards: u32) -> Command {
+    let (mode, shard_count, max_record_kib) = (None, Some(shards), None);
+    Command::CreateStream {
+        scope: scope(),
+        name: name.into(),
+        mode,
+        shard_count,
+        max_record_kib,
+        tags: BTreeMap::new(),
+    }
+}
+
+fn delete(name: &str) -> Command {
+    Command::DeleteStream { scope: scope(), name: name.into() }
+}
+
+fn destination() -> S3Destination {
+    S3Destination {
+        extended: true,
+        bucket_arn: "arn:aws:s3:::flights".to_owned(),
+        role_arn: "arn:aws:iam::123456789012:role/firehose".to_owned(),
+        prefix: Some("p/".to_owned()),
+        error_prefix: None,
+        buffering: Buffering::default(),
+        compression: Compression::Gzip,
+        file_extension: None,
+        time_zone: None,
+        logging: None,
+        kms_key_arn: None,
+    }
+}
+
+fn create_delivery(name: &str) -> Command {
+    let tags = BTreeMap::new();
+    Command::CreateDeliveryStream { scope: scope(), name: name.into(), destination: destination(), tags }
+}
+
+fn delete_delivery(name: &str) -> Command {
+    Command::DeleteDeliveryStream { scope: scope(), name: name.into() }
+}
+
+/// A catalog as a node keeps it: the live state, and the records of its log with the offset of the first.
+#[derive(Default)]
+struct Node {
+    state: State,
+    first: Offset,
+    records: Vec<Vec<u8>>,
+}
+
+impl Node {
+    fn run(&mut self, now: Millis, command: &Command) -> Result<Option<Event>, DomainError> {
+        let event = decide(&self.state, now, command)?;
+        if let Some(event) = &event {
+            self.records.push(Entry { at: now, event: event.clone() }.encode());
+            fold(&mut self.state, event).unwrap();
+        }
+        Ok(event)
+    }
+
+    /// Runs the command and whatever it leaves unfinished.
+    fn complete(&mut self, now: Millis, command: &Command) {
+        self.run(now, command).unwrap();
+        for unfinished in self.state.unfinished() {
+            let (Unfinished::CreateLogs { command, .. } | Unfinished::DeleteLogs { command, .. }) = unfinished;
+            self.run(now, &command).unwrap();
+        }
+    }
+
+    fn append(&mut self, batches: &[Batch]) {
+        for batch in batches {
+            self.records.extend(batch.records().map(|record| record.data.to_vec()));
+        }
+    }
+
+    fn trim(&mut self, before: Offset) {
+        self.records.drain(..usize::try_from(before - self.first).unwrap());
+        self.first = before;
+    }
+
+    fn end(&self) -> Offset {
+        self.first + self.records.len() as u64
+    }
+
+    fn replay(&self) -> Result<Replayed, ReplayError> {
+        let mut replayer = Replayer::new(self.first);
+        for (offset, data) in (self.first..).zip(&self.records) {
+            replayer.record(offset, data)?;
+        }
+        replayer.finish()
+    }
+}
+
+#[test]
+fn refusals() {
+    let mut node = Node::default();
+    node.complete(NOW, &create("active", 1));
+    node.complete(NOW, &create("deleting", 1));
+    node.run(NOW, &delete("deleting")).unwrap();
+    node.run(NOW, &create("creating", 1)).unwrap();
+    node.run(NOW, &create_delivery("creating")).unwrap();
+
+    let with = |mode, shard_count, tags| Command::CreateStream {
+        scope: scope(),
+        name: "new".into(),
+        mode: Some(mode),
+        shard_count,
+        max_record_kib: None,
+        tags,
+    };
+    let no_tags = BTreeMap::new;
+    let tags = |n: usize| (0..n).map(|i| (format!("k{i}"), String::new())).collect::<BTreeMap<_, _>>();
+    let system = BTreeMap::from([("aws:x".to_owned(), String::new())]);
+    let (provisioned, on_demand) = (StreamMode::Provisioned, StreamMode::OnDemand);
+    let name = Arc::<str>::from;
+    let not_active = |text, status| DomainError::StreamNotActive { name: name(text), account: account(), status };
+    let rows = [
+        (create("active", 0), DomainError::StreamExists { name: name("active"), account: account() }),
+        (create("creating", 1), DomainError::StreamExists { name: name("creating"), account: account() }),
+        (create("deleting", 1), DomainError::StreamExists { name: name("deleting"), account: account() }),
+        (with(provisioned, None, no_tags()), DomainError::ShardCountMissing),
+        (with(provisioned, Some(0), no_tags()), DomainError::ShardCountMissing),
+        (with(on_demand, Some(4), no_tags()), DomainError::ShardCountOnDemand),
+        (
+            with(provisioned, Some(20_001), no_tags()),
+            DomainError::ShardLimit { scope: scope(), current: 3, limit: 20_000, requested: 20_001 },
+        ),
+        (with(on_demand, None, system), DomainError::SystemTag),
+        (
+            with(on_demand, None, tags(51)),
+            DomainError::TooManyTags {
+                arn: "arn:aws:kinesis:us-east-1:123456789012:stream/new".to_owned(),
+                account: account(),
+            },
+        ),
+        (delete("none"), DomainError::StreamNotFound { name: name("none"), account: account() }),
+        (delete("creating"), not_active("creating", StreamStatus::Creating)),
+        (delete("deleting"), not_active("deleting", StreamStatus::Deleting)),
+        (create_delivery("creating"), DomainError::DeliveryStreamExists { name: name("creating"), account: account() }),
+        (delete_delivery("none"), DomainError::DeliveryStreamNotFound { name: name("none"), account: account() }),
+        (
+            delete_delivery("creating"),
+            DomainError::DeliveryStreamBusy {
+                name: name("creating"),
+                account: account(),
+                status: DeliveryStatus::Creating,
+            },
+        ),
+    ];
+    for (command, refusal) in rows {
+        assert_eq!(decide(&node.state, NOW, &command), Err(refusal), "{command:?}");
+    }
+    let fifty = with(on_demand, None, tags(50));
+    assert!(decide(&node.state, NOW, &fifty).is_ok());
+}
+
+#[test]
+fn a_stream_lives_and_its_next_life_repeats_nothing() {
+    let mut node = Node::default();
+    node.run(NOW, &create("s", 3)).unwrap();
+    let stream = node.state.stream(&scope(), "s").unwrap().clone();
+    assert_eq!((stream.status, stream.shards.open_count()), (StreamStatus::Creating, 3));
+    assert!(node.state.usable_stream(&scope(), "s").is_err());
+    let [Unfinished::CreateLogs { command, logs }] = &node.state.unfinished()[..] else { panic!() };
+    let logs: Vec<_> = logs.iter().map(|log| (log.id.0, log.class, log.floor)).collect();
+    assert_eq!(logs, [(16, 24, NOW), (17, 24, NOW), (18, 24, NOW)]);
+
+    node.run(NOW, command).unwrap();
+    assert_eq!(node.run(NOW, command), Ok(None));
+    assert!(node.state.usable_stream(&scope(), "s").is_ok());
+    assert_eq!(node.state.unfinished(), []);
+
+    node.run(NOW, &delete("s")).unwrap();
+    assert!(node.state.usable_stream(&scope(), "s").is_err());
+    let [Unfinished::DeleteLogs { command, logs }] = &node.state.unfinished()[..] else { panic!() };
+    assert_eq!(logs.iter().map(|log| log.0).collect::<Vec<_>>(), [16, 17, 18]);
+    node.run(NOW, command).unwrap();
+    assert_eq!(
+        node.state.stream(&scope(), "s").err().map(|error| error.to_string()).as_deref(),
+        Some("stream s under account 123456789012 not found")
+    );
+
+    // Again in the same second, then with the clock a day back: every shard's second of creation is later.
+    for (now, secs) in [(NOW, NOW / 1000 + 1), (NOW - 86_400_000, NOW / 1000 + 2), (NOW + 9_000, NOW / 1000 + 9)] {
+        node.complete(now, &create("s", 1));
+        let again = node.state.stream(&scope(), "s").unwrap().clone();
+        let shard = again.shards.get(ShardId(0)).unwrap();
+        assert_eq!((shard.created_secs, shard.floor, again.created_ms), (secs, now, now));
+        assert!(again.incarnation > stream.incarnation && shard.log.0 > 18);
+        assert_eq!(node.state.stream_incarnation(&stream.key()), None);
+        assert_eq!(node.run(now, &Command::FinishStream(stream.key())), Ok(None));
+        node.complete(now, &delete("s"));
+    }
+}
+
+#[test]
+fn a_delivery_stream_may_fail_and_be_deleted_again() {
+    let mut node = Node::default();
+    node.run(NOW, &create_delivery("d")).unwrap();
+    let stream = node.state.delivery_stream(&scope(), "d").unwrap().clone();
+    assert_eq!(stream.arn(), "arn:aws:firehose:us-east-1:123456789012:deliverystream/d");
+    assert_eq!((stream.destination.bucket(), stream.version), ("flights", 1));
+    let fail = Command::FailDeliveryStream { key: stream.key(), reason: "no disk".to_owned() };
+    let status = |node: &Node| {
+        let stream = node.state.delivery_stream(&scope(), "d").unwrap();
+        (stream.status, stream.failure.clone(), node.state.unfinished().len())
+    };
+    let failure = Some("no disk".to_owned());
+    node.run(NOW, &fail).unwrap();
+    assert_eq!(status(&node), (DeliveryStatus::CreatingFailed, failure.clone(), 0));
+    assert_eq!(node.run(NOW, &fail), Ok(None));
+    node.run(NOW, &delete_delivery("d")).unwrap();
+    assert_eq!(status(&node), (DeliveryStatus::Deleting, None, 1));
+    assert_eq!(node.run(NOW, &delete_delivery("d")), Ok(None));
+    node.run(NOW, &fail).unwrap();
+    assert_eq!(status(&node), (DeliveryStatus::DeletingFailed, failure, 0));
+    node.complete(NOW, &delete_delivery("d"));
+    assert!(node.state.delivery_stream(&scope(), "d").is_err());
+    assert_eq!(node.state.delivery_streams_after(&scope(), None).count(), 0);
+}
+
+#[test]
+fn names_are_listed_in_order_and_only_in_their_scope() {
+    let mut node = Node::default();
+    for name in ["b", "a", "d", "c"] {
+        node.complete(NOW, &create(name, 1));
+        node.complete(NOW, &create_delivery(name));
+    }
+    let elsewhere = Scope::new(account(), "eu-west-1");
+    let list = |scope: &Scope, after| -> Vec<String> {
+        let streams: Vec<_> = node.state.streams_after(scope, after).map(|s| s.name.to_string()).collect();
+        let others: Vec<_> = node.state.delivery_streams_after(scope, after).map(|s| s.name.to_string()).collect();
+        assert_eq!(streams, others);
+        streams
+    };
+    assert_eq!(list(&scope(), None), ["a", "b", "c", "d"]);
+    assert_eq!(list(&scope(), Some("b")), ["c", "d"]);
+    assert_eq!(list(&scope(), Some("bb")), ["c", "d"]);
+    assert_eq!(list(&scope(), Some("d")), [""; 0]);
+    assert_eq!(list(&elsewhere, None), [""; 0]);
+}
+
+#[test]
+fn a_shard_table_finds_shards_also_when_some_are_closed_or_gone() {
+    let halves = crate::hash_range::even_ranges(2);
+    let shard = |index, range, closed| {
+        let (parents, log, floor) = (Vec::new(), LogId(16 + u64::from(index)), 0);
+        Arc::new(Shard { index, range, parents, created_secs: 1, log, floor, closed })
+    };
+    let closed = Closed { at_secs: 9, children: vec![7] };
+    let shards = vec![shard(7, halves[1], None), shard(3, halves[0], None), shard(5, halves[1], Some(closed))];
+    let table = ShardTable::new(shards).unwrap();
+    assert_eq!((table.open_count(), table.all().len()), (2, 3));
+    assert_eq!((table.route(0).index, table.route(u128::MAX).index), (3, 7));
+    for index in 0..9 {
+        assert_eq!(table.get(ShardId(index)).map(|shard| shard.index), Some(index).filter(|i| [3, 5, 7].contains(i)));
+    }
+    let indexes = |shards: &[Arc<Shard>]| shards.iter().map(|shard| shard.index).collect::<Vec<_>>();
+    assert_eq!(indexes(table.starting_at(ShardId(5))), [5, 7]);
+    assert_eq!(indexes(table.after(ShardId(5))), [7]);
+    assert_eq!(indexes(table.after(ShardId(0))), [3, 5, 7]);
+    assert!(ShardTable::new(vec![shard(0, halves[0], None)]).is_err());
+}
+
+/// One record of each form, as version 1 wrote it. They must be readable for ever.
+#[test]
+fn records_of_version_1_are_read() {
+    let created = r#"{"v":1,"at":1800000000000,"event":{"StreamCreated":{"incarnation":1,"scope":{"account":"123456789012","region":"us-east-1"},"name":"s","status":"Creating","mode":"Provisioned","retention_hours":24,"max_record_kib":1024,"tags":{},"created_ms":1800000000000,"shards":[{"i":0,"r":["0","340282366920938463463374607431768211455"],"s":1800000000,"l":16,"f":1800000000000}]}}}"#;
+    let active = r#"{"v":1,"at":1800000000001,"event":{"StreamBecameActive":{"scope":{"account":"123456789012","region":"us-east-1"},"name":"s","incarnation":1}}}"#;
+    let delivery = r#"{"v":1,"at":1800000000002,"event":{"DeliveryStreamCreated":{"incarnation":2,"scope":{"account":"123456789012","region":"us-east-1"},"name":"d","status":"Creating","created_ms":1800000000002,"version":1,"destination":{"extended":true,"bucket_arn":"arn:aws:s3:::flights","role_arn":"arn:aws:iam::123456789012:role/firehose","prefix":"p/","buffering":{"size_mb":5,"interval_secs":300},"compression":"Gzip"},"data_log":17,"control_log":18,"tags":{}}}}"#;
+    let mut node = Node::default();
+    node.run(NOW, &create("s", 1)).unwrap();
+    node.run(NOW + 1, &Command::FinishStream(node.state.stream(&scope(), "s").unwrap().key())).unwrap();
+    node.run(NOW + 2, &create_delivery("d")).unwrap();
+    let written: Vec<_> = node.records.iter().map(|data| std::str::from_utf8(data).unwrap()).collect();
+    assert_eq!(written, [created, active, delivery]);
+    assert_eq!(node.replay().unwrap().state, node.state);
+
+    let snapshot = concat!(
+        r#"{"v":1,"at":5,"snapshot":{"part":0,"parts":1}}"#,
+        "\n",
+        r#"{"next_log":40,"next_incarnation":7,"last_created_secs":[[{"account":"123456789012","region":"us-east-1"},{"s":9}]],"streams":[],"delivery_streams":[]}"#
+    );
+    let mut replayer = Replayer::new(100);
+    replayer.record(100, snapshot.as_bytes()).unwrap();
+    let Replayed { state, next, last_at, .. } = replayer.finish().unwrap();
+    assert_eq!((state.next_log, state.next_incarnation, next, last_at), (40, 7, 101, 5));
+    let batches = snapshot_batches(&state, 5);
+    assert_eq!(batches[0].records().next().unwrap().data, snapshot.as_bytes());
+}
+
+#[test]
+fn records_that_cannot_be_trusted_stop_the_replay() {
+    let key = r#"{"scope":{"account":"123456789012","region":"r"},"name":"s","incarnation":1}"#;
+    let gone = format!(r#"{{"v":1,"at":1,"event":{{"StreamGone":{key}}}}}"#);
+    let overlapping = r#"{"v":1,"at":1,"event":{"StreamCreated":{"incarnation":1,"scope":{"account":"123456789012","region":"r"},"name":"s","status":"Creating","mode":"Provisioned","retention_hours":24,"max_record_kib":1024,"tags":{},"created_ms":1,"shards":[{"i":0,"r":["0","5"],"s":1,"l":16,"f":1}]}}}"#;
+    type Expected = fn(&ReplayError) -> bool;
+    let rows: [(&[u8], Expected); 8] = [
+        (br#"{"v":2,"at":1,"event":"StreamMoved"}"#, |e| matches!(e, ReplayError::Version { offset: 0, version: 2 })),
+        (br#"{"v":2,"other":"shape"}"#, |e| matches!(e, ReplayError::Version { version: 2, .. })),
+        (b"", |e| matches!(e, ReplayError::Malformed { .. })),
+        (br#"{"v":1,"at":1}"#, |e| matches!(e, ReplayError::Malformed { .. })),
+        (br#"{"v":1,"at":1,"event":{"StreamMoved":{}}}"#, |e| matches!(e, ReplayError::Malformed { .. })),
+        (br#"{"v":1,"at":1,"snapshot":{"part":0,"parts":1}}"#, |e| matches!(e, ReplayError::Malformed { .. })),
+        (gone.as_bytes(), |e| matches!(e, ReplayError::Contradiction { offset: 0, .. })),
+        (overlapping.as_bytes(), |e| matches!(e, ReplayError::Malformed { .. })),
+    ];
+    for (data, expected) in rows {
+        let error = Replayer::new(0).record(0, data).unwrap_err();
+        assert!(expected(&error), "{} gave {error:?}", String::from_utf8_lossy(data));
+    }
+    assert_eq!(Replayer::new(0).record(1, gone.as_bytes()), Err(ReplayError::Gap { offset: 1, expected: 0 }));
+    assert_eq!(Replayer::new(3).finish(), Err(ReplayError::NoBeginning { start: 3 }));
+    assert_eq!(Replayer::new(0).finish().map(|replayed| replayed.next), Ok(0));
+}
+
+#[test]
+fn events_that_repeat_something_are_contradictions() {
+    let mut node = Node::default();
+    node.complete(NOW, &create("s", 2));
+    node.complete(NOW, &create_delivery("d"));
+    let stream = (**node.state.stream(&scope(), "s").unwrap()).clone();
+    let delivery = (**node.state.delivery_stream(&scope(), "d").unwrap()).clone();
+    let renamed = |edit: fn(&mut Stream)| {
+        let mut stream = Stream { name: "t".into(), incarnation: 99, ..stream.clone() };
+        let fresh = |shard: &Arc<Shard>| Arc::new(Shard { log: LogId(shard.log.0 + 100), ..(**shard).clone() });
+        stream.shards = ShardTable::new(stream.shards.all().iter().map(fresh).collect()).unwrap();
+        edit(&mut stream);
+        Event::StreamCreated(Arc::new(stream))
+    };
+    let other = |edit: fn(&mut DeliveryStream)| {
+        let (data_log, control_log) = (LogId(900), LogId(901));
+        let mut stream =
+            DeliveryStream { name: "e".into(), incarnation: 99, data_log, control_log, ..delivery.clone() };
+        edit(&mut stream);
+        Event::DeliveryStreamCreated(Arc::new(stream))
+    };
+    let stale = ResourceKey { incarnation: 0, ..stream.key() };
+    let rows = [
+        (renamed(|_| ()), true),
+        (renamed(|stream| stream.name = "s".into()), false),
+        (renamed(|stream| stream.incarnation = 1), false),
+        (Event::StreamCreated(Arc::new(Stream { name: "t".into(), incarnation: 99, ..stream.clone() })), false),
+        (other(|_| ()), true),
+        (other(|stream| stream.name = "d".into()), false),
+        (other(|stream| stream.incarnation = 2), false),
+        (other(|stream| stream.control_log = LogId(16)), false),
+        (other(|stream| stream.control_log = stream.data_log), false),
+        (Event::StreamBecameActive(stream.key()), false),
+        (Event::StreamGone(stream.key()), false),
+        (Event::StreamDeletionStarted(stream.key()), true),
+        (Event::StreamDeletionStarted(stale), false),
+        (Event::DeliveryStreamGone(delivery.key()), false),
+        (Event::DeliveryStreamDeletionStarted(delivery.key()), true),
+        (Event::DeliveryStreamFailed { key: delivery.key(), reason: String::new() }, false),
+    ];
+    for (event, follows) in rows {
+        let mut state = node.state.clone();
+        assert_eq!(fold(&mut state, &event).is_ok(), follows, "{event:?}");
+        assert_eq!(state == node.state, !follows, "{event:?}");
+    }
+}
+
+#[test]
+fn a_large_state_takes_several_parts_and_batches() {
+    let mut node = Node::default();
+    for i in 0..5 {
+        node.complete(NOW, &create(&format!("stream-{i}"), MAX_SHARDS_PER_STREAM));
+    }
+    assert!(node.records.iter().all(|data| data.len() + 16 < MAX_BATCH_BYTES));
+    let first = node.end();
+    let batches = snapshot_batches(&node.state, NOW);
+    assert!(batches.len() > 1 && batches.iter().all(|batch| batch.bytes().len() <= MAX_BATCH_BYTES));
+    node.append(&batches);
+    node.trim(first);
+    let replayed = node.replay().unwrap();
+    assert!(replayed.state == node.state);
+    let raw = batches.iter().map(|batch| batch.bytes().len() as u64).sum::<u64>();
+    assert!(raw - replayed.growth.snapshot_bytes < 1000);
+    node.records.pop();
+    assert_eq!(node.replay(), Err(ReplayError::NoBeginning { start: first }));
+}
+
+#[test]
+fn only_whole_snapshots_count() {
+    let mut node = Node::default();
+    node.complete(NOW, &create("s", 1));
+    let event = node.records[0].clone();
+    let raw = serde_json::to_vec(&node.state).unwrap();
+    let thirds: Vec<_> = raw.chunks(raw.len().div_ceil(3)).collect();
+    let part = |part: u32| super::event::encode_part(9, super::event::Part { part, parts: 3 }, thirds[part as usize]);
+    let [a, b, c] = [part(0), part(1), part(2)];
+    let later = super::event::encode_part(10, super::event::Part { part: 1, parts: 3 }, thirds[1]);
+    let longer = super::event::encode_part(9, super::event::Part { part: 1, parts: 4 }, thirds[1]);
+    let rows: [(&[&Vec<u8>], bool); 12] = [
+        (&[&a, &b, &c], true),
+        (&[&c, &a, &b, &c], true),
+        (&[&a, &a, &b, &c], true),
+        (&[&a, &b, &a, &b, &c], true),
+        (&[&event, &a, &b, &c], true),
+        (&[&a, &event, &a, &b, &c], true),
+        (&[&a, &b], false),
+        (&[&b, &c], false),
+        (&[&a, &c, &b], false),
+        (&[&a, &event, &b, &c], false),
+        (&[&a, &later, &c], false),
+        (&[&a, &longer, &c], false),
+    ];
+    for (row, (records, whole)) in rows.into_iter().enumerate() {
+        let mut replayer = Replayer::new(5);
+        for (offset, data) in (5..).zip(records) {
+            replayer.record(offset, data).unwrap();
+        }
+        let state = replayer.finish().map(|replayed| replayed.state);
+        let expected = if whole { Ok(node.state.clone()) } else { Err(ReplayError::NoBeginning { start: 5 }) };
+        assert_eq!(state, expected, "row {row}");
+    }
+}
+
+#[test]
+fn a_snapshot_is_due_when_the_events_outweigh_it() {
+    let rows = [
+        (Growth::default(), false),
+        (Growth { bytes: 4 << 20, ..Growth::default() }, true),
+        (Growth { bytes: 4 << 20, snapshot_bytes: (4 << 20) + 1, events: 9 }, false),
+        (Growth { bytes: 5 << 20, snapshot_bytes: 5 << 20, events: 9 }, true),
+        (Growth::after_snapshot(0), false),
+    ];
+    for (growth, due) in rows {
+        assert_eq!(growth.snapshot_due(), due, "{growth:?}");
+    }
+    let mut growth = Growth::after_snapshot(7);
+    growth.add(150);
+    assert_eq!(growth, Growth { events: 1, bytes: 150, snapshot_bytes: 7 });
+}
+
+/// What happens to a node.
+#[derive(Clone, Debug)]
+enum Step {
+    Run(Millis, Box<Command>),
+    /// Does one thing that is unfinished.
+    Resume(usize),
+    /// Writes a snapshot, of which a crash keeps this many thousandths; trims if it is whole and the flag is set.
+    Snapshot(usize, bool),
+    /// Stops, and goes on with what replay gives.
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let name = || prop_oneof![Just("a"), Just("b")];
+    let command = prop_oneof![
+        (name(), 1u32..5).prop_map(|(name, shards)| create(name, shards)),
+        name().prop_map(delete),
+        name().prop_map(create_delivery),
+        name().prop_map(delete_delivery),
+    ];
+    let step = prop_oneof![
+        4 => (0..5_000u64, command).prop_map(|(now, command)| Step::Run(NOW + now, Box::new(command))),
+        4 => any::<usize>().prop_map(Step::Resume),
+        1 => (0..=1000usize, any::<bool>()).prop_map(|(kept, trim)| Step::Snapshot(kept, trim)),
+        1 => Just(Step::Restart),
+    ];
+    proptest::collection::vec(step, 0..60)
+}
+
+/// The snapshot as many small parts, so that it can be cut anywhere.
+fn small_parts(state: &State) -> Vec<Vec<u8>> {
+    let bytes = serde_json::to_vec(state).unwrap();
+    let parts = bytes.chunks(64).count() as u32;
+    let part = |(part, raw): (u32, &[u8])| super::event::encode_part(NOW, super::event::Part { part, parts }, raw);
+    (0..).zip(bytes.chunks(64)).map(part).collect()
+}
+
+proptest! {
+    #[test]
+    fn replay_gives_the_live_state_whatever_was_cut_and_trimmed(steps in steps(), begin: usize) {
+        let mut node = Node::default();
+        let mut last_snapshot = 0;
+        let mut logs = BTreeSet::new();
+        let mut spaces = BTreeSet::new();
+        for step in steps {
+            let event = match step {
+                Step::Run(now, command) => node.run(now, &command).unwrap_or(None),
+                Step::Resume(which) => {
+                    let unfinished = node.state.unfinished();
+                    if unfinished.is_empty() { continue }
+                    let (Unfinished::CreateLogs { command, .. } | Unfinished::DeleteLogs { command, .. }) =
+                        &unfinished[which % unfinished.len()];
+                    node.run(NOW, command).unwrap()
+                }
+                Step::Snapshot(kept, trim) => {
+                    let first = node.end();
+                    let mut parts = small_parts(&node.state);
+                    let whole = kept == 1000;
+                    parts.truncate(if whole { parts.len() } else { parts.len() * kept / 1000 });
+                    node.records.extend(parts);
+                    if whole {
+                        last_snapshot = first;
+                        if trim { node.trim(first) }
+                    }
+                    None
+                }
+                Step::Restart => {
+                    let replayed = node.replay().unwrap();
+                    prop_assert_eq!(replayed.next, node.end());
+                    node.state = replayed.state;
+                    None
+                }
+            };
+            match event {
+                Some(Event::StreamCreated(stream)) => {
+                    for shard in stream.shards.all() {
+                        prop_assert!(logs.insert(shard.log), "log {:?} was handed out twice", shard.log);
+                        prop_assert!(spaces.insert((stream.name.clone(), shard.created_secs, shard.index)));
+                    }
+                }
+                Some(Event::DeliveryStreamCreated(stream)) => {
+                    prop_assert!(logs.insert(stream.data_log) && logs.insert(stream.control_log));
+                }
+                _ => (),
+            }
+            prop_assert_eq!(&node.replay().unwrap().state, &node.state);
+        }
+        // A trim to the last snapshot, of which a crash forgot some.
+        if last_snapshot > node.first {
+            let begin = node.first + begin as u64 % (last_snapshot - node.first + 1);
+            node.trim(begin);
+            prop_assert_eq!(&node.replay().unwrap().state, &node.state);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a delivery stream is told: its destination, its buffering hints, and the knobs of the node.
+
+use levada_core::engine::LogId;
+
+use crate::prefix::KeyLayout;
+
+/// AWS writes "MB" for buffering hints; here, as in its limits of the same pages, that is 1,048,576 bytes.
+pub const MIB: u64 = 1024 * 1024;
+
+/// Default ceiling of one delivery stream's undelivered bytes in its data log. At AWS's smaller Direct PUT quota of
+/// 1 MiB/s this holds more than an hour of a dead destination.
+pub const DEFAULT_BACKLOG_QUOTA_BYTES: u64 = 4 * 1024 * MIB;
+
+/// A delivery stream, as the catalog knows it.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Its name: part of each object's key, and of each log line.
+    pub name: String,
+    /// The log of producers' records, one engine record for each Firehose record, keys empty.
+    pub data: LogId,
+    /// The log of this module's own records (cuts and what became of them).
+    pub control: LogId,
+    /// The destination configuration in force.
+    pub config: Config,
+    /// The `VersionId` of that configuration, from 1.
+    pub config_version: u64,
+    /// Ceiling of undelivered bytes; beyond it [`crate::Handle::admit`] says no.
+    pub backlog_quota_bytes: u64,
+}
+
+/// A destination configuration: bucket, keys, compression, buffering hints. Objects use the one in force when cut.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of the bucket (the last part of `BucketARN`).
+    pub bucket: String,
+    /// How keys are built.
+    pub layout: KeyLayout,
+    /// How objects are compressed.
+    pub compression: Compression,
+    /// `BufferingHints.SizeInMBs`, in MiB: 1 to 128.
+    pub size_mib: u32,
+    /// `BufferingHints.IntervalInSeconds`: 0 to 900.
+    pub interval_s: u32,
+}
+
+impl Config {
+    /// The buffer's size in bytes.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        u64::from(self.size_mib.max(1)) * MIB
+    }
+}
+
+/// `CompressionFormat`, as far as it is implemented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Compression {
+    /// Records as they are.
+    #[serde(rename = "UNCOMPRESSED")]
+    Uncompressed,
+    /// One gzip member, level 6.
+    #[serde(rename = "GZIP")]
+    Gzip,
+}
+
+impl Compression {
+    /// The format of that name in the Firehose model, or `None` if it is not implemented.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "UNCOMPRESSED" => Some(Self::Uncompressed),
+            "GZIP" => Some(Self::Gzip),
+            _ => None,
+        }
+    }
+
+    /// What a key ends with unless `FileExtension` replaces it.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Uncompressed => "",
+            Self::Gzip => ".gz",
+        }
+    }
+
+    /// The object's `Content-Encoding`.
+    #[must_use]
+    pub fn content_encoding(self) -> Option<&'static str> {
+        match self {
+            Self::Uncompressed => None,
+            Self::Gzip => Some("gzip"),
+        }
+    }
+}
+
+/// Knobs of the node, the same for all its delivery streams.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// How long a cut is tried after it fell due, in ms, before it is abandoned. AWS: 24 h for S3.
+    pub retry_for_ms: u64,
+    /// Objects of one delivery stream that are uploaded at a time.
+    pub parallel_uploads: usize,
+    /// Bytes that the bodies of all uploads of the node may hold in memory.
+    pub memory_bytes: u64,
+    /// Wait after a first failed attempt, in ms; doubled after each further one.
+    pub backoff_first_ms: u64,
+    /// Longest wait between two attempts, in ms.
+    pub backoff_most_ms: u64,
+    /// Control records after which a snapshot is written and what stands before it is trimmed.
+    pub snapshot_every: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            retry_for_ms: 24 * 60 * 60 * 1000,
+            parallel_uploads: 4,
+            memory_bytes: 144 * MIB,
+            backoff_first_ms: 1_000,
+            backoff_most_ms: 120_000,
+            snapshot_every: 256,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The module's face: [`Delivery`] once for each node, a [`Handle`] for each delivery stream.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use levada_core::engine::Engine;
+use levada_core::env::{Clock, Random};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::blocking::Blocking;
+use crate::config::{Config, Spec, Tuning};
+use crate::metrics::Metrics;
+use crate::sink::Sink;
+use crate::upload::units;
+use crate::worker::{Command, Worker};
+
+/// The world of the workers.
+#[derive(Clone)]
+pub struct Env {
+    /// Holds data logs and control logs.
+    pub engine: Arc<dyn Engine>,
+    /// Decides when an interval or the time for retries is over.
+    pub clock: Arc<dyn Clock>,
+    /// For UUIDs in keys and for jitter.
+    pub random: Arc<dyn Random>,
+    /// All buckets; see [`crate::Buckets`].
+    pub sink: Arc<dyn Sink>,
+    /// Where objects are compressed.
+    pub blocking: Blocking,
+    /// Knobs.
+    pub tuning: Tuning,
+}
+
+/// What all workers of a node share.
+pub(crate) struct Shared {
+    pub(crate) env: Env,
+    pub(crate) memory: Arc<Semaphore>,
+}
+
+/// Starts workers.
+#[derive(Clone)]
+pub struct Delivery {
+    shared: Arc<Shared>,
+}
+
+impl Delivery {
+    /// For one node.
+    #[must_use]
+    pub fn new(env: Env) -> Self {
+        let memory = Arc::new(Semaphore::new(units(env.tuning.memory_bytes) as usize));
+        Self { shared: Arc::new(Shared { env, memory }) }
+    }
+
+    /// Starts the worker of a delivery stream, whose two logs exist. Unfinished cuts of an earlier worker are taken
+    /// up first. At most one worker of a delivery stream makes progress: a later one takes over from an earlier one.
+    ///
+    /// Called within a tokio runtime.
+    #[must_use]
+    pub fn start(&self, spec: Spec) -> Handle {
+        let metrics = Arc::new(Metrics::default());
+        let (send, receive) = mpsc::unbounded_channel();
+        let quota = spec.backlog_quota_bytes;
+        let worker = Worker::new(Arc::clone(&self.shared), spec, Arc::clone(&metrics), receive);
+        let task = Mutex::new(Some(tokio::spawn(worker.run())));
+        Handle { inner: Arc::new(Inner { commands: send, metrics, quota, task }) }
+    }
+}
+
+/// The worker has ended: stopped, deleted, or taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the delivery stream's worker has ended")]
+pub struct Stopped;
+
+/// What stood undelivered when a delivery stream was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Records.
+    pub records: u64,
+    /// Bytes in the data log, encoded; an estimate.
+    pub bytes: u64,
+}
+
+/// A running worker. When the last clone is dropped, the worker ends at once, as in a crash.
+#[derive(Clone)]
+pub struct Handle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    commands: mpsc::UnboundedSender<Command>,
+    metrics: Arc<Metrics>,
+    quota: u64,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Handle {
+    /// Whether `encoded_bytes` more fit under the backlog quota; if not, the answer is `Slow down.`. One atomic load;
+    /// calls that append at the same time may exceed the quota together by what they bring.
+    #[must_use]
+    pub fn admit(&self, encoded_bytes: u64) -> bool {
+        self.backlog_bytes().saturating_add(encoded_bytes) <= self.inner.quota
+    }
+
+    /// Counts what has been appended to the data log: the length of the batch in bytes.
+    pub fn note_appended(&self, encoded_bytes: u64) {
+        Metrics::add(&self.inner.metrics.backlog_bytes, encoded_bytes);
+    }
+
+    /// Undelivered bytes in the data log, encoded. An estimate, set right whenever the worker has caught up.
+    #[must_use]
+    pub fn backlog_bytes(&self) -> u64 {
+        self.inner.metrics.backlog_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Says that the clock was moved: sleeping workers read it again, and uploads that wait are tried at once.
+    pub fn nudge(&self) {
+        let _ = self.inner.commands.send(Command::Nudge);
+    }
+
+    /// Cuts all that is appended now, tries waiting uploads at once, and waits until everything is delivered or
+    /// abandoned. While the store is away that is long.
+    ///
+    /// # Errors
+    /// [`Stopped`] if the worker ends before.
+    pub async fn flush(&self) -> Result<(), Stopped> {
+        let (done, flushed) = oneshot::channel();
+        self.inner.commands.send(Command::Flush(done)).map_err(|_| Stopped)?;
+        flushed.await.map_err(|_| Stopped)
+    }
+
+    /// Changes the configuration: objects that are cut from now on follow it.
+    pub fn reconfigure(&self, config: Config, config_version: u64) {
+        let _ = self.inner.commands.send(Command::Reconfigure(config, config_version));
+    }
+
+    /// Stops: nothing more is cut, and uploads in flight get `grace` to end. What does not end is done again by the
+    /// next worker, under the same keys. Returns when the worker has ended.
+    pub async fn stop(&self, grace: Duration) {
+        let _ = self.inner.commands.send(Command::Stop(grace));
+        self.ended().await;
+    }
+
+    /// Stops for ever: uploads are cancelled (one that is under way may still appear in the bucket), what is
+    /// undelivered is counted, logged and dropped. The caller then deletes both logs. 0 if the worker had ended
+    /// before.
+    pub async fn delete(&self) -> Dropped {
+        let (done, dropped) = oneshot::channel();
+        let _ = self.inner.commands.send(Command::Delete(done));
+        let dropped = dropped.await.unwrap_or_default();
+        self.ended().await;
+        dropped
+    }
+
+    async fn ended(&self) {
+        self.inner.commands.closed().await;
+        let task = self.inner.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = task {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("metrics", &self.inner.metrics).finish_non_exhaustive()
+    }
+}

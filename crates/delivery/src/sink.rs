@@ -1,0 +1,52 @@
+//! Where objects go.
+
+mod buckets;
+mod directory;
+pub mod escape;
+#[cfg(feature = "s3")]
+mod s3;
+
+use bytes::Bytes;
+use levada_core::engine::BoxFuture;
+
+pub use self::buckets::Buckets;
+pub use self::directory::DirectoryBucket;
+#[cfg(feature = "s3")]
+pub use self::s3::{S3Bucket, S3Config, StaticKeys};
+
+/// An object to be put. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The key: any UTF-8 of at most 1,024 bytes.
+    pub key: String,
+    /// `Content-Encoding`, if the content is compressed. `Content-Type` is always `application/octet-stream`.
+    pub content_encoding: Option<&'static str>,
+    /// The content.
+    pub body: Bytes,
+}
+
+/// Why an object was not put. The kinds are for the people who read the log: each is tried again until the cut is
+/// abandoned, because what a store refuses today (no such bucket, access denied) its operator may repair tomorrow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SinkError {
+    /// The store did not answer, or said that it cannot now. It may have stored the object.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The store refused.
+    #[error("refused: {0}")]
+    Refused(String),
+}
+
+/// A store of objects.
+///
+/// Obligations: an answer of `Ok` means that the object is durable; an object is never seen in part; putting the same
+/// key again replaces the object. Dropping the future leaves open whether the object was put.
+pub trait Sink: Send + Sync + 'static {
+    /// Puts one object.
+    ///
+    /// # Errors
+    /// See [`SinkError`].
+    fn put(&self, object: Object) -> BoxFuture<'_, Result<(), SinkError>>;
+}

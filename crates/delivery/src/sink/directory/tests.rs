@@ -1,0 +1,148 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use levada_core::env::sim::{DiskCall, Fault, SimDisk, SimRandom};
+use levada_core::env::{Disk, Open};
+
+use super::DirectoryBucket;
+use crate::blocking::Blocking;
+use crate::sink::escape::unescape;
+use crate::sink::{Buckets, Object, Sink, SinkError};
+
+const DIR: &str = "/data/buckets/lake";
+
+fn bucket(disk: &SimDisk) -> DirectoryBucket {
+    DirectoryBucket::new(Arc::new(disk.clone()), Blocking::Inline, PathBuf::from(DIR))
+}
+
+fn object(key: &str, body: &str) -> Object {
+    Object {
+        bucket: "lake".into(),
+        key: key.into(),
+        content_encoding: None,
+        body: Bytes::from(body.to_owned().into_bytes()),
+    }
+}
+
+/// Keys and contents below `dir`; `None` as a key is what is no object.
+fn contents(disk: &SimDisk, dir: &str) -> BTreeMap<Option<String>, String> {
+    let mut found = BTreeMap::new();
+    for path in disk.files() {
+        let Ok(below) = path.strip_prefix(dir) else { continue };
+        let key = unescape(below.components().map(|part| part.as_os_str().to_str().unwrap()));
+        let file = disk.open(&path, Open::Read).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        found.insert(key, String::from_utf8_lossy(&bytes).into_owned());
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_power_may_go_at_any_call() {
+    for call in 0.. {
+        for seed in 0..20 {
+            let random = SimRandom::new(call * 1_000 + seed);
+            let disk = SimDisk::new();
+            bucket(&disk).put(object("2026/a", "first")).await.unwrap();
+            disk.cut_power_after(call);
+            let body = "x".repeat(10_000);
+            let put = bucket(&disk).put(object("2026/07/b", &body)).await;
+            let cut = disk.is_powerless();
+            let disk = disk.crash(&random);
+            let found = contents(&disk, DIR);
+            assert_eq!(found.get(&Some("2026/a".into())).map(String::as_str), Some("first"), "call {call}");
+            let second = found.get(&Some("2026/07/b".into()));
+            assert!(second.is_none_or(|text| *text == body), "in part, after call {call}");
+            assert!(put.is_err() || second.is_some(), "acknowledged but gone, after call {call}");
+            bucket(&disk).put(object("2026/07/b", &body)).await.unwrap();
+            let found = contents(&disk, DIR);
+            assert_eq!(found.len(), 2, "unfinished files go: {:?}", found.keys());
+            if !cut {
+                assert!(call > 5, "the procedure has more calls than {call}");
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_call_may_fail_once() {
+    use DiskCall::{CreateDir, Open, Rename, Sync, SyncDir, Write};
+    for call in [CreateDir, Open, Write, Sync, Rename, SyncDir] {
+        for after in 0..4 {
+            let disk = SimDisk::new();
+            let bucket = bucket(&disk);
+            let kind = std::io::ErrorKind::StorageFull;
+            disk.fail(Fault { call, path: String::new(), after, times: 1, kind });
+            let mut failed = 0;
+            for n in 0..3 {
+                let key = format!("2026/{n}");
+                while let Err(error) = bucket.put(object(&key, "text")).await {
+                    assert!(matches!(error, SinkError::Unavailable(_)));
+                    failed += 1;
+                }
+            }
+            assert!(failed <= 1, "{call:?} {after}");
+            disk.clear_faults();
+            let keys = (0..3).map(|n| (Some(format!("2026/{n}")), "text".to_owned())).collect();
+            assert_eq!(contents(&disk, DIR), keys, "{call:?} {after}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn odd_keys_stay_in_the_bucket_and_do_not_block_each_other() {
+    let long = "long".repeat(250);
+    let keys =
+        ["a/b", "a", "a/", "/a", "//", "", ".", "..", "../x", "a/../b", "%2E%2E/x", ".%tmp/0", "\0", long.as_str()];
+    for reversed in [false, true] {
+        let disk = SimDisk::new();
+        let bucket = bucket(&disk);
+        let mut order = keys.to_vec();
+        if reversed {
+            order.reverse();
+        }
+        for key in &order {
+            bucket.put(object(key, key)).await.unwrap();
+        }
+        let wanted = keys.iter().map(|key| (Some((*key).to_owned()), (*key).to_owned())).collect();
+        assert_eq!(contents(&disk, DIR), wanted);
+        assert!(disk.files().iter().all(|path| path.starts_with(DIR)));
+    }
+}
+
+#[tokio::test]
+async fn an_object_is_replaced() {
+    let disk = SimDisk::new();
+    let bucket = bucket(&disk);
+    bucket.put(object("d/a", "old")).await.unwrap();
+    bucket.put(object("d/a", "new")).await.unwrap();
+    assert_eq!(contents(&disk, DIR), [(Some("d/a".into()), "new".to_owned())].into());
+}
+
+#[tokio::test]
+async fn buckets_are_mapped_or_directories_or_refused() {
+    let disk = SimDisk::new();
+    let mut buckets = Buckets::new();
+    assert!(!buckets.knows("lake"));
+    let refused = buckets.put(object("k", "v")).await;
+    assert_eq!(refused, Err(SinkError::Refused("the bucket lake is not configured".into())));
+    let mapped = DirectoryBucket::new(Arc::new(disk.clone()), Blocking::Inline, PathBuf::from("/else"));
+    buckets.map("mapped", Arc::new(mapped));
+    assert!(buckets.knows("mapped") && !buckets.knows("lake"));
+    buckets.unmapped_in(Arc::new(disk.clone()), Blocking::Inline, PathBuf::from("/data/buckets"));
+    assert!(buckets.knows("lake"));
+    for name in ["mapped", "lake", "..", "."] {
+        buckets.put(Object { bucket: name.into(), ..object("k", name) }).await.unwrap();
+    }
+    let paths: Vec<_> = ["/else/k%o", "/data/buckets/lake/k%o", "/data/buckets/.%2E/k%o", "/data/buckets/%2E/k%o"]
+        .iter()
+        .map(Path::new)
+        .filter(|path| disk.files().iter().any(|file| file == path))
+        .collect();
+    assert_eq!(paths.len(), 4, "{:?}", disk.files());
+    assert_eq!(disk.files().len(), 4);
+}

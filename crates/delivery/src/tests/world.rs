@@ -1,0 +1,437 @@
+//! A world in memory: an engine, a store, and a clock that is tokio's paused one. All of it can die at any step.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use levada_core::batch::Batch;
+use levada_core::engine::{
+    Append, Appended, BoxFuture, Chunk, Engine, EngineError, Expect, LogId, LogSpec, Millis, Offset, Page, ReadRequest,
+    Sealed, Tail,
+};
+use levada_core::env::Clock;
+use levada_core::env::sim::SimRandom;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::{Blocking, Compression, Config, Delivery, Env, Handle, KeyLayout, Object, Sink, SinkError, Spec, Tuning};
+
+pub(crate) const DATA: LogId = LogId(1);
+pub(crate) const CONTROL: LogId = LogId(2);
+
+/// 2026-07-13 14:05:09 UTC
+pub(crate) const START: Millis = 1_783_951_509_000;
+
+/// tokio's time, which tests pause, as both clocks; the wall clock can be moved besides.
+pub(crate) struct TestClock {
+    start: Instant,
+    moved_ms: AtomicU64,
+}
+
+impl TestClock {
+    pub(crate) fn jump(&self, ms: i64) {
+        self.moved_ms.fetch_add(ms as u64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now_ms(&self) -> u64 {
+        (START + self.monotonic().as_millis() as u64).wrapping_add(self.moved_ms.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+/// Counts steps; at the chosen one everything stands still for ever, as in a process that was killed.
+#[derive(Default)]
+pub(crate) struct Fuse {
+    steps: AtomicU64,
+    burns_at: AtomicU64,
+    dead: AtomicBool,
+}
+
+impl Fuse {
+    pub(crate) fn set(&self, steps: u64) {
+        self.steps.store(0, Ordering::SeqCst);
+        self.burns_at.store(steps, Ordering::SeqCst);
+        self.dead.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn disarm(&self) {
+        self.set(u64::MAX);
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    async fn step(&self) {
+        if self.steps.fetch_add(1, Ordering::SeqCst) >= self.burns_at.load(Ordering::SeqCst) {
+            self.dead.store(true, Ordering::SeqCst);
+        }
+        if self.is_dead() {
+            std::future::pending().await
+        }
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    start: Offset,
+    records: Vec<(Millis, Vec<u8>)>,
+    corrupt: Vec<Offset>,
+}
+
+impl Log {
+    fn end(&self) -> Offset {
+        self.records.len() as Offset
+    }
+
+    fn tail(&self) -> Tail {
+        let bytes = self.records[self.start as usize..].iter().map(|(_, data)| data.len() as u64 + 6).sum();
+        Tail {
+            start: self.start,
+            end: self.end(),
+            sealed: false,
+            last_arrival: self.records.last().map_or(0, |(arrival, _)| *arrival),
+            first_arrival: self.records.get(self.start as usize).map(|(arrival, _)| *arrival),
+            bytes,
+        }
+    }
+}
+
+/// What the next append to the control log does besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    AppendedButUnknown,
+    LostAndUnknown,
+}
+
+pub(crate) struct TestEngine {
+    logs: Mutex<HashMap<LogId, Log>>,
+    changes: watch::Sender<u64>,
+    clock: Arc<TestClock>,
+    fuse: Arc<Fuse>,
+    pub(crate) doubts: Mutex<Vec<Doubt>>,
+}
+
+impl TestEngine {
+    fn with<T>(&self, log: LogId, f: impl FnOnce(&mut Log) -> T) -> Result<T, EngineError> {
+        self.logs.lock().unwrap().get_mut(&log).map(f).ok_or(EngineError::Missing)
+    }
+
+    /// A producer's record.
+    pub(crate) fn produce(&self, data: &[u8]) {
+        let now = self.clock.now_ms();
+        self.with(DATA, |log| {
+            let arrival = log.records.last().map_or(0, |(last, _)| *last).max(now);
+            log.records.push((arrival, data.to_vec()));
+        })
+        .unwrap();
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    pub(crate) fn lose_before(&self, offset: Offset) {
+        self.with(DATA, |log| log.start = log.start.max(offset)).unwrap();
+    }
+
+    pub(crate) fn corrupt(&self, offsets: impl IntoIterator<Item = Offset>) {
+        self.with(DATA, |log| log.corrupt.extend(offsets)).unwrap();
+    }
+
+    pub(crate) fn start_of(&self, log: LogId) -> Offset {
+        self.with(log, |log| log.start).unwrap()
+    }
+
+    /// The control log's records, as JSON.
+    pub(crate) fn control(&self) -> Vec<serde_json::Value> {
+        self.with(CONTROL, |log| {
+            log.records[log.start as usize..]
+                .iter()
+                .map(|(_, data)| {
+                    assert_eq!(data[0], 1, "the version");
+                    serde_json::from_slice(&data[1..]).unwrap()
+                })
+                .collect()
+        })
+        .unwrap()
+    }
+
+    fn append(&self, append: Append) -> Appended {
+        let now = self.clock.now_ms();
+        let mut doubt = None;
+        if append.log == CONTROL {
+            doubt = self.doubts.lock().unwrap().pop();
+        }
+        if doubt == Some(Doubt::LostAndUnknown) {
+            return Appended::Unknown;
+        }
+        let appended = self.with(append.log, |log| {
+            if let Expect::End(end) = append.expect
+                && end != log.end()
+            {
+                return Appended::Moved { end: log.end() };
+            }
+            let first = log.end();
+            let arrival = log.tail().last_arrival.max(now);
+            log.records.extend(append.batch.records().map(|record| (arrival, record.data.to_vec())));
+            Appended::At { first, arrival }
+        });
+        self.changes.send_modify(|n| *n += 1);
+        match doubt {
+            Some(_) => Appended::Unknown,
+            None => appended.unwrap_or(Appended::Missing),
+        }
+    }
+
+    fn page(&self, request: ReadRequest) -> Result<Page, EngineError> {
+        self.with(request.log, |log| {
+            let mut next = request.from.max(log.start);
+            let (mut chunks, mut bytes) = (Vec::new(), 0);
+            while let Some((arrival, data)) = log.records.get(next as usize) {
+                bytes += data.len() as u64;
+                let full = chunks.len() as u32 >= request.max_records || bytes > request.max_bytes;
+                if !chunks.is_empty() && full {
+                    break;
+                }
+                if log.corrupt.contains(&next) {
+                    if chunks.is_empty() {
+                        return Err(EngineError::Corrupt { file: "segment".into(), at: next });
+                    }
+                    break;
+                }
+                let batch = Batch::single(b"", data);
+                chunks.push(Chunk { first: next, arrival: *arrival, batch, skip: 0, take: 1 });
+                next += 1;
+            }
+            Ok(Page { chunks, next, tail: log.tail() })
+        })?
+    }
+}
+
+impl Engine for TestEngine {
+    fn append_many(&self, appends: Vec<Append>) -> BoxFuture<'_, Vec<Appended>> {
+        Box::pin(async move {
+            self.fuse.step().await;
+            let answers = appends.into_iter().map(|append| self.append(append)).collect();
+            self.fuse.step().await;
+            answers
+        })
+    }
+
+    fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Page, EngineError>> {
+        Box::pin(async move {
+            self.fuse.step().await;
+            self.page(request)
+        })
+    }
+
+    fn tail(&self, log: LogId) -> BoxFuture<'_, Result<Tail, EngineError>> {
+        Box::pin(async move {
+            self.fuse.step().await;
+            self.with(log, |log| log.tail())
+        })
+    }
+
+    fn grown(&self, log: LogId, end: Offset) -> BoxFuture<'_, Result<Tail, EngineError>> {
+        Box::pin(async move {
+            let mut changes = self.changes.subscribe();
+            loop {
+                let tail = self.with(log, |log| log.tail())?;
+                if tail.end > end {
+                    return Ok(tail);
+                }
+                changes.changed().await.unwrap();
+            }
+        })
+    }
+
+    fn seek(&self, _: LogId, _: Millis) -> BoxFuture<'_, Result<Offset, EngineError>> {
+        unreachable!("delivery never seeks")
+    }
+
+    fn seal(&self, _: LogId) -> BoxFuture<'_, Result<Sealed, EngineError>> {
+        unreachable!("delivery never seals")
+    }
+
+    fn trim(&self, log: LogId, before: Offset) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async move {
+            self.fuse.step().await;
+            self.with(log, |log| log.start = log.start.max(before.min(log.end())))?;
+            self.fuse.step().await;
+            Ok(())
+        })
+    }
+
+    fn create(&self, _: Vec<LogSpec>) -> BoxFuture<'_, Result<(), EngineError>> {
+        unreachable!("the catalog creates logs")
+    }
+
+    fn delete(&self, logs: Vec<LogId>) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async move {
+            logs.iter().for_each(|log| drop(self.logs.lock().unwrap().remove(log)));
+            self.changes.send_modify(|n| *n += 1);
+            Ok(())
+        })
+    }
+}
+
+/// How the store answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Well,
+    /// Refuses at once.
+    Away,
+    /// Keeps the object, but says that it did not.
+    StoresAndFails,
+    /// Never answers.
+    Silent,
+}
+
+pub(crate) struct TestSink {
+    /// All contents that were ever put under a key.
+    pub(crate) puts: Mutex<BTreeMap<String, Vec<Object>>>,
+    pub(crate) attempts: AtomicU64,
+    mood: Mutex<Mood>,
+    fuse: Arc<Fuse>,
+    in_flight: AtomicU64,
+    pub(crate) most_in_flight: AtomicU64,
+}
+
+impl TestSink {
+    pub(crate) fn mood(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+}
+
+impl Sink for TestSink {
+    fn put(&self, object: Object) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            self.fuse.step().await;
+            self.attempts.fetch_add(1, Ordering::SeqCst);
+            let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_in_flight.fetch_max(now, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.in_flight.fetch_sub(1, Ordering::SeqCst);
+            let mood = *self.mood.lock().unwrap();
+            if matches!(mood, Mood::Well | Mood::StoresAndFails) {
+                self.puts.lock().unwrap().entry(object.key.clone()).or_default().push(object);
+            }
+            self.fuse.step().await;
+            match mood {
+                Mood::Well => Ok(()),
+                Mood::Silent => std::future::pending().await,
+                Mood::Away | Mood::StoresAndFails => Err(SinkError::Unavailable("down".into())),
+            }
+        })
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) engine: Arc<TestEngine>,
+    pub(crate) sink: Arc<TestSink>,
+    pub(crate) fuse: Arc<Fuse>,
+    pub(crate) random: SimRandom,
+    pub(crate) tuning: Tuning,
+    pub(crate) config: Config,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let clock = Arc::new(TestClock { start: Instant::now(), moved_ms: AtomicU64::new(0) });
+        let fuse = Arc::new(Fuse::default());
+        fuse.disarm();
+        let engine = TestEngine {
+            logs: Mutex::new([(DATA, Log::default()), (CONTROL, Log::default())].into()),
+            changes: watch::channel(0).0,
+            clock: Arc::clone(&clock),
+            fuse: Arc::clone(&fuse),
+            doubts: Mutex::default(),
+        };
+        let sink = TestSink {
+            puts: Mutex::default(),
+            attempts: AtomicU64::new(0),
+            mood: Mutex::new(Mood::Well),
+            fuse: Arc::clone(&fuse),
+            in_flight: AtomicU64::new(0),
+            most_in_flight: AtomicU64::new(0),
+        };
+        Self {
+            clock,
+            engine: Arc::new(engine),
+            sink: Arc::new(sink),
+            fuse,
+            random: SimRandom::new(seed),
+            tuning: Tuning::default(),
+            config: config(1, 60),
+        }
+    }
+
+    pub(crate) fn start(&self) -> Handle {
+        let delivery = Delivery::new(Env {
+            engine: Arc::clone(&self.engine) as Arc<dyn Engine>,
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            random: Arc::new(self.random.clone()),
+            sink: Arc::clone(&self.sink) as Arc<dyn Sink>,
+            blocking: Blocking::Inline,
+            tuning: self.tuning.clone(),
+        });
+        delivery.start(Spec {
+            name: "orders".into(),
+            data: DATA,
+            control: CONTROL,
+            config: self.config.clone(),
+            config_version: 1,
+            backlog_quota_bytes: 10_000,
+        })
+    }
+
+    /// What stands in the bucket, in the order of cuts as far as the records tell: by first record. Fails if an
+    /// object was ever rewritten with other bytes.
+    pub(crate) fn objects(&self) -> Vec<String> {
+        let mut objects = Vec::new();
+        for (key, puts) in self.sink.puts.lock().unwrap().iter() {
+            assert!(puts.iter().all(|put| *put == puts[0]), "{key} was rewritten with other content");
+            objects.push(content(&puts[0]));
+        }
+        objects.sort();
+        objects
+    }
+
+    /// Fails unless the bucket holds exactly the records `0..count` of [`record`], each once.
+    pub(crate) fn assert_delivered(&self, count: u64) {
+        let wanted: String = (0..count).map(record).collect();
+        let got = self.objects().concat();
+        let numbers = |text: &str| text.split_terminator('\n').map(|r| r[..8].to_owned()).collect::<Vec<_>>();
+        assert_eq!(numbers(&got), numbers(&wanted));
+        assert!(got == wanted, "same numbers, other bytes");
+    }
+}
+
+pub(crate) fn config(size_mib: u32, interval_s: u32) -> Config {
+    let layout = KeyLayout::new(None, None, None, None).unwrap();
+    Config { bucket: "lake".into(), layout, compression: Compression::Uncompressed, size_mib, interval_s }
+}
+
+/// A record that says its number and ends with a newline; 50 to 150 KiB long, so that about ten make a mebibyte.
+pub(crate) fn record(n: u64) -> String {
+    let filler = "abcdefghij".repeat(5_000 + (n as usize * 7_919) % 10_000);
+    format!("{n:08} {filler}\n")
+}
+
+pub(crate) fn content(object: &Object) -> String {
+    use std::io::Read;
+    let mut text = String::new();
+    match object.content_encoding {
+        None => text = String::from_utf8(object.body.to_vec()).unwrap(),
+        Some(encoding) => {
+            assert_eq!(encoding, "gzip");
+            flate2::read::GzDecoder::new(&object.body[..]).read_to_string(&mut text).unwrap();
+        }
+    }
+    text
+}

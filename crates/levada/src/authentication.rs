@@ -1,0 +1,150 @@
+//! Who calls: reads the credential of a request. Signatures are not verified in this version; what a signature must
+//! consist of is checked all the same, with AWS's answers.
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, DATE};
+use http::request::Parts;
+use levada_core::catalog::Account;
+use levada_wire::error::AwsError;
+use levada_wire::signature;
+
+use crate::ladder::Principal;
+use crate::node::Node;
+
+/// Longest region name that is believed.
+const MAX_REGION_CHARS: usize = 64;
+
+/// The caller of a request.
+///
+/// # Errors
+/// AWS's for a request that is not signed, signed twice or signed incompletely, unless the node serves anybody.
+pub fn authenticate(node: &Node, head: &Parts) -> Result<Principal, AwsError> {
+    let query = head.uri.query().unwrap_or_default();
+    let credential = match credential(&head.headers, query) {
+        Ok(credential) => Some(credential),
+        Err(_) if node.config.serve_anybody => None,
+        Err(error) => return Err(error),
+    };
+    Ok(principal(credential.as_deref(), &node.config.account, &node.config.region))
+}
+
+fn credential(headers: &HeaderMap, query: &str) -> Result<String, AwsError> {
+    let header = headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let in_query = query_parameter(query, "X-Amz-Algorithm").is_some();
+    match header {
+        Some(_) if in_query => Err(signature::found_twice()),
+        Some(header) => header_credential(&header, headers),
+        None if in_query => match query_parameter(query, "X-Amz-Credential") {
+            Some(credential) => Ok(credential.replace("%2F", "/").replace("%2f", "/")),
+            None => Err(signature::incomplete(&["AWS query-string parameters must include 'X-Amz-Credential'."], None)),
+        },
+        None => Err(signature::missing()),
+    }
+}
+
+fn header_credential(header: &str, headers: &HeaderMap) -> Result<String, AwsError> {
+    let parameter = |name: &str| {
+        header
+            .split([',', ' '])
+            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+            .filter(|value| !value.is_empty())
+    };
+    let mut missing = Vec::new();
+    let credential = parameter("Credential");
+    if credential.is_none() {
+        missing.push("Authorization header requires 'Credential' parameter.");
+    }
+    if parameter("Signature").is_none() {
+        missing.push("Authorization header requires 'Signature' parameter.");
+    }
+    if parameter("SignedHeaders").is_none() {
+        missing.push("Authorization header requires 'SignedHeaders' parameter.");
+    }
+    if !headers.contains_key("x-amz-date") && !headers.contains_key(DATE) {
+        missing.push("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
+    }
+    match credential {
+        Some(credential) if missing.is_empty() => Ok(credential.to_owned()),
+        _ => Err(signature::incomplete(&missing, Some(header))),
+    }
+}
+
+fn query_parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// `Credential` is `access key id/date/region/service/aws4_request`. An access key id of 12 digits is an account.
+fn principal(credential: Option<&str>, account: &Account, region: &str) -> Principal {
+    let mut parts = credential.unwrap_or_default().split('/');
+    let named = parts.next().and_then(Account::new);
+    // A region names what a caller owns and goes into ARNs and tokens, so it must look like one.
+    let is_region = |text: &&str| {
+        (1..=MAX_REGION_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let signed_region = parts.nth(1).filter(is_region);
+    Principal { account: named.unwrap_or_else(|| account.clone()), region: signed_region.unwrap_or(region).to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use levada_wire::error::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn the_credential_names_account_and_region() {
+        let rows = [
+            (Some("111122223333/20260101/eu-west-1/kinesis/aws4_request"), "111122223333", "eu-west-1"),
+            (Some("AKIAIOSFODNN7EXAMPLE/20260101/eu-west-1/kinesis/aws4_request"), "000000000000", "eu-west-1"),
+            (Some("111122223333/20260101/no:region/kinesis/aws4_request"), "111122223333", "us-east-1"),
+            (Some("11112222333/x"), "000000000000", "us-east-1"),
+            (None, "000000000000", "us-east-1"),
+        ];
+        for (credential, account, region) in rows {
+            let principal = principal(credential, &Account::new("000000000000").unwrap(), "us-east-1");
+            assert_eq!((principal.account.as_str(), principal.region.as_str()), (account, region), "{credential:?}");
+        }
+    }
+
+    #[test]
+    fn each_missing_part_is_listed_in_order() {
+        let all = "AWS4-HMAC-SHA256 Credential=k/d/r/s/t, SignedHeaders=host, Signature=0";
+        let rows = [
+            (all, true, None),
+            (all, false, Some("either a 'X-Amz-Date' or a 'Date' header. Authorization=AWS4")),
+            (
+                "AWS4-HMAC-SHA256 Signature=0",
+                true,
+                Some("'Credential' parameter. Authorization header requires 'SignedHeaders'"),
+            ),
+            ("AWS4", false, Some("'Credential' parameter. Authorization header requires 'Signature' parameter. Auth")),
+        ];
+        for (header, dated, error) in rows {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(header).unwrap());
+            if dated {
+                headers.insert("x-amz-date", HeaderValue::from_static("20260101T000000Z"));
+            }
+            match (credential(&headers, ""), error) {
+                (Ok(credential), None) => assert_eq!(credential, "k/d/r/s/t"),
+                (Err(got), Some(says)) => {
+                    assert_eq!(got.code, ErrorCode::IncompleteSignatureException);
+                    let message = got.message.unwrap();
+                    assert!(message.contains(says) && message.ends_with(header), "{message}");
+                }
+                (got, _) => panic!("{header}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn two_sources_are_refused_and_none_is_too() {
+        let mut headers = HeaderMap::new();
+        let none = credential(&headers, "").unwrap_err();
+        assert_eq!(none.code, ErrorCode::MissingAuthenticationTokenException);
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("x"));
+        let both = credential(&headers, "X-Amz-Algorithm=AWS4-HMAC-SHA256").unwrap_err();
+        assert_eq!(both.code, ErrorCode::InvalidSignatureException);
+    }
+}

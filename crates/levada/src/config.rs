@@ -1,0 +1,301 @@
+//! Configuration: flags, environment and file, merged and validated into a [`Config`] that cannot be wrong afterwards.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use levada_core::catalog::Account;
+use serde::Deserialize;
+
+use crate::cli::{AuthMode, LifecycleMode, LimitsMode, ServeArgs};
+
+/// Default listening port: kinesalite's, which people's configurations already name.
+pub const DEFAULT_PORT: u16 = 4567;
+
+/// Default ceiling of a delivery stream's undelivered records in bytes. At 5 MiB/s, the largest Direct PUT quota
+/// of AWS, a destination may be away for about an hour before `Slow down.`
+pub const DEFAULT_BACKLOG_BYTES: u64 = 16 << 30;
+
+/// Default bytes of the file system that Levada leaves free: below, puts are refused and reads go on.
+pub const DEFAULT_FREE_BYTES: u64 = 256 << 20;
+
+/// A node's validated configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Where data is kept.
+    pub data_dir: DataDir,
+    /// Account of callers whose access key id names none.
+    pub account: Account,
+    /// Region of callers whose signature names none.
+    pub region: String,
+    /// Which limits hold.
+    pub limits: LimitsMode,
+    /// How long transitions last.
+    pub lifecycle: LifecycleMode,
+    /// Whether requests without a credential are served.
+    pub serve_anybody: bool,
+    /// Whether the test controls are offered.
+    pub test_controls: bool,
+    /// Buckets that are not directories under the data directory.
+    pub buckets: BTreeMap<String, Bucket>,
+    /// Ceiling of each delivery stream's undelivered bytes.
+    pub backlog_bytes: u64,
+    /// Bytes of the file system to leave free.
+    pub free_bytes: u64,
+}
+
+/// Where data is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataDir {
+    /// In this directory.
+    Kept(PathBuf),
+    /// In a temporary directory, removed at the end.
+    Ephemeral,
+}
+
+/// Where a bucket's objects go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    /// Into this directory.
+    Dir(PathBuf),
+    /// To an S3-compatible store.
+    S3(S3Bucket),
+}
+
+/// An S3-compatible store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Bucket {
+    /// URL of the store; `None` is AWS itself.
+    pub endpoint: Option<String>,
+    /// Region to sign for.
+    pub region: String,
+    /// Keys; `None` takes the AWS SDK's chain (environment, profile, instance).
+    pub keys: Option<(String, Secret)>,
+}
+
+/// A secret that cannot print itself.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What is wrong with a configuration, in words for the person who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    node: NodeSection,
+    #[serde(default)]
+    limits: LimitsSection,
+    #[serde(default)]
+    lifecycle: LifecycleSection,
+    #[serde(default)]
+    buckets: BTreeMap<String, BucketSection>,
+    #[serde(default)]
+    storage: StorageSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeSection {
+    account: Option<String>,
+    region: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsSection {
+    mode: Option<LimitsMode>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LifecycleSection {
+    mode: Option<LifecycleMode>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StorageSection {
+    /// Ceiling of each delivery stream's undelivered bytes.
+    backlog_bytes: Option<u64>,
+    /// Bytes of the file system to leave free.
+    free_bytes: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BucketSection {
+    dir: Option<PathBuf>,
+    endpoint: Option<String>,
+    region: Option<String>,
+    access_key_id: Option<String>,
+    secret_access_key: Option<Secret>,
+}
+
+impl Config {
+    /// Merges flags (which already carry the environment) with the text of the configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key and what is wrong with it.
+    pub fn new(args: &ServeArgs, file: Option<&str>) -> Result<Self, ConfigError> {
+        let file: File = match file {
+            Some(text) => toml::from_str(text).map_err(|e| ConfigError(e.to_string()))?,
+            None => File::default(),
+        };
+        let listen = args.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
+        if !listen.ip().is_loopback() && args.auth.is_none() {
+            return Err(ConfigError(format!(
+                "{listen} is not a loopback address and requests are not authenticated by this version: \
+                 pass --auth none to serve it all the same"
+            )));
+        }
+        let account = args.account.clone().or(file.node.account).unwrap_or_else(|| "000000000000".to_owned());
+        let account =
+            Account::new(&account).ok_or_else(|| ConfigError(format!("account {account:?} is not 12 digits")))?;
+        let data_dir = if args.ephemeral {
+            DataDir::Ephemeral
+        } else {
+            DataDir::Kept(args.data_dir.clone().unwrap_or_else(|| PathBuf::from("levada-data")))
+        };
+        let mut buckets = BTreeMap::new();
+        for (name, section) in file.buckets {
+            let bucket = section.validate(&name)?;
+            buckets.insert(name, bucket);
+        }
+        Ok(Self {
+            listen,
+            data_dir,
+            account,
+            region: file.node.region.unwrap_or_else(|| "us-east-1".to_owned()),
+            limits: args.limits.or(file.limits.mode).unwrap_or(LimitsMode::Shards),
+            lifecycle: args.lifecycle.or(file.lifecycle.mode).unwrap_or(LifecycleMode::Instant),
+            serve_anybody: args.auth == Some(AuthMode::None),
+            test_controls: args.test_controls,
+            buckets,
+            backlog_bytes: file.storage.backlog_bytes.unwrap_or(DEFAULT_BACKLOG_BYTES),
+            free_bytes: file.storage.free_bytes.unwrap_or(DEFAULT_FREE_BYTES),
+        })
+    }
+
+    /// Reads the file that `args` name and merges it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] also if the file cannot be read.
+    #[allow(clippy::disallowed_methods, reason = "the configuration is the operator's file, not Levada's data")]
+    pub fn load(args: &ServeArgs) -> Result<Self, ConfigError> {
+        let read =
+            |path: &Path| std::fs::read_to_string(path).map_err(|e| ConfigError(format!("{}: {e}", path.display())));
+        let text = args.config.as_deref().map(read).transpose()?;
+        Self::new(args, text.as_deref())
+    }
+}
+
+impl BucketSection {
+    fn validate(self, name: &str) -> Result<Bucket, ConfigError> {
+        let wrong = |what: &str| Err(ConfigError(format!("[buckets.{name:?}]: {what}")));
+        if let Some(dir) = self.dir {
+            if self.endpoint.is_some() || self.region.is_some() || self.access_key_id.is_some() {
+                return wrong("give either dir or the keys of a store, not both");
+            }
+            return Ok(Bucket::Dir(dir));
+        }
+        let keys = match (self.access_key_id, self.secret_access_key) {
+            (Some(id), Some(secret)) => Some((id, secret)),
+            (None, None) => None,
+            _ => return wrong("access_key_id and secret_access_key go together"),
+        };
+        if let Some(endpoint) = &self.endpoint
+            && !endpoint.starts_with("http://")
+            && !endpoint.starts_with("https://")
+        {
+            return wrong("endpoint must begin with http:// or https://");
+        }
+        let region = self.region.unwrap_or_else(|| "us-east-1".to_owned());
+        Ok(Bucket::S3(S3Bucket { endpoint: self.endpoint, region, keys }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_file(text: &str) -> Result<Config, ConfigError> {
+        Config::new(&ServeArgs::default(), Some(text))
+    }
+
+    #[test]
+    fn no_flag_is_needed() {
+        let config = Config::new(&ServeArgs::default(), None).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:4567".parse().unwrap());
+        assert_eq!(config.data_dir, DataDir::Kept("levada-data".into()));
+        assert_eq!(config.account.as_str(), "000000000000");
+        assert_eq!(config.region, "us-east-1");
+        assert_eq!(config.limits, LimitsMode::Shards);
+        assert_eq!(config.lifecycle, LifecycleMode::Instant);
+        assert!(!config.test_controls);
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let args = ServeArgs { account: Some("111111111111".into()), ..ServeArgs::default() };
+        let file = "[node]\naccount = \"222222222222\"\nregion = \"eu-west-1\"\n[limits]\nmode = \"open\"";
+        let config = Config::new(&args, Some(file)).unwrap();
+        assert_eq!(config.account.as_str(), "111111111111");
+        assert_eq!(config.region, "eu-west-1");
+        assert_eq!(config.limits, LimitsMode::Open);
+    }
+
+    #[test]
+    fn an_open_address_must_be_asked_for() {
+        let mut args = ServeArgs { listen: Some("0.0.0.0:4567".parse().unwrap()), ..ServeArgs::default() };
+        assert!(Config::new(&args, None).unwrap_err().to_string().contains("--auth none"));
+        args.auth = Some(AuthMode::None);
+        Config::new(&args, None).unwrap();
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (file, says) in [
+            ("[node]\naccount = \"12\"", "not 12 digits"),
+            ("[nodes]", "nodes"),
+            ("[buckets.b]\ndir = \"x\"\nendpoint = \"http://y\"", "not both"),
+            ("[buckets.b]\naccess_key_id = \"x\"", "go together"),
+            ("[buckets.b]\nendpoint = \"localhost:9000\"", "http://"),
+            ("[limits]\nmode = \"lax\"", "lax"),
+        ] {
+            let error = from_file(file).unwrap_err().to_string();
+            assert!(error.contains(says), "{file}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let file =
+            "[buckets.b]\nendpoint = \"http://127.0.0.1:1\"\naccess_key_id = \"id\"\nsecret_access_key = \"hush\"";
+        let config = from_file(file).unwrap();
+        assert!(!format!("{config:?}").contains("hush"));
+        let Bucket::S3(S3Bucket { keys: Some((_, secret)), .. }) = &config.buckets["b"] else { panic!() };
+        assert_eq!(secret.expose(), "hush");
+    }
+}

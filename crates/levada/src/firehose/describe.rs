@@ -1,0 +1,60 @@
+//! DescribeDeliveryStream and ListDeliveryStreams.
+
+use levada_core::catalog::DeliveryStatus;
+use levada_wire::firehose::types;
+use levada_wire::limits;
+use levada_wire::typed::TimestampMs;
+
+use super::{Caller, destination};
+use crate::ladder::{Answer, Reply};
+
+pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeDeliveryStream) -> Answer {
+    let stream = caller.stream(&request.delivery_stream_name)?;
+    let time = |ms| TimestampMs(i64::try_from(ms).unwrap_or(i64::MAX));
+    let failure = stream.failure.as_ref().map(|details| types::FailureDescription {
+        details: details.clone(),
+        failure_type: "UNKNOWN_ERROR".to_owned(),
+    });
+    let description = types::DeliveryStreamDescription {
+        create_timestamp: Some(time(stream.created_ms)),
+        delivery_stream_arn: stream.arn(),
+        delivery_stream_encryption_configuration: Some(types::DeliveryStreamEncryptionConfiguration::disabled()),
+        delivery_stream_name: stream.name.to_string(),
+        delivery_stream_status: status(stream.status),
+        delivery_stream_type: types::DeliveryStreamType::DirectPut,
+        destinations: vec![types::DestinationDescription::s3(&destination::to_wire(&stream.destination))],
+        failure_description: failure,
+        has_more_destinations: false,
+        last_update_timestamp: stream.updated_ms.map(time),
+        source: None,
+        version_id: stream.version.to_string(),
+    };
+    Ok(Reply::Json(types::DescribeDeliveryStreamReply { delivery_stream_description: description }.to_json()))
+}
+
+pub(super) fn list(caller: Caller<'_>, request: &types::ListDeliveryStreams) -> Reply {
+    let limit = request.limit.unwrap_or(limits::LIST_DELIVERY_STREAMS_DEFAULT) as usize;
+    let after = request.exclusive_start_delivery_stream_name.as_deref();
+    // Direct put is the only source there is.
+    let wanted = request.delivery_stream_type.is_none_or(|t| t == types::DeliveryStreamType::DirectPut);
+    let mut names: Vec<String> = {
+        let state = caller.node.registry.state();
+        let streams = state.delivery_streams_after(&caller.scope(), after).filter(|_| wanted);
+        streams.take(limit + 1).map(|stream| stream.name.to_string()).collect()
+    };
+    let more = names.len() > limit;
+    names.truncate(limit);
+    Reply::Json(
+        types::ListDeliveryStreamsReply { delivery_stream_names: names, has_more_delivery_streams: more }.to_json(),
+    )
+}
+
+fn status(status: DeliveryStatus) -> types::DeliveryStreamStatus {
+    match status {
+        DeliveryStatus::Creating => types::DeliveryStreamStatus::Creating,
+        DeliveryStatus::CreatingFailed => types::DeliveryStreamStatus::CreatingFailed,
+        DeliveryStatus::Deleting => types::DeliveryStreamStatus::Deleting,
+        DeliveryStatus::DeletingFailed => types::DeliveryStreamStatus::DeletingFailed,
+        DeliveryStatus::Active => types::DeliveryStreamStatus::Active,
+    }
+}

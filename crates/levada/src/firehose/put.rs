@@ -1,0 +1,187 @@
+//! PutRecord and PutRecordBatch: into the delivery stream's log, all records of a call at once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use levada_core::batch::{Batch, BatchBuilder};
+use levada_core::catalog::DeliveryStream;
+use levada_core::engine::{Append, Appended, Expect, Offset};
+use levada_core::env::{Clock, Random};
+use levada_delivery::Handle;
+use levada_wire::blob::Blob;
+use levada_wire::constraints;
+use levada_wire::error::{AwsError, ErrorCode};
+use levada_wire::firehose::put_record_batch::{self, PutRecordBatchReply, PutRecordBatchRequest};
+use levada_wire::firehose::{errors, types};
+use levada_wire::limits;
+
+use super::{Caller, not_active};
+use crate::ladder::{Answer, Reply};
+use crate::metrics::DeliveryStreamMetrics;
+use crate::node::APPEND_TIMEOUT;
+
+/// Random bytes in front of each record id.
+const RECORD_ID_BYTES: usize = 150;
+
+/// A delivery stream that takes records.
+struct Target {
+    stream: Arc<DeliveryStream>,
+    handle: Handle,
+    metrics: Arc<DeliveryStreamMetrics>,
+}
+
+/// What became of the records of a call, which share one fate.
+enum Put {
+    /// They are in the log from this offset on.
+    Accepted(Offset),
+    /// The backlog is at its ceiling.
+    SlowDown,
+    /// They may or may not be in the log.
+    Failed,
+}
+
+fn target(caller: Caller<'_>, name: &str) -> Result<Target, AwsError> {
+    let stream = caller.stream(name)?;
+    let handle = caller.node.delivery(stream.incarnation).ok_or_else(|| not_active(&stream))?;
+    let metrics = caller.node.metrics.delivery_stream(&stream.name);
+    Ok(Target { stream, handle, metrics })
+}
+
+pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -> Answer {
+    let started = caller.node.clock.monotonic();
+    let target = target(caller, &request.delivery_stream_name)?;
+    let bytes = request.record.data.len() as u64;
+    target.metrics.put_record.requests.inc();
+    let put = append(caller, &target, Batch::single(b"", &request.record.data), bytes).await?;
+    let reply = match put {
+        Put::Accepted(first) => types::PutRecordReply {
+            encrypted: false,
+            record_id: RecordIds::new(caller.node.random.as_ref()).of(first).to_owned(),
+        },
+        Put::SlowDown => return Err(errors::slow_down()),
+        Put::Failed => return Err(AwsError::internal_failure()),
+    };
+    target.metrics.put_record.success.inc();
+    target.metrics.put_record.records.inc();
+    target.metrics.put_record.bytes.inc_by(bytes);
+    target.metrics.put_record.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
+    Ok(Reply::Json(reply.to_json()))
+}
+
+pub(super) async fn put_record_batch(caller: Caller<'_>, body: &Bytes) -> Answer {
+    let started = caller.node.clock.monotonic();
+    let mut request = put_record_batch::decode(body)?;
+    let target = target(caller, &request.delivery_stream_name)?;
+    let bytes = check_sizes(&request)?;
+    let batch = match encode(&request) {
+        Some(batch) => batch,
+        // Something in the body is not base64: the strict decoder has AWS's words for it.
+        None => {
+            request = put_record_batch::decode_strict(body)?;
+            encode(&request).ok_or_else(AwsError::internal_failure)?
+        }
+    };
+    let count = request.records.len();
+    target.metrics.put_record_batch.requests.inc();
+    let put = append(caller, &target, batch, bytes).await?;
+    let reply = match put {
+        Put::Accepted(first) => {
+            target.metrics.put_record_batch.success.inc();
+            target.metrics.put_record_batch.records.inc_by(count as u64);
+            target.metrics.put_record_batch.bytes.inc_by(bytes);
+            let mut ids = RecordIds::new(caller.node.random.as_ref());
+            let mut reply = PutRecordBatchReply::new(0, count);
+            for n in 0..count as u64 {
+                reply.accepted(ids.of(first + n));
+            }
+            reply
+        }
+        Put::SlowDown => all_failed(&target, count, ErrorCode::ServiceUnavailableException, errors::SLOW_DOWN),
+        Put::Failed => all_failed(&target, count, ErrorCode::InternalFailure, errors::INTERNAL_FAILURE),
+    };
+    target.metrics.put_record_batch.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
+    Ok(Reply::Json(reply.finish()))
+}
+
+fn all_failed(target: &Target, count: usize, code: ErrorCode, message: &str) -> PutRecordBatchReply {
+    target.metrics.put_record_batch.failed.inc_by(count as u64);
+    let mut reply = PutRecordBatchReply::new(count, count);
+    for _ in 0..count {
+        reply.failed(code.name(), message);
+    }
+    reply
+}
+
+/// One invalid entry refuses the whole call. Answers the records' decoded bytes.
+fn check_sizes(request: &PutRecordBatchRequest<'_>) -> Result<u64, AwsError> {
+    let mut total = 0;
+    for (n, data) in request.records.iter().enumerate() {
+        let len = data.decoded_len();
+        if len > limits::FIREHOSE_RECORD_BYTES {
+            let path = format!("records.{}.member.data", n + 1);
+            return Err(constraints::blob_too_long(&path, limits::FIREHOSE_RECORD_BYTES));
+        }
+        total += len;
+    }
+    if total > limits::FIREHOSE_BATCH_BYTES { Err(errors::records_too_large()) } else { Ok(total as u64) }
+}
+
+/// The records as one batch; `None` if data is not base64.
+fn encode(request: &PutRecordBatchRequest<'_>) -> Option<Batch> {
+    let bytes: usize = request.records.iter().map(Blob::decoded_len).sum();
+    let overhead = levada_core::batch::RECORD_HEADER_BYTES * request.records.len();
+    let mut batch = BatchBuilder::with_capacity(bytes + overhead);
+    let mut decoded = true;
+    for data in &request.records {
+        batch.push_with(b"", |out| decoded &= data.decode_append(out).is_ok());
+    }
+    batch.finish().filter(|_| decoded)
+}
+
+async fn append(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -> Result<Put, AwsError> {
+    let count = u64::from(batch.count());
+    let encoded = batch.bytes().len() as u64;
+    target.metrics.incoming_requests.inc();
+    if !target.handle.admit(encoded) {
+        target.metrics.throttled_records.inc_by(count);
+        return Ok(Put::SlowDown);
+    }
+    let append = Append { log: target.stream.data_log, expect: Expect::Tail, batch };
+    let appended = tokio::time::timeout(APPEND_TIMEOUT, caller.node.engine.append_many(vec![append])).await;
+    match appended.ok().and_then(|mut outcomes| outcomes.pop()) {
+        Some(Appended::At { first, .. }) => {
+            target.handle.note_appended(encoded);
+            target.metrics.incoming_bytes.inc_by(bytes);
+            target.metrics.incoming_records.inc_by(count);
+            Ok(Put::Accepted(first))
+        }
+        // Deleted under the request.
+        Some(Appended::Missing | Appended::Closed { .. }) => Err(not_active(&target.stream)),
+        Some(Appended::Full) => Ok(Put::SlowDown),
+        Some(Appended::Moved { .. } | Appended::Unknown) | None => {
+            tracing::warn!(delivery_stream = %target.stream.name, records = count, "an append failed or timed out");
+            Ok(Put::Failed)
+        }
+    }
+}
+
+/// Opaque record ids, long as AWS's: bits of the call, then the record's place.
+struct RecordIds {
+    id: String,
+    random_chars: usize,
+}
+
+impl RecordIds {
+    fn new(random: &dyn Random) -> Self {
+        let mut bits = [0; RECORD_ID_BYTES];
+        random.fill(&mut bits);
+        let id = base64_simd::STANDARD.encode_to_string(bits);
+        Self { random_chars: id.len(), id }
+    }
+
+    fn of(&mut self, offset: Offset) -> &str {
+        self.id.truncate(self.random_chars);
+        base64_simd::STANDARD.encode_append(offset.to_be_bytes(), &mut self.id);
+        &self.id
+    }
+}

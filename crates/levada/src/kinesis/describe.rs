@@ -1,0 +1,165 @@
+//! DescribeStream, DescribeStreamSummary, ListStreams.
+
+use std::sync::Arc;
+
+use levada_core::catalog::{Stream, StreamMode, StreamStatus};
+use levada_core::iterator::{Listing, NextToken, TokenError, open_next, seal_next};
+use levada_core::shard::Shard;
+use levada_wire::error::AwsError;
+use levada_wire::kinesis::{errors, types};
+use levada_wire::limits;
+use levada_wire::typed::TimestampSeconds;
+
+use super::{Caller, shard_id};
+use crate::ladder::{Answer, Reply};
+
+pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeStream) -> Answer {
+    let stream = caller.stream(request.stream())?;
+    let limit = request.limit.unwrap_or(limits::DESCRIBE_STREAM_SHARDS).min(limits::DESCRIBE_STREAM_SHARDS) as usize;
+    let shards = match &request.exclusive_start_shard_id {
+        Some(given) => stream.shards.after(shard_id(given, &stream)?),
+        None => stream.shards.all(),
+    };
+    // AWS shows the shards of a stream only once it is there.
+    let shards = if stream.is_usable() { shards } else { &[] };
+    let description = types::StreamDescription {
+        encryption_type: Some(types::EncryptionType::None),
+        enhanced_monitoring: types::EnhancedMetrics::none(),
+        has_more_shards: shards.len() > limit,
+        key_id: None,
+        retention_period_hours: stream.retention_hours,
+        shards: shards.iter().take(limit).map(|shard| describe_shard(shard)).collect(),
+        stream_arn: stream.arn(),
+        stream_creation_timestamp: created(&stream),
+        stream_mode_details: Some(mode_details(&stream)),
+        stream_name: stream.name.to_string(),
+        stream_status: status(stream.status),
+    };
+    Ok(Reply::Json(types::DescribeStreamReply { stream_description: description }.to_json()))
+}
+
+pub(super) fn summary(caller: Caller<'_>, request: &types::DescribeStreamSummary) -> Answer {
+    let stream = caller.stream(request.stream())?;
+    let on_demand = stream.mode == StreamMode::OnDemand;
+    let summary = types::StreamDescriptionSummary {
+        channel_count: 0,
+        consumer_count: 0,
+        encryption_type: types::EncryptionType::None,
+        enhanced_monitoring: types::EnhancedMetrics::none(),
+        key_id: None,
+        max_record_size_in_kib: stream.max_record_kib,
+        // Absent while CREATING or DELETING.
+        open_shard_count: stream.is_usable().then(|| u32::try_from(stream.shards.open_count()).unwrap_or(u32::MAX)),
+        queue_count: None,
+        record_distribution_strategy: on_demand.then_some(types::RecordDistributionStrategy::UserPartitionKey),
+        retention_period_hours: stream.retention_hours,
+        stream_arn: stream.arn(),
+        stream_creation_timestamp: created(&stream),
+        stream_mode_details: Some(mode_details(&stream)),
+        stream_name: stream.name.to_string(),
+        stream_status: status(stream.status),
+        warm_throughput: None,
+    };
+    Ok(Reply::Json(types::DescribeStreamSummaryReply { stream_description_summary: summary }.to_json()))
+}
+
+pub(super) fn list(caller: Caller<'_>, request: &types::ListStreams) -> Answer {
+    let after = match (&request.exclusive_start_stream_name, &request.next_token) {
+        (Some(_), Some(_)) => return Err(errors::token_with_start_stream()),
+        (Some(name), None) => Some(Arc::from(name.as_str())),
+        (None, Some(token)) => Some(open_list_token(caller, token)?),
+        (None, None) => None,
+    };
+    let limit = request.limit.unwrap_or(limits::LIST_STREAMS_DEFAULT) as usize;
+    let scope = caller.scope();
+    let mut page: Vec<Arc<Stream>> = {
+        let state = caller.node.registry.state();
+        state.streams_after(&scope, after.as_deref()).take(limit + 1).cloned().collect()
+    };
+    let more = page.len() > limit;
+    page.truncate(limit);
+    let next_token = match page.last() {
+        Some(last) if more => Some(seal_list_token(caller, &last.name)),
+        _ => None,
+    };
+    let reply = types::ListStreamsReply {
+        has_more_streams: more,
+        next_token,
+        stream_names: page.iter().map(|stream| stream.name.to_string()).collect(),
+        stream_summaries: page.iter().map(|stream| summarize(stream)).collect(),
+    };
+    Ok(Reply::Json(reply.to_json()))
+}
+
+fn seal_list_token(caller: Caller<'_>, after: &str) -> String {
+    let token = NextToken {
+        scope: caller.scope(),
+        listing: Listing::Streams { after: after.into() },
+        created_ms: caller.now(),
+    };
+    seal_next(&caller.node.token_key, &token, caller.node.random.as_ref())
+}
+
+/// The name behind which the page begins.
+fn open_list_token(caller: Caller<'_>, token: &str) -> Result<Arc<str>, AwsError> {
+    let token = open_token(caller, token)?;
+    match token.listing {
+        Listing::Streams { after } if token.scope == caller.scope() => Ok(after),
+        Listing::Streams { .. } | Listing::Shards { .. } => Err(errors::invalid_next_token()),
+    }
+}
+
+/// Opens a token of any listing.
+pub(super) fn open_token(caller: Caller<'_>, token: &str) -> Result<NextToken, AwsError> {
+    open_next(&caller.node.token_key, token, caller.now()).map_err(|error| match error {
+        TokenError::Invalid => errors::invalid_next_token(),
+        TokenError::Expired { .. } => errors::expired_next_token(),
+    })
+}
+
+fn summarize(stream: &Stream) -> types::StreamSummary {
+    types::StreamSummary {
+        stream_arn: stream.arn(),
+        stream_creation_timestamp: created(stream),
+        stream_mode_details: Some(mode_details(stream)),
+        stream_name: stream.name.to_string(),
+        stream_status: status(stream.status),
+    }
+}
+
+fn created(stream: &Stream) -> TimestampSeconds {
+    TimestampSeconds(i64::try_from(stream.created_ms).unwrap_or(i64::MAX))
+}
+
+fn mode_details(stream: &Stream) -> types::StreamModeDetails {
+    let stream_mode = match stream.mode {
+        StreamMode::Provisioned => types::StreamMode::Provisioned,
+        StreamMode::OnDemand => types::StreamMode::OnDemand,
+    };
+    types::StreamModeDetails { stream_mode }
+}
+
+fn status(status: StreamStatus) -> types::StreamStatus {
+    match status {
+        StreamStatus::Creating => types::StreamStatus::Creating,
+        StreamStatus::Deleting => types::StreamStatus::Deleting,
+        StreamStatus::Active => types::StreamStatus::Active,
+        StreamStatus::Updating => types::StreamStatus::Updating,
+    }
+}
+
+pub(super) fn describe_shard(shard: &Shard) -> types::Shard {
+    types::Shard {
+        adjacent_parent_shard_id: shard.adjacent_parent().map(|id| id.to_string()),
+        hash_key_range: types::HashKeyRange {
+            ending_hash_key: shard.range.end.to_string(),
+            starting_hash_key: shard.range.start.to_string(),
+        },
+        parent_shard_id: shard.parent().map(|id| id.to_string()),
+        sequence_number_range: types::SequenceNumberRange {
+            ending_sequence_number: shard.ending_number().map(|number| number.to_string()),
+            starting_sequence_number: shard.starting_number().to_string(),
+        },
+        shard_id: shard.id().to_string(),
+    }
+}

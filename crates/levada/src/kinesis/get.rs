@@ -1,0 +1,216 @@
+//! GetShardIterator and GetRecords.
+
+use std::sync::Arc;
+
+use levada_core::catalog::Stream;
+use levada_core::engine::{EngineError, Offset, Page, ReadRequest};
+use levada_core::env::Clock;
+use levada_core::iterator::{Position, ShardIterator, TokenError, java_date, open, seal};
+use levada_core::retention::cutoff;
+use levada_core::sequence::{Side, Start, StartError, start};
+use levada_core::shard::Shard;
+use levada_wire::error::AwsError;
+use levada_wire::kinesis::errors;
+use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, RECORD_OVERHEAD_BYTES};
+use levada_wire::kinesis::types::{self, ShardIteratorType};
+use levada_wire::limits;
+
+use super::{Caller, shard_id, text};
+use crate::ladder::{Answer, Reply};
+
+pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShardIterator) -> Answer {
+    let stream = caller.readable_stream(request.stream())?;
+    let id = shard_id(&request.shard_id, &stream)?;
+    let shard = stream.shards.get(id).ok_or_else(|| errors::shard_not_found(&id.to_string(), text(&stream)))?;
+    let position = position(caller, request, &stream, shard).await?;
+    if request.dry_run == Some(true) {
+        return Err(errors::dry_run("GetShardIterator"));
+    }
+    let iterator = seal_iterator(caller, &stream, shard, position);
+    Ok(Reply::Json(types::GetShardIteratorReply { shard_iterator: iterator }.to_json()))
+}
+
+/// Where the asked-for iterator begins.
+async fn position(
+    caller: Caller<'_>,
+    request: &types::GetShardIterator,
+    stream: &Stream,
+    shard: &Shard,
+) -> Result<Position, AwsError> {
+    let number = request.starting_sequence_number.as_deref();
+    let mismatch = || errors::iterator_type_mismatch(request.shard_iterator_type.as_str(), number.is_some());
+    match (request.shard_iterator_type, number) {
+        (ShardIteratorType::AtSequenceNumber, Some(number)) => at_number(number, Side::At, stream, shard),
+        (ShardIteratorType::AfterSequenceNumber, Some(number)) => at_number(number, Side::After, stream, shard),
+        (ShardIteratorType::TrimHorizon, None) => Ok(Position::Start(Start::Offset(0))),
+        (ShardIteratorType::Latest, None) => {
+            let tail = caller.node.engine.tail(shard.log).await.map_err(|e| unreadable(&e, stream, shard))?;
+            Ok(Position::Start(Start::Offset(tail.end)))
+        }
+        (ShardIteratorType::AtTimestamp, None) => {
+            let at = request.timestamp.ok_or_else(errors::timestamp_missing)?.0;
+            let now = i64::try_from(caller.now()).unwrap_or(i64::MAX);
+            if at > now {
+                return Err(errors::timestamp_in_future(at, now));
+            }
+            // A time before the oldest record is the trim horizon.
+            Ok(Position::Time(u64::try_from(at).unwrap_or(0)))
+        }
+        (ShardIteratorType::AtSequenceNumber | ShardIteratorType::AfterSequenceNumber, None)
+        | (ShardIteratorType::TrimHorizon | ShardIteratorType::Latest | ShardIteratorType::AtTimestamp, Some(_)) => {
+            Err(mismatch())
+        }
+    }
+}
+
+fn at_number(number: &str, side: Side, stream: &Stream, shard: &Shard) -> Result<Position, AwsError> {
+    let used = shard.id().to_string();
+    start(number, side, shard.space()).map(Position::Start).map_err(|error| match error {
+        StartError::Invalid { given } => errors::invalid_sequence_number(&given, &used, text(stream)),
+        StartError::OtherShard { encodes, .. } => errors::sequence_number_of_other_shard(&encodes.to_string(), &used),
+        StartError::OtherStream { printed } => errors::sequence_number_of_other_stream(&printed, &used, text(stream)),
+    })
+}
+
+fn seal_iterator(caller: Caller<'_>, stream: &Stream, shard: &Shard, position: Position) -> String {
+    let iterator = ShardIterator { stream: stream.key(), shard: shard.id(), position, created_ms: caller.now() };
+    seal(&caller.node.token_key, &iterator, caller.node.random.as_ref())
+}
+
+pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> Answer {
+    let started = caller.node.clock.monotonic();
+    let iterator = open(&caller.node.token_key, &request.shard_iterator, caller.now()).map_err(|e| match e {
+        TokenError::Invalid => errors::invalid_shard_iterator(),
+        TokenError::Expired { created_ms, now_ms } => {
+            errors::expired_iterator(&java_date(created_ms), &java_date(now_ms))
+        }
+    })?;
+    let (stream, shard) = resolve(caller, &iterator)?;
+    if request.dry_run == Some(true) {
+        return Err(errors::dry_run("GetRecords"));
+    }
+    let (page, start) = read(caller, request, &iterator.position, &stream, &shard)
+        .await
+        .map_err(|error| unreadable(&error, &stream, &shard))?;
+
+    let now = caller.now();
+    let behind = millis_behind(&page, &shard, now);
+    // A closed shard's last records come with an iterator; the call after them says that there is no more.
+    let ended = page.tail.sealed && page.chunks.is_empty() && page.next >= page.tail.end;
+    let next = if page.chunks.is_empty() { start } else { Start::Offset(page.next) };
+    let head = GetRecordsHead {
+        child_shards: ended.then(|| children(&stream, &shard)),
+        millis_behind_latest: behind,
+        next_shard_iterator: (!ended).then(|| seal_iterator(caller, &stream, &shard, Position::Start(next))),
+    };
+    let capacity =
+        page.chunks.iter().map(|c| c.batch.bytes().len() * 4 / 3 + c.take as usize * RECORD_OVERHEAD_BYTES).sum();
+    let mut reply = GetRecordsWriter::new(&head, capacity);
+    let (mut bytes, mut count) = (0, 0);
+    for chunk in &page.chunks {
+        let mut digits = shard.space().digits_from(chunk.first, chunk.arrival);
+        for (offset, record) in chunk.records() {
+            if start.admits(shard.space(), offset, chunk.arrival) {
+                reply.record(chunk.arrival, record.data, record.key, &digits.current());
+                bytes += (record.data.len() + record.key.len()) as u64;
+                count += 1;
+            }
+            digits.advance();
+        }
+    }
+    let metrics = caller.node.metrics.stream(&stream.name);
+    metrics.get_records.requests.inc();
+    metrics.get_records.success.inc();
+    metrics.get_records.bytes.inc_by(bytes);
+    metrics.get_records.records.inc_by(count);
+    metrics.get_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
+    metrics.iterator_age.set(i64::try_from(behind).unwrap_or(i64::MAX));
+    Ok(Reply::Json(reply.finish()))
+}
+
+/// The stream and shard of an iterator. One of a deleted stream finds nothing, also if the name lives again.
+fn resolve(caller: Caller<'_>, iterator: &ShardIterator) -> Result<(Arc<Stream>, Arc<Shard>), AwsError> {
+    let key = &iterator.stream;
+    let stream = caller.node.registry.state().stream_incarnation(key).filter(|stream| stream.is_usable()).cloned();
+    let name = errors::StreamText { stream: &key.name, account: key.scope.account.as_str() };
+    let stream = stream.ok_or_else(|| errors::stream_not_found(name))?;
+    let shard = stream.shards.get(iterator.shard).cloned();
+    let shard = shard.ok_or_else(|| errors::shard_not_found(&iterator.shard.to_string(), name))?;
+    Ok((stream, shard))
+}
+
+/// Reads the page at the iterator's position. Retention is exact here: what has outlived it is passed over, whether
+/// or not its bytes are gone.
+async fn read(
+    caller: Caller<'_>,
+    request: &types::GetRecords,
+    position: &Position,
+    stream: &Stream,
+    shard: &Shard,
+) -> Result<(Page, Start), EngineError> {
+    let engine = &caller.node.engine;
+    let tail = engine.tail(shard.log).await?;
+    let cutoff = cutoff(caller.now(), stream.retention_hours);
+    let oldest: Offset = match tail.first_arrival {
+        Some(first) if first < cutoff => engine.seek(shard.log, cutoff).await?,
+        _ => tail.start,
+    };
+    let start = match position {
+        Position::Start(start) => *start,
+        Position::Time(time) => Start::Offset(engine.seek(shard.log, *time).await?),
+    };
+    let start = if start.read_from() < oldest { Start::Offset(oldest) } else { start };
+    let page = engine
+        .read(ReadRequest {
+            log: shard.log,
+            from: start.read_from(),
+            max_records: request.limit.unwrap_or(limits::GET_RECORDS_RECORDS).min(limits::GET_RECORDS_RECORDS),
+            max_bytes: limits::GET_RECORDS_BYTES as u64,
+        })
+        .await?;
+    Ok((page, start))
+}
+
+/// How far the page's end is behind the tip. On a drained closed shard AWS counts from its close.
+fn millis_behind(page: &Page, shard: &Shard, now: u64) -> u64 {
+    let caught_up = page.next >= page.tail.end;
+    match (caught_up, &shard.closed) {
+        (true, None) => 0,
+        (true, Some(closed)) => now.saturating_sub(closed.at_secs * 1000),
+        (false, _) => {
+            let last = page.chunks.last().map(|chunk| chunk.arrival).or(page.tail.first_arrival);
+            // Less than a second behind is still behind: AWS tells whole seconds.
+            now.saturating_sub(last.unwrap_or(now)).max(1000) / 1000 * 1000
+        }
+    }
+}
+
+fn children(stream: &Stream, shard: &Shard) -> Vec<types::ChildShard> {
+    let children = shard.closed.iter().flat_map(|closed| &closed.children);
+    children
+        .filter_map(|index| stream.shards.get(levada_core::shard::ShardId(*index)))
+        .map(|child| types::ChildShard {
+            hash_key_range: types::HashKeyRange {
+                ending_hash_key: child.range.end.to_string(),
+                starting_hash_key: child.range.start.to_string(),
+            },
+            parent_shards: child.parent().into_iter().chain(child.adjacent_parent()).map(|id| id.to_string()).collect(),
+            shard_id: child.id().to_string(),
+        })
+        .collect()
+}
+
+/// A shard that cannot be read: gone with its stream, damaged, or not now.
+fn unreadable(error: &EngineError, stream: &Stream, shard: &Shard) -> AwsError {
+    match error {
+        EngineError::Missing => errors::stream_not_found(text(stream)),
+        EngineError::Corrupt { file, at } => {
+            tracing::error!(stream = %stream.name, shard = %shard.id(), %file, at, "the shard's data is damaged");
+            AwsError::internal_failure()
+        }
+        EngineError::Unavailable(reason) => {
+            tracing::warn!(stream = %stream.name, shard = %shard.id(), %reason, "the shard cannot be read now");
+            AwsError::internal_failure()
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! PutRecord and PutRecords: which shard, then the log, then the numbers.
+
+use bytes::Bytes;
+use levada_core::batch::BatchBuilder;
+use levada_core::catalog::Stream;
+use levada_core::engine::{Append, Appended, Expect};
+use levada_core::env::Clock;
+use levada_core::hash_range::{explicit_hash, hash_of};
+use levada_core::sequence::{DigitWriter, check_ordering};
+use levada_core::shard::Shard;
+use levada_wire::error::AwsError;
+use levada_wire::kinesis::errors::{self, EntryError};
+use levada_wire::kinesis::put_records::{self, PutRecordsReply, PutRecordsRequest};
+use levada_wire::kinesis::types;
+use levada_wire::limits;
+
+use super::{Caller, text};
+use crate::ladder::{Answer, Reply};
+use crate::node::APPEND_TIMEOUT;
+
+/// The hash key that decides the shard: the explicit one, or the MD5 of the partition key.
+fn hash(partition_key: &str, explicit: Option<&str>) -> Result<u128, AwsError> {
+    match explicit {
+        Some(text) => explicit_hash(text).map_err(|error| errors::invalid_explicit_hash_key(&error.given)),
+        None => Ok(hash_of(partition_key)),
+    }
+}
+
+/// Largest record of a stream in bytes, with its partition key.
+fn record_limit(stream: &Stream) -> usize {
+    stream.max_record_kib as usize * 1024
+}
+
+pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -> Answer {
+    let started = caller.node.clock.monotonic();
+    let stream = caller.readable_stream(request.stream())?;
+    let key = request.partition_key.as_deref().ok_or_else(|| errors::partition_key_missing(None))?;
+    if key.len() + request.data.len() > record_limit(&stream) {
+        return Err(errors::record_too_large("data", record_limit(&stream)));
+    }
+    let hash = hash(key, request.explicit_hash_key.as_deref())?;
+    if let Some(number) = &request.sequence_number_for_ordering {
+        check_ordering(number, caller.now())
+            .map_err(|error| errors::invalid_sequence_number_for_ordering(&error.given, text(&stream)))?;
+    }
+    let shard = stream.shards.route(hash);
+    if request.dry_run == Some(true) {
+        return Err(errors::dry_run("PutRecord"));
+    }
+    let metrics = caller.node.metrics.stream(&stream.name);
+    metrics.put_record.requests.inc();
+    let batch = levada_core::batch::Batch::single(key.as_bytes(), &request.data);
+    let append = Append { log: shard.log, expect: Expect::Tail, batch };
+    let outcome = append_all(caller, vec![append], &stream).await.pop();
+    let reply = match outcome {
+        Some(Appended::At { first, arrival }) => types::PutRecordReply {
+            encryption_type: None,
+            sequence_number: shard.space().number(first, arrival).to_string(),
+            shard_id: shard.id().to_string(),
+        },
+        // The stream was deleted under the request.
+        Some(Appended::Missing) => return Err(errors::stream_not_found(text(&stream))),
+        Some(Appended::Closed { .. } | Appended::Moved { .. } | Appended::Full | Appended::Unknown) | None => {
+            metrics.put_record.failed.inc();
+            return Err(AwsError::internal_failure());
+        }
+    };
+    let bytes = (key.len() + request.data.len()) as u64;
+    metrics.incoming_bytes.inc_by(bytes);
+    metrics.incoming_records.inc();
+    metrics.put_record.success.inc();
+    metrics.put_record.bytes.inc_by(bytes);
+    metrics.put_record.records.inc();
+    metrics.put_record.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
+    Ok(Reply::Json(reply.to_json()))
+}
+
+/// The records of one call that go to one shard.
+struct ShardBatch<'a> {
+    shard: &'a Shard,
+    batch: BatchBuilder,
+    bytes: u64,
+}
+
+/// What became of a [`ShardBatch`], as its records' answers need it.
+enum ShardOutcome {
+    Stored { next: DigitWriter, id: String },
+    Failed(EntryError),
+}
+
+pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
+    let started = caller.node.clock.monotonic();
+    let mut request = put_records::decode(body)?;
+    let stream = caller.readable_stream(request.stream())?;
+    check_sizes(&request, &stream)?;
+    let (places, batches) = match group(&request, &stream)? {
+        Some(grouped) => grouped,
+        // Something in the body is not base64: the strict decoder has AWS's words for it.
+        None => {
+            request = put_records::decode_strict(body)?;
+            group(&request, &stream)?.ok_or_else(AwsError::internal_failure)?
+        }
+    };
+    if request.dry_run {
+        return Err(errors::dry_run("PutRecords"));
+    }
+    let metrics = caller.node.metrics.stream(&stream.name);
+    metrics.put_records.requests.inc();
+    let mut shards = Vec::with_capacity(batches.len());
+    let mut appends = Vec::with_capacity(batches.len());
+    for ShardBatch { shard, batch, bytes } in batches {
+        let Some(batch) = batch.finish() else { continue };
+        shards.push((shard, batch.count(), bytes));
+        appends.push(Append { log: shard.log, expect: Expect::Tail, batch });
+    }
+    let appended = append_all(caller, appends, &stream).await;
+
+    let (mut failed, mut stored, mut bytes) = (0, 0, 0);
+    let mut outcomes: Vec<ShardOutcome> = Vec::with_capacity(shards.len());
+    for ((shard, count, shard_bytes), appended) in shards.into_iter().zip(appended) {
+        let outcome = outcome(shard, &appended);
+        match outcome {
+            ShardOutcome::Stored { .. } => {
+                stored += u64::from(count);
+                bytes += shard_bytes;
+            }
+            ShardOutcome::Failed(_) => failed += count as usize,
+        }
+        outcomes.push(outcome);
+    }
+    let mut reply = PutRecordsReply::new(failed, places.len());
+    for place in places {
+        match &mut outcomes[place as usize] {
+            ShardOutcome::Stored { next, id } => {
+                reply.stored(&next.current(), id);
+                next.advance();
+            }
+            ShardOutcome::Failed(error) => reply.failed(error.code.name(), &error.message),
+        }
+    }
+    metrics.incoming_bytes.inc_by(bytes);
+    metrics.incoming_records.inc_by(stored);
+    metrics.put_records.success.inc_by(u64::from(stored > 0));
+    metrics.put_records.bytes.inc_by(bytes);
+    metrics.put_records.records.inc_by(stored);
+    metrics.put_records.failed.inc_by(failed as u64);
+    metrics.put_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
+    Ok(Reply::Json(reply.finish()))
+}
+
+/// One invalid entry refuses the whole call.
+fn check_sizes(request: &PutRecordsRequest<'_>, stream: &Stream) -> Result<(), AwsError> {
+    let limit = record_limit(stream);
+    let mut total = 0;
+    for (n, entry) in request.records.iter().enumerate() {
+        if entry.partition_key.is_none() {
+            return Err(errors::partition_key_missing(Some(n + 1)));
+        }
+        let size = entry.size();
+        if size > limit {
+            return Err(errors::batch_record_too_large(n + 1, limit));
+        }
+        total += size;
+    }
+    if total > limits::PUT_RECORDS_BYTES { Err(errors::records_too_large()) } else { Ok(()) }
+}
+
+type Grouped<'a> = (Vec<u32>, Vec<ShardBatch<'a>>);
+
+/// Sorts the records by shard, in request order within each: for each record the place of its shard's batch, and
+/// the batches. `None` if data is not base64.
+fn group<'a>(request: &PutRecordsRequest<'_>, stream: &'a Stream) -> Result<Option<Grouped<'a>>, AwsError> {
+    const UNSEEN: u32 = u32::MAX;
+    let shards = stream.shards.all().last().map_or(0, |last| last.index as usize + 1);
+    let mut place_of_shard = vec![UNSEEN; shards];
+    let mut places = Vec::with_capacity(request.records.len());
+    let mut batches: Vec<ShardBatch<'a>> = Vec::new();
+    for entry in &request.records {
+        let key = entry.partition_key.as_deref().unwrap_or_default();
+        let hash = hash(key, entry.explicit_hash_key.as_deref())?;
+        let shard = stream.shards.route(hash);
+        let index = shard.index as usize;
+        if place_of_shard[index] == UNSEEN {
+            place_of_shard[index] = batches.len() as u32;
+            batches.push(ShardBatch { shard, batch: BatchBuilder::default(), bytes: 0 });
+        }
+        let place = place_of_shard[index];
+        let ShardBatch { batch, bytes, .. } = &mut batches[place as usize];
+        let mut decoded = Ok(());
+        batch.push_with(key.as_bytes(), |data| decoded = entry.data.decode_append(data));
+        if decoded.is_err() {
+            return Ok(None);
+        }
+        *bytes += entry.size() as u64;
+        places.push(place);
+    }
+    Ok(Some((places, batches)))
+}
+
+fn outcome(shard: &Shard, appended: &Appended) -> ShardOutcome {
+    match appended {
+        Appended::At { first, arrival } => {
+            ShardOutcome::Stored { next: shard.space().digits_from(*first, *arrival), id: shard.id().to_string() }
+        }
+        Appended::Moved { .. } | Appended::Closed { .. } | Appended::Missing | Appended::Full | Appended::Unknown => {
+            ShardOutcome::Failed(EntryError::internal_failure())
+        }
+    }
+}
+
+/// Appends, and gives up after a while: what has no outcome by then may or may not be stored.
+async fn append_all(caller: Caller<'_>, appends: Vec<Append>, stream: &Stream) -> Vec<Appended> {
+    let count = appends.len();
+    match tokio::time::timeout(APPEND_TIMEOUT, caller.node.engine.append_many(appends)).await {
+        Ok(appended) => appended,
+        Err(_) => {
+            tracing::warn!(stream = %stream.name, seconds = APPEND_TIMEOUT.as_secs(), "an append timed out");
+            vec![Appended::Unknown; count]
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A request's way down to its handler: first the pages that are ours, then AWS's checks in AWS's order. Every
+//! early answer stands where AWS gives it.
+//!
+//! Architecture invariant: no handler runs without a [`Principal`], and only this module makes one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_TYPE, ORIGIN,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http_body_util::Full;
+use levada_core::catalog::Account;
+use levada_core::env::Random;
+use levada_wire::error::{AwsError, ErrorForm, XmlError};
+use levada_wire::json;
+use levada_wire::operation::Operation;
+use sha2::{Digest, Sha256};
+
+use crate::authentication::authenticate;
+use crate::node::Node;
+
+/// What a handler answers.
+pub type Answer = Result<Reply, AwsError>;
+
+/// A handler's success.
+#[derive(Debug)]
+pub enum Reply {
+    /// A JSON document.
+    Json(Vec<u8>),
+    /// The empty body of an operation without a reply shape.
+    Empty,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The account that owns what a bare name means.
+    pub account: Account,
+    /// The region that the request was signed for.
+    pub region: String,
+}
+
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
+
+/// How long a browser may remember what OPTIONS told it, in seconds.
+const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("172800");
+
+/// Answers a whole request.
+pub async fn descend(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Full<Bytes>> {
+    if let Some(page) = crate::controls::page(node, head, &body).await {
+        return page;
+    }
+    let mut response = descend_aws(node, head, body).await;
+    let headers = response.headers_mut();
+    identify(headers, node.random.as_ref());
+    if head.headers.contains_key(ORIGIN) {
+        allow_origin(headers, head);
+    }
+    response
+}
+
+async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Full<Bytes>> {
+    if head.method == Method::OPTIONS && head.headers.contains_key(ORIGIN) {
+        return Response::new(Full::default());
+    }
+    if head.method != Method::POST {
+        return xml(XmlError::AccessDenied);
+    }
+    let operation = head.headers.get(TARGET).and_then(|t| t.to_str().ok()).and_then(Operation::from_target);
+    if body.is_empty() {
+        let error = if operation.is_some() { AwsError::malformed() } else { AwsError::unknown_operation() };
+        return refusal(node, head, operation, ErrorForm::AmzJson, &error);
+    }
+    let Some(form) = error_form(&head.headers) else {
+        return xml(if operation.is_some() { XmlError::UnknownOperation } else { XmlError::AccessDenied });
+    };
+    // AWS parses first. A body that passes everything else is parsed by its decoder only, once.
+    let parsed = |error: AwsError| if json::validate(&body).is_ok() { error } else { AwsError::malformed() };
+    let Some(operation) = operation else {
+        return refusal(node, head, None, form, &parsed(AwsError::unknown_operation()));
+    };
+    let answer = match authenticate(node, head).and_then(|p| check_digest(&head.headers, &body).map(|()| p)) {
+        Ok(principal) => match operation {
+            Operation::Kinesis(op) => crate::kinesis::answer(node, &principal, op, &body).await,
+            Operation::Firehose(op) => crate::firehose::answer(node, &principal, op, &body).await,
+        },
+        Err(error) => Err(parsed(error)),
+    };
+    match answer {
+        Ok(reply) => {
+            node.metrics.response(operation.name(), "OK");
+            let body = match reply {
+                Reply::Json(json) => Full::from(json),
+                Reply::Empty => Full::default(),
+            };
+            let mut response = Response::new(body);
+            echo_content_type(response.headers_mut(), &head.headers);
+            response
+        }
+        Err(error) => refusal(node, head, Some(operation), form, &error),
+    }
+}
+
+/// The form of JSON that the content type asks for; `None` if it is not one of ours. What follows a `;` is ignored.
+fn error_form(headers: &HeaderMap) -> Option<ErrorForm> {
+    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    match content_type.split(';').next().unwrap_or_default().trim() {
+        "application/x-amz-json-1.1" => Some(ErrorForm::AmzJson),
+        "application/json" => Some(ErrorForm::PlainJson),
+        _ => None,
+    }
+}
+
+/// Compares the body with the digest that the client signed, if it sent it.
+fn check_digest(headers: &HeaderMap, body: &[u8]) -> Result<(), AwsError> {
+    let Some(claimed) = headers.get(CONTENT_SHA256) else { return Ok(()) };
+    let mut text = [0; 64];
+    let digest = Sha256::digest(body);
+    for (two, byte) in text.chunks_exact_mut(2).zip(digest) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        two.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    }
+    if claimed.as_bytes() == text { Ok(()) } else { Err(levada_wire::signature::does_not_match()) }
+}
+
+fn refusal(
+    node: &Node,
+    head: &Parts,
+    operation: Option<Operation>,
+    form: ErrorForm,
+    error: &AwsError,
+) -> Response<Full<Bytes>> {
+    node.metrics.response(operation.map_or("Unknown", Operation::name), error.code.name());
+    if error.status() >= 500 {
+        tracing::warn!(operation = operation.map_or("Unknown", Operation::name), code = error.code.name(), "failed");
+    }
+    let mut response = Response::new(Full::from(error.body(form)));
+    *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    echo_content_type(response.headers_mut(), &head.headers);
+    // As AWS does after an error; HTTP/2 has no such header.
+    if head.version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn xml(error: XmlError) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(error.body()));
+    *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN);
+    response
+}
+
+fn echo_content_type(headers: &mut HeaderMap, request: &HeaderMap) {
+    let default = HeaderValue::from_static("application/x-amz-json-1.1");
+    headers.insert(CONTENT_TYPE, request.get(CONTENT_TYPE).cloned().unwrap_or(default));
+}
+
+/// The two ids that AWS puts on every answer.
+fn identify(headers: &mut HeaderMap, random: &dyn Random) {
+    let mut bits = [0; 70];
+    random.fill(&mut bits);
+    let (id, id_2) = bits.split_at(16);
+    let mut uuid = [0; 16];
+    uuid.copy_from_slice(id);
+    let uuid = uuid::Builder::from_random_bytes(uuid).into_uuid().to_string();
+    let id_2 = base64_simd::STANDARD.encode_to_string(id_2);
+    // Hexadecimal and base64 are always valid header values.
+    for (name, value) in [(REQUEST_ID, uuid), (ID_2, id_2)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn allow_origin(headers: &mut HeaderMap, head: &Parts) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if head.method == Method::OPTIONS {
+        for (asked, answer) in [
+            (ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_ALLOW_HEADERS),
+            (ACCESS_CONTROL_REQUEST_METHOD, ACCESS_CONTROL_ALLOW_METHODS),
+        ] {
+            if let Some(value) = head.headers.get(asked) {
+                headers.insert(answer, value.clone());
+            }
+        }
+        headers.insert(ACCESS_CONTROL_MAX_AGE, CORS_MAX_AGE);
+    } else {
+        let exposed = "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date";
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+    }
+}

@@ -1,0 +1,56 @@
+//! Levada, the server: the only crate that knows HTTP. A request comes in at the [`listener`], descends the
+//! [`ladder`] and reaches a handler in [`kinesis`] or [`firehose`]; handlers decide with the [`registry`] and
+//! append to the engine. A library only so that the simulation and the tests can build a [`node::Node`] themselves.
+
+pub mod authentication;
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod controls;
+pub mod demo;
+pub mod firehose;
+pub mod kinesis;
+pub mod ladder;
+pub mod listener;
+pub mod metrics;
+pub mod node;
+pub mod registry;
+pub mod retention;
+pub mod serve;
+
+use std::net::SocketAddr;
+
+/// Why the server cannot start, or must end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    /// The runtime cannot be built.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(std::io::Error),
+    /// Signals cannot be caught.
+    #[error("cannot listen to signals: {0}")]
+    Signals(std::io::Error),
+    /// The ready line cannot be printed.
+    #[error("cannot print the ready line: {0}")]
+    Stdout(std::io::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The node cannot start.
+    #[error(transparent)]
+    Start(#[from] node::StartError),
+    /// A write or sync failed: what is durable is not known until recovery has read it.
+    #[error("the log is poisoned, the process ends so that recovery can decide what is true: {0}")]
+    Poisoned(String),
+    /// The demonstration found something missing or different.
+    #[error("the demo failed: {0}")]
+    Demo(String),
+}

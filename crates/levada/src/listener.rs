@@ -1,0 +1,204 @@
+//! Sockets to requests: accepts connections, tells HTTP/1.1 from HTTP/2 with prior knowledge by the first bytes,
+//! reads each body up to the ceiling and hands whole requests to the node.
+//!
+//! Architecture invariant: sockets are opened here and nowhere else; [`Accept`] is the seam at which a simulated
+//! network takes their place.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::node::Node;
+
+/// Largest request body in bytes. The largest valid one is a `PutRecords` of 10 MiB in base64 (13.4 MiB) with its
+/// keys and JSON around it.
+pub const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// How long a client may take to send a request's head.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may pause in the middle of a body.
+const BODY_PAUSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long requests in flight may take to finish after SIGTERM.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long to wait after a failed accept (out of file descriptors) before the next.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where connections come from.
+pub trait Accept: Send + 'static {
+    /// A connection.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// Those of the network; the listener goes on after a pause.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Io>> + Send;
+}
+
+impl Accept for tokio::net::TcpListener {
+    type Io = tokio::net::TcpStream;
+
+    async fn accept(&mut self) -> io::Result<Self::Io> {
+        let (io, _) = tokio::net::TcpListener::accept(self).await?;
+        io.set_nodelay(true)?;
+        Ok(io)
+    }
+}
+
+/// Opens the listening socket.
+///
+/// # Errors
+/// Those of the operating system, e.g. the port is taken.
+pub async fn bind(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::bind(address).await
+}
+
+/// Serves connections until `stop` resolves, then finishes what is in flight.
+pub async fn serve(mut accept: impl Accept, node: Arc<Node>, stop: impl Future<Output = ()>) {
+    let graceful = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = accept.accept() => match accepted {
+                Ok(io) => spawn_connection(io, Arc::clone(&node), &graceful),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(accept);
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("connections still busy at the end of the grace period are cut");
+    }
+}
+
+fn spawn_connection<I>(io: I, node: Arc<Node>, graceful: &GracefulShutdown)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1024).adaptive_window(true);
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let node = Arc::clone(&node);
+        async move { Ok::<_, std::convert::Infallible>(respond(&node, request).await) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(io), service).into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection ended");
+        }
+    });
+}
+
+/// Reads a request's body and answers it.
+async fn respond<B>(node: &Arc<Node>, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (head, body) = request.into_parts();
+    let declared = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    match read_body(body, declared).await {
+        Ok(body) => crate::ladder::descend(node, &head, body).await,
+        Err(status) => {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = status;
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    }
+}
+
+async fn read_body<B>(mut body: B, declared: Option<usize>) -> Result<Bytes, StatusCode>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if declared.is_some_and(|n| n > MAX_BODY_BYTES) {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    loop {
+        let frame = match tokio::time::timeout(BODY_PAUSE_TIMEOUT, body.frame()).await {
+            Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
+            Ok(None) => break,
+            Ok(Some(Err(_))) => return Err(StatusCode::BAD_REQUEST),
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        // Most bodies arrive in one piece and are never copied; others are joined into a buffer of the right size.
+        if first.is_empty() && joined.is_empty() {
+            first = data;
+            continue;
+        }
+        if joined.is_empty() {
+            joined.reserve(declared.unwrap_or(0).max(first.len() + data.len()));
+            joined.extend_from_slice(&first);
+        }
+        if joined.len() + data.len() > MAX_BODY_BYTES {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        joined.extend_from_slice(&data);
+    }
+    Ok(if joined.is_empty() { first } else { joined.freeze() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    struct Pieces(VecDeque<&'static [u8]>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(Bytes::from_static(piece)))))
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_are_joined_in_order() {
+        for pieces in [vec![], vec![&b"one"[..]], vec![b"one", b"two", b"three"]] {
+            let whole = pieces.concat();
+            let body = read_body(Pieces(pieces.into()), Some(whole.len())).await.unwrap();
+            assert_eq!(body, whole);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_ceiling_is_refused_whether_declared_or_not() {
+        static MIB: [u8; 1 << 20] = [b' '; 1 << 20];
+        let refused = Err(StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(read_body(Pieces(VecDeque::new()), Some(MAX_BODY_BYTES + 1)).await, refused);
+        let endless = std::iter::repeat_n(&MIB[..], 17).collect();
+        assert_eq!(read_body(Pieces(endless), None).await, refused);
+    }
+}

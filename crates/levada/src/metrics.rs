@@ -1,0 +1,373 @@
+//! `/metrics`: AWS's CloudWatch metrics for what exists, in the Prometheus text form, and Levada's own.
+//!
+//! A CloudWatch metric `PutRecords.Latency` of namespace `AWS/Kinesis` is `aws_kinesis_put_records_latency_seconds`
+//! here; its dimension `StreamName` is the label of the same name. CloudWatch's `Success` is an average over
+//! calls; here `…_success_total` is divided by `…_requests_total`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Upper bounds of the latency buckets in seconds.
+const LATENCY_BUCKETS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// The dimension of `AWS/Kinesis`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[allow(non_snake_case, reason = "the label is the CloudWatch dimension")]
+struct StreamLabel {
+    StreamName: String,
+}
+
+/// The dimension of `AWS/Firehose`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[allow(non_snake_case, reason = "the label is the CloudWatch dimension")]
+struct DeliveryStreamLabel {
+    DeliveryStreamName: String,
+}
+
+/// What one operation on one resource counts.
+#[derive(Clone, Debug)]
+pub struct OperationMetrics {
+    /// Calls.
+    pub requests: Counter,
+    /// Calls that succeeded, in AWS's sense: at least one record for the batch operations.
+    pub success: Counter,
+    /// Bytes of keys and data, of successful records only.
+    pub bytes: Counter,
+    /// Records, of successful ones only.
+    pub records: Counter,
+    /// Records that were refused or failed.
+    pub failed: Counter,
+    /// Seconds from a whole request to its answer.
+    pub latency: Histogram,
+}
+
+/// One stream's metrics.
+#[derive(Clone, Debug)]
+pub struct StreamMetrics {
+    /// `IncomingBytes`.
+    pub incoming_bytes: Counter,
+    /// `IncomingRecords`.
+    pub incoming_records: Counter,
+    /// `PutRecord.*`.
+    pub put_record: OperationMetrics,
+    /// `PutRecords.*`.
+    pub put_records: OperationMetrics,
+    /// `GetRecords.*`.
+    pub get_records: OperationMetrics,
+    /// `GetRecords.IteratorAgeMilliseconds` of the last call.
+    pub iterator_age: Gauge,
+}
+
+/// One delivery stream's metrics on the put side. The delivery side is a snapshot, see [`DeliverySample`].
+#[derive(Clone, Debug)]
+pub struct DeliveryStreamMetrics {
+    /// `IncomingBytes`.
+    pub incoming_bytes: Counter,
+    /// `IncomingRecords`.
+    pub incoming_records: Counter,
+    /// `IncomingPutRequests`.
+    pub incoming_requests: Counter,
+    /// `ThrottledRecords`: answered `Slow down.`
+    pub throttled_records: Counter,
+    /// `PutRecord.*`.
+    pub put_record: OperationMetrics,
+    /// `PutRecordBatch.*`.
+    pub put_record_batch: OperationMetrics,
+}
+
+/// A value read at the moment of a scrape, for one delivery stream or (without a name) the node.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The metric's whole name.
+    pub metric: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Its delivery stream.
+    pub delivery_stream: Option<String>,
+    /// The value.
+    pub value: f64,
+}
+
+struct OperationFamily<L> {
+    requests: Family<L, Counter>,
+    success: Family<L, Counter>,
+    bytes: Family<L, Counter>,
+    records: Family<L, Counter>,
+    failed: Family<L, Counter>,
+    latency: Family<L, Histogram, fn() -> Histogram>,
+}
+
+impl<L> OperationFamily<L>
+where
+    L: Clone + std::hash::Hash + Eq + std::fmt::Debug + EncodeLabelSet + Send + Sync + 'static,
+{
+    fn register(registry: &mut Registry, prefix: &str, operation: &str) -> Self {
+        let family = Self {
+            requests: Family::default(),
+            success: Family::default(),
+            bytes: Family::default(),
+            records: Family::default(),
+            failed: Family::default(),
+            latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
+        };
+        let mut counter = |name: &str, help: &str, metric: &Family<L, Counter>| {
+            registry.register(format!("{prefix}_{name}"), format!("{operation}: {help}"), metric.clone());
+        };
+        counter("requests", "calls", &family.requests);
+        counter("success", "calls that succeeded", &family.success);
+        counter("bytes", "bytes of keys and data of successful records", &family.bytes);
+        counter("records", "successful records", &family.records);
+        counter("failed_records", "records refused or failed", &family.failed);
+        registry.register_with_unit(
+            format!("{prefix}_latency"),
+            format!("{operation}: time from the whole request to its answer"),
+            Unit::Seconds,
+            family.latency.clone(),
+        );
+        family
+    }
+
+    fn of(&self, labels: &L) -> OperationMetrics {
+        OperationMetrics {
+            requests: self.requests.get_or_create_owned(labels),
+            success: self.success.get_or_create_owned(labels),
+            bytes: self.bytes.get_or_create_owned(labels),
+            records: self.records.get_or_create_owned(labels),
+            failed: self.failed.get_or_create_owned(labels),
+            latency: self.latency.get_or_create_owned(labels),
+        }
+    }
+
+    fn forget(&self, labels: &L) {
+        for family in [&self.requests, &self.success, &self.bytes, &self.records, &self.failed] {
+            family.remove(labels);
+        }
+        self.latency.remove(labels);
+    }
+}
+
+/// All metrics of a node.
+pub struct Metrics {
+    registry: Registry,
+    /// Answers by operation and outcome.
+    responses: Family<ResponseLabel, Counter>,
+    incoming_bytes: Family<StreamLabel, Counter>,
+    incoming_records: Family<StreamLabel, Counter>,
+    iterator_age: Family<StreamLabel, Gauge>,
+    put_record: OperationFamily<StreamLabel>,
+    put_records: OperationFamily<StreamLabel>,
+    get_records: OperationFamily<StreamLabel>,
+    streams: RwLock<HashMap<String, Arc<StreamMetrics>>>,
+    ds_incoming_bytes: Family<DeliveryStreamLabel, Counter>,
+    ds_incoming_records: Family<DeliveryStreamLabel, Counter>,
+    ds_incoming_requests: Family<DeliveryStreamLabel, Counter>,
+    ds_throttled: Family<DeliveryStreamLabel, Counter>,
+    ds_put_record: OperationFamily<DeliveryStreamLabel>,
+    ds_put_record_batch: OperationFamily<DeliveryStreamLabel>,
+    delivery_streams: RwLock<HashMap<String, Arc<DeliveryStreamMetrics>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResponseLabel {
+    operation: &'static str,
+    code: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let responses = Family::default();
+        registry.register("levada_responses", "Answers by operation and error code", responses.clone());
+        let incoming_bytes = Family::default();
+        registry.register("aws_kinesis_incoming_bytes", "AWS/Kinesis IncomingBytes", incoming_bytes.clone());
+        let incoming_records = Family::default();
+        registry.register("aws_kinesis_incoming_records", "AWS/Kinesis IncomingRecords", incoming_records.clone());
+        let iterator_age = Family::default();
+        registry.register(
+            "aws_kinesis_get_records_iterator_age_milliseconds",
+            "AWS/Kinesis GetRecords.IteratorAgeMilliseconds of the last call",
+            iterator_age.clone(),
+        );
+        let put_record = OperationFamily::register(&mut registry, "aws_kinesis_put_record", "AWS/Kinesis PutRecord");
+        let put_records = OperationFamily::register(&mut registry, "aws_kinesis_put_records", "AWS/Kinesis PutRecords");
+        let get_records = OperationFamily::register(&mut registry, "aws_kinesis_get_records", "AWS/Kinesis GetRecords");
+        let ds_incoming_bytes = Family::default();
+        registry.register("aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes", ds_incoming_bytes.clone());
+        let ds_incoming_records = Family::default();
+        registry.register("aws_firehose_incoming_records", "AWS/Firehose IncomingRecords", ds_incoming_records.clone());
+        let ds_incoming_requests = Family::default();
+        registry.register(
+            "aws_firehose_incoming_put_requests",
+            "AWS/Firehose IncomingPutRequests",
+            ds_incoming_requests.clone(),
+        );
+        let ds_throttled = Family::default();
+        registry.register("aws_firehose_throttled_records", "AWS/Firehose ThrottledRecords", ds_throttled.clone());
+        let ds_put_record =
+            OperationFamily::register(&mut registry, "aws_firehose_put_record", "AWS/Firehose PutRecord");
+        let ds_put_record_batch =
+            OperationFamily::register(&mut registry, "aws_firehose_put_record_batch", "AWS/Firehose PutRecordBatch");
+        Self {
+            registry,
+            responses,
+            incoming_bytes,
+            incoming_records,
+            iterator_age,
+            put_record,
+            put_records,
+            get_records,
+            streams: RwLock::default(),
+            ds_incoming_bytes,
+            ds_incoming_records,
+            ds_incoming_requests,
+            ds_throttled,
+            ds_put_record,
+            ds_put_record_batch,
+            delivery_streams: RwLock::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts an answer.
+    pub fn response(&self, operation: &'static str, code: &'static str) {
+        self.responses.get_or_create(&ResponseLabel { operation, code }).inc();
+    }
+
+    /// The metrics of a stream, created on first use.
+    #[must_use]
+    pub fn stream(&self, name: &str) -> Arc<StreamMetrics> {
+        cached(&self.streams, name, || {
+            let label = StreamLabel { StreamName: name.to_owned() };
+            StreamMetrics {
+                incoming_bytes: self.incoming_bytes.get_or_create_owned(&label),
+                incoming_records: self.incoming_records.get_or_create_owned(&label),
+                put_record: self.put_record.of(&label),
+                put_records: self.put_records.of(&label),
+                get_records: self.get_records.of(&label),
+                iterator_age: self.iterator_age.get_or_create_owned(&label),
+            }
+        })
+    }
+
+    /// The metrics of a delivery stream, created on first use.
+    #[must_use]
+    pub fn delivery_stream(&self, name: &str) -> Arc<DeliveryStreamMetrics> {
+        cached(&self.delivery_streams, name, || {
+            let label = DeliveryStreamLabel { DeliveryStreamName: name.to_owned() };
+            DeliveryStreamMetrics {
+                incoming_bytes: self.ds_incoming_bytes.get_or_create_owned(&label),
+                incoming_records: self.ds_incoming_records.get_or_create_owned(&label),
+                incoming_requests: self.ds_incoming_requests.get_or_create_owned(&label),
+                throttled_records: self.ds_throttled.get_or_create_owned(&label),
+                put_record: self.ds_put_record.of(&label),
+                put_record_batch: self.ds_put_record_batch.of(&label),
+            }
+        })
+    }
+
+    /// Forgets a deleted stream, so that the page is bounded by what exists.
+    pub fn forget_stream(&self, name: &str) {
+        let label = StreamLabel { StreamName: name.to_owned() };
+        self.streams.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.incoming_bytes.remove(&label);
+        self.incoming_records.remove(&label);
+        self.iterator_age.remove(&label);
+        for operation in [&self.put_record, &self.put_records, &self.get_records] {
+            operation.forget(&label);
+        }
+    }
+
+    /// Forgets a deleted delivery stream.
+    pub fn forget_delivery_stream(&self, name: &str) {
+        let label = DeliveryStreamLabel { DeliveryStreamName: name.to_owned() };
+        self.delivery_streams.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        for family in
+            [&self.ds_incoming_bytes, &self.ds_incoming_records, &self.ds_incoming_requests, &self.ds_throttled]
+        {
+            family.remove(&label);
+        }
+        self.ds_put_record.forget(&label);
+        self.ds_put_record_batch.forget(&label);
+    }
+
+    /// The page: everything counted, then the samples of this moment.
+    #[must_use]
+    pub fn page(&self, mut samples: Vec<Sample>) -> String {
+        let mut page = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut page, &self.registry);
+        let end = page.trim_end().trim_end_matches("# EOF").len();
+        page.truncate(end);
+        samples.sort_by_key(|sample| sample.metric);
+        let mut last = "";
+        for sample in samples {
+            if sample.metric != last {
+                page.push_str(&format!("# HELP {0} {1}\n# TYPE {0} gauge\n", sample.metric, sample.help));
+                last = sample.metric;
+            }
+            match sample.delivery_stream {
+                // Names are [a-zA-Z0-9_.-]+ by the model, so they need no escaping.
+                Some(name) => {
+                    page.push_str(&format!("{}{{DeliveryStreamName=\"{name}\"}} {}\n", sample.metric, sample.value));
+                }
+                None => page.push_str(&format!("{} {}\n", sample.metric, sample.value)),
+            }
+        }
+        page.push_str("# EOF\n");
+        page
+    }
+}
+
+fn cached<T>(map: &RwLock<HashMap<String, Arc<T>>>, name: &str, make: impl FnOnce() -> T) -> Arc<T> {
+    if let Some(found) = map.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+        return Arc::clone(found);
+    }
+    let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(map.entry(name.to_owned()).or_insert_with(|| Arc::new(make())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_carries_aws_names_and_ends_once() {
+        let metrics = Metrics::default();
+        metrics.stream("flights").put_records.records.inc_by(500);
+        metrics.response("PutRecords", "OK");
+        let sample = |name: &str, value| Sample {
+            metric: "aws_firehose_delivery_to_s3_data_freshness_seconds",
+            help: "AWS/Firehose DeliveryToS3.DataFreshness",
+            delivery_stream: Some(name.to_owned()),
+            value,
+        };
+        let page = metrics.page(vec![sample("a", 1.0), sample("b", 2.5)]);
+        for line in [
+            "aws_kinesis_put_records_records_total{StreamName=\"flights\"} 500",
+            "levada_responses_total{operation=\"PutRecords\",code=\"OK\"} 1",
+            "aws_firehose_delivery_to_s3_data_freshness_seconds{DeliveryStreamName=\"b\"} 2.5",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line} in\n{page}");
+        }
+        assert_eq!(page.matches("# EOF").count(), 1);
+        assert_eq!(page.matches("# TYPE aws_firehose_delivery_to_s3_data_freshness_seconds").count(), 1);
+    }
+
+    #[test]
+    fn a_forgotten_stream_leaves_the_page() {
+        let metrics = Metrics::default();
+        metrics.stream("gone").incoming_bytes.inc();
+        metrics.forget_stream("gone");
+        assert!(!metrics.page(Vec::new()).contains("gone"));
+    }
+}

@@ -1,0 +1,436 @@
+//! A node: the engine, the catalog, the delivery workers and what answers requests, put together.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, ResourceKey, Unfinished};
+use levada_core::engine::{Engine, EngineError};
+use levada_core::env::{Clock, Disk, Open, Random};
+use levada_core::iterator::TokenKey;
+use levada_delivery::{
+    Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, S3Bucket, S3Config, Spec, StaticKeys, Tuning,
+};
+use levada_log::{EmbeddedLog, Options};
+use tokio::sync::Notify;
+
+use crate::cli::LifecycleMode;
+use crate::clock::MovableClock;
+use crate::config::{Bucket, Config};
+use crate::metrics::{Metrics, Sample};
+use crate::registry::{self, Registry, SubmitError};
+use crate::retention;
+
+/// How long CREATING and DELETING last with `--lifecycle aws`, in ms (AWS was seen to take 4 to 6 s).
+const AWS_TRANSITION_MS: u64 = 5_000;
+
+/// How long an append may take before its records are answered with `InternalFailure`.
+pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long uploads may go on after SIGTERM; what is not done by then is done after the next start.
+const DELIVERY_GRACE: Duration = Duration::from_secs(5);
+
+/// The world a node runs in.
+pub struct Environment {
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// Its randomness.
+    pub random: Arc<dyn Random>,
+    /// Its disk.
+    pub disk: Arc<dyn Disk>,
+    /// True for threads of its own for the log and for blocking calls; false to run as tasks of a one-thread
+    /// runtime, as a simulation does.
+    pub threads: bool,
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be created.
+    #[error("cannot create the data directory: {0}")]
+    Directory(std::io::Error),
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] levada_log::OpenError),
+    /// The catalog cannot be read.
+    #[error(transparent)]
+    Catalog(#[from] registry::OpenError),
+    /// The key that seals iterators cannot be read or written.
+    #[error("cannot keep the token key: {0}")]
+    TokenKey(std::io::Error),
+    /// A stream that was being created or deleted when the process ended cannot be finished.
+    #[error("cannot finish what was under way: {0}")]
+    Unfinished(#[from] EffectError),
+}
+
+/// Why the effects of a durable decision were not completed. They are tried again at the next start.
+#[derive(Debug, thiserror::Error)]
+pub enum EffectError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The catalog failed.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+}
+
+/// A running node.
+pub struct Node {
+    /// Its configuration.
+    pub config: Config,
+    /// Its clock; with `--test-controls` it can be advanced.
+    pub clock: Arc<MovableClock>,
+    /// Its randomness.
+    pub random: Arc<dyn Random>,
+    /// The engine, as everybody but start and end sees it.
+    pub engine: Arc<dyn Engine>,
+    /// The catalog.
+    pub registry: Registry,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Seals iterators and tokens.
+    pub token_key: TokenKey,
+    /// Woken whenever the clock was moved by hand.
+    pub clock_moved: Arc<Notify>,
+    log: Arc<EmbeddedLog>,
+    delivery: Delivery,
+    bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    deliveries: RwLock<HashMap<u64, Handle>>,
+    ready: AtomicBool,
+}
+
+impl Node {
+    /// Recovers the data directory `dir` and starts everything but the listener.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config, env: Environment, dir: &Path) -> Result<Arc<Self>, StartError> {
+        env.disk.create_dir_all(dir).map_err(StartError::Directory)?;
+        if let Some(parent) = dir.parent() {
+            // A directory whose name is not durable is gone with all that is in it.
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            env.disk.sync_dir(parent).map_err(StartError::Directory)?;
+        }
+        let clock = Arc::new(MovableClock::new(env.clock));
+        let options = Options { disk_watermark_bytes: config.free_bytes, ..Options::default() };
+        let (log, driver) = EmbeddedLog::open(
+            dir,
+            Arc::clone(&env.disk),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::clone(&env.random),
+            options,
+        )?;
+        if env.threads {
+            driver.spawn_threads().map_err(StartError::Directory)?;
+        } else {
+            tokio::spawn(driver.run());
+        }
+        let log = Arc::new(log);
+        let engine: Arc<dyn Engine> = Arc::clone(&log) as Arc<_>;
+        let registry = Registry::open(Arc::clone(&engine), Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let token_key = token_key(env.disk.as_ref(), env.random.as_ref(), dir).map_err(StartError::TokenKey)?;
+        let blocking = if env.threads { Blocking::Pool } else { Blocking::Inline };
+        let buckets = Arc::new(buckets(&config, &env.disk, blocking, dir));
+        let delivery = Delivery::new(Env {
+            engine: Arc::clone(&engine),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            random: Arc::clone(&env.random),
+            sink: Arc::clone(&buckets) as Arc<_>,
+            blocking,
+            tuning: Tuning::default(),
+        });
+        let node = Arc::new(Self {
+            config,
+            clock,
+            random: env.random,
+            engine,
+            registry,
+            metrics: Metrics::default(),
+            token_key,
+            clock_moved: Arc::default(),
+            log,
+            delivery,
+            bucket_known: Box::new(move |name| buckets.knows(name)),
+            deliveries: RwLock::default(),
+            ready: AtomicBool::new(false),
+        });
+        node.resume().await?;
+        tokio::spawn(retention::run(Arc::downgrade(&node)));
+        node.ready.store(true, Ordering::SeqCst);
+        Ok(node)
+    }
+
+    /// Finishes what the last run had decided but not completed, and starts the delivery workers.
+    async fn resume(self: &Arc<Self>) -> Result<(), StartError> {
+        let unfinished = self.registry.state().unfinished();
+        for unfinished in unfinished {
+            self.complete(unfinished).await?;
+        }
+        let active: Vec<_> = self
+            .registry
+            .state()
+            .all_delivery_streams()
+            .filter(|stream| stream.status == DeliveryStatus::Active)
+            .cloned()
+            .collect();
+        for stream in active {
+            self.start_delivery(&stream);
+        }
+        Ok(())
+    }
+
+    /// Carries out the effects of a durable decision: creates or deletes logs, then tells the catalog.
+    ///
+    /// # Errors
+    /// [`EffectError`]; nothing is lost, the next start tries again.
+    pub async fn complete(self: &Arc<Self>, unfinished: Unfinished) -> Result<(), EffectError> {
+        let command = match unfinished {
+            Unfinished::CreateLogs { command, logs } => {
+                self.engine.create(logs).await?;
+                command
+            }
+            Unfinished::DeleteLogs { command, logs } => {
+                if let Command::FinishDeliveryStream(key) = &command {
+                    self.end_delivery(key).await;
+                }
+                self.engine.delete(logs).await?;
+                command
+            }
+        };
+        self.registry.submit(&command).await?;
+        match &command {
+            Command::FinishDeliveryStream(key) => {
+                let stream = self.registry.state().delivery_stream(&key.scope, &key.name).ok().cloned();
+                match stream {
+                    Some(stream) if stream.status == DeliveryStatus::Active => self.start_delivery(&stream),
+                    Some(_) => {}
+                    None => self.metrics.forget_delivery_stream(&key.name),
+                }
+            }
+            Command::FinishStream(key) if self.registry.state().stream_incarnation(key).is_none() => {
+                self.metrics.forget_stream(&key.name);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Runs [`Self::complete`] to its end whatever happens to the request that caused it, and waits for it if the
+    /// life cycle is instant: then a waiter's first look finds the final state.
+    pub async fn complete_in_background(self: &Arc<Self>, unfinished: Option<Unfinished>) {
+        let Some(unfinished) = unfinished else { return };
+        let node = Arc::clone(self);
+        let instant = self.config.lifecycle == LifecycleMode::Instant;
+        let due = self.clock.now_ms() + if instant { 0 } else { AWS_TRANSITION_MS };
+        let task = tokio::spawn(async move {
+            node.sleep_until(due).await;
+            if let Err(error) = node.complete(unfinished).await {
+                tracing::error!(%error, "a decided change is left to the next start");
+            }
+        });
+        if instant {
+            let _ = task.await;
+        }
+    }
+
+    /// Sleeps until the node's clock shows `due`, also when it is moved by hand meanwhile.
+    pub async fn sleep_until(&self, due: u64) {
+        loop {
+            let moved = self.clock_moved.notified();
+            let now = self.clock.now_ms();
+            if now >= due {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(due - now)) => {}
+                () = moved => {}
+            }
+        }
+    }
+
+    /// Advances the node's clock and wakes everybody who waits for a time.
+    pub fn advance_clock(&self, ms: u64) {
+        self.clock.advance(ms);
+        self.clock_moved.notify_waiters();
+        for handle in self.all_deliveries() {
+            handle.nudge();
+        }
+    }
+
+    fn start_delivery(&self, stream: &DeliveryStream) {
+        let config = match crate::firehose::delivery_config(&stream.destination) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(delivery_stream = %stream.name, %error, "this version cannot deliver this stream");
+                return;
+            }
+        };
+        let handle = self.delivery.start(Spec {
+            name: stream.name.to_string(),
+            data: stream.data_log,
+            control: stream.control_log,
+            config,
+            config_version: stream.version,
+            backlog_quota_bytes: self.config.backlog_bytes,
+        });
+        self.deliveries.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, handle);
+    }
+
+    async fn end_delivery(&self, key: &ResourceKey) {
+        let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
+        if let Some(handle) = handle {
+            let dropped = handle.delete().await;
+            tracing::info!(
+                delivery_stream = %key.name, records = dropped.records, bytes = dropped.bytes,
+                "delivery stream deleted; these undelivered records went with it"
+            );
+        }
+    }
+
+    /// The worker of a delivery stream's incarnation, while it is ACTIVE.
+    #[must_use]
+    pub fn delivery(&self, incarnation: u64) -> Option<Handle> {
+        self.deliveries.read().unwrap_or_else(PoisonError::into_inner).get(&incarnation).cloned()
+    }
+
+    /// Every worker.
+    #[must_use]
+    pub fn all_deliveries(&self) -> Vec<Handle> {
+        self.deliveries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// True if objects for this bucket have a place to go.
+    #[must_use]
+    pub fn knows_bucket(&self, name: &str) -> bool {
+        (self.bucket_known)(name)
+    }
+
+    /// True between recovery and shutdown.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+
+    /// From now on `/readyz` says no.
+    pub fn not_ready(&self) {
+        self.ready.store(false, Ordering::SeqCst);
+    }
+
+    /// Resolves with the reason if the log poisons itself.
+    pub fn died(&self) -> impl Future<Output = String> + Send + 'static {
+        self.log.died()
+    }
+
+    /// Ends the workers and the log; the directory is clean afterwards.
+    pub async fn shutdown(&self) {
+        self.not_ready();
+        let handles: Vec<_> = {
+            let mut deliveries = self.deliveries.write().unwrap_or_else(PoisonError::into_inner);
+            deliveries.drain().map(|(_, handle)| handle).collect()
+        };
+        let stops: Vec<_> =
+            handles.into_iter().map(|h| tokio::spawn(async move { h.stop(DELIVERY_GRACE).await })).collect();
+        for stop in stops {
+            let _ = stop.await;
+        }
+        if let Err(error) = self.log.shutdown().await {
+            tracing::error!(%error, "the log did not end cleanly; the next start recovers it");
+        }
+    }
+
+    /// What `/metrics` reads at the moment of the scrape.
+    #[must_use]
+    pub fn samples(&self) -> Vec<Sample> {
+        let stats = self.log.stats();
+        let node = |metric, help, value: f64| Sample { metric, help, delivery_stream: None, value };
+        let mut samples = vec![
+            node(
+                "levada_journal_backlog_bytes",
+                "Journal bytes not yet in segments",
+                stats.journal_backlog_bytes as f64,
+            ),
+            node(
+                "levada_undrained_bytes",
+                "Records in memory until they are in segments",
+                stats.undrained_bytes as f64,
+            ),
+            node("levada_segments", "Segment files", stats.segments as f64),
+            node("levada_segment_bytes", "Bytes of segment files", stats.segment_bytes as f64),
+            node("levada_logs", "Logs: shards, and two for each delivery stream", stats.logs as f64),
+            node("levada_open_files", "Open segment files", stats.open_files as f64),
+            node("levada_commits", "Journal rounds since the start", stats.commits as f64),
+            node(
+                "levada_commit_seconds",
+                "Time spent in journal rounds since the start",
+                stats.commit_nanos_total as f64 / 1e9,
+            ),
+            node(
+                "levada_disk_full",
+                "1 while puts are refused for want of disk space",
+                f64::from(u8::from(stats.full)),
+            ),
+        ];
+        let state = self.registry.state();
+        for stream in state.all_delivery_streams() {
+            let Some(handle) = self.delivery(stream.incarnation) else { continue };
+            samples.extend(crate::firehose::samples(&stream.name, &handle, self.clock.now_ms()));
+        }
+        samples
+    }
+}
+
+/// Where each bucket of the configuration is, and where all others are.
+fn buckets(config: &Config, disk: &Arc<dyn Disk>, blocking: Blocking, dir: &Path) -> Buckets {
+    let mut buckets = Buckets::new();
+    for (name, bucket) in &config.buckets {
+        match bucket {
+            Bucket::Dir(path) => {
+                buckets.map(name, Arc::new(DirectoryBucket::new(Arc::clone(disk), blocking, path.clone())));
+            }
+            Bucket::S3(s3) => {
+                let keys = s3.keys.as_ref().map(|(id, secret)| StaticKeys {
+                    access_key_id: id.clone(),
+                    secret_access_key: secret.expose().to_owned(),
+                    session_token: None,
+                });
+                let config = S3Config {
+                    endpoint: s3.endpoint.clone(),
+                    region: Some(s3.region.clone()),
+                    keys,
+                    extra_ca_pem: None,
+                };
+                buckets.map(name, Arc::new(S3Bucket::new(config)));
+            }
+        }
+    }
+    buckets.unmapped_in(Arc::clone(disk), blocking, dir.join("buckets"));
+    buckets
+}
+
+/// The key that seals iterators and tokens, made at the first start. Losing it costs nothing but the validity of
+/// iterators that are younger than five minutes.
+fn token_key(disk: &dyn Disk, random: &dyn Random, dir: &Path) -> std::io::Result<TokenKey> {
+    let path = dir.join("token.key");
+    let mut key = [0; 32];
+    match disk.open(&path, Open::Read) {
+        Ok(file) => file.read_exact_at(&mut key, 0)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            random.fill(&mut key);
+            let temporary = dir.join("token.key.new");
+            match disk.remove(&temporary) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let file = disk.open(&temporary, Open::CreateNew)?;
+            file.write_all_at(&key, 0)?;
+            file.sync()?;
+            disk.rename(&temporary, &path)?;
+            disk.sync_dir(dir)?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(TokenKey::new(&key))
+}

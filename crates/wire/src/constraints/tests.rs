@@ -1,0 +1,175 @@
+use super::*;
+use crate::operation::{FirehoseOp, KinesisOp, Operation};
+
+fn refusal_of(op: Operation, body: &str) -> Option<String> {
+    let value = crate::json::coerce(op.input(), body.as_bytes()).unwrap();
+    let error = check(op.service(), op.input(), &value).err()?;
+    assert_eq!(error.code, ErrorCode::ValidationException);
+    error.message
+}
+
+fn kinesis(op: KinesisOp, body: &str) -> Option<String> {
+    refusal_of(Operation::Kinesis(op), body)
+}
+
+#[test]
+fn one_row_one_refusal() {
+    use KinesisOp as Op;
+    let long = "a".repeat(129);
+    let rows: &[(Op, &str, String)] = &[
+        (
+            Op::CreateStream,
+            "{}",
+            "Value null at 'streamName' failed to satisfy constraint: Member must not be null".into(),
+        ),
+        (
+            Op::CreateStream,
+            r#"{"StreamName":"a","ShardCount":0}"#,
+            "Value '0' at 'shardCount' failed to satisfy constraint: Member must have value greater than or equal to 1"
+                .into(),
+        ),
+        (
+            Op::DescribeStream,
+            r#"{"StreamName":"a","Limit":10001}"#,
+            "Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000"
+                .into(),
+        ),
+        (
+            Op::DeleteStream,
+            r#"{"StreamName":"a b"}"#,
+            "Value 'a b' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression \
+             pattern: [a-zA-Z0-9_.-]+"
+                .into(),
+        ),
+        (
+            Op::GetShardIterator,
+            r#"{"ShardId":"s-0","StreamName":"a","ShardIteratorType":"LATEST","StartingSequenceNumber":"007"}"#,
+            "Value '007' at 'startingSequenceNumber' failed to satisfy constraint: Member must satisfy regular \
+             expression pattern: ^(0|([1-9]\\d{0,128}))$"
+                .into(),
+        ),
+        (
+            Op::GetShardIterator,
+            r#"{"ShardId":"s-0","StreamName":"a","ShardIteratorType":"LAST"}"#,
+            "Value 'LAST' at 'shardIteratorType' failed to satisfy constraint: Member must satisfy enum value set: \
+             [AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]"
+                .into(),
+        ),
+        (
+            Op::StartStreamEncryption,
+            r#"{"StreamName":"a","KeyId":"k","EncryptionType":"AES"}"#,
+            "Value 'AES' at 'encryptionType' failed to satisfy constraint: Member must satisfy enum value set: \
+             [KMS, NONE]"
+                .into(),
+        ),
+        (
+            Op::PutRecords,
+            r#"{"StreamName":"a","Records":[]}"#,
+            "Value '[]' at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1"
+                .into(),
+        ),
+        (
+            Op::PutRecords,
+            r#"{"StreamName":"a","Records":[{"Data":"","PartitionKey":"k"},{"Data":"","PartitionKey":""}]}"#,
+            "Value '' at 'records.2.member.partitionKey' failed to satisfy constraint: Member must have length \
+             greater than or equal to 1"
+                .into(),
+        ),
+        (
+            Op::PutRecords,
+            r#"{"StreamName":"a","Records":[{"Data":"","PartitionKey":"k"},null]}"#,
+            "Value null at 'records.2.member' failed to satisfy constraint: Member must not be null".into(),
+        ),
+        (
+            Op::AddTagsToStream,
+            r#"{"StreamName":"a","Tags":{}}"#,
+            "Value '{}' at 'tags' failed to satisfy constraint: Member must have length greater than or equal to 1"
+                .into(),
+        ),
+        (
+            Op::DeleteStream,
+            &format!(r#"{{"StreamName":"{long}"}}"#),
+            format!(
+                "Value '{long}' at 'streamName' failed to satisfy constraint: Member must have length less than or \
+                 equal to 128"
+            ),
+        ),
+        (
+            Op::ListShards,
+            r#"{"StreamName":"a","ShardFilter":{}}"#,
+            "Value null at 'shardFilter.type' failed to satisfy constraint: Member must not be null".into(),
+        ),
+    ];
+    for (op, body, expected) in rows {
+        let expected = format!("1 validation error detected: {expected}");
+        assert_eq!(kinesis(*op, body).as_deref(), Some(expected.as_str()), "{} {body}", op.name());
+    }
+}
+
+#[test]
+fn several_violations_are_joined() {
+    assert_eq!(
+        kinesis(KinesisOp::GetShardIterator, r#"{"ShardId":"","StreamName":"a"}"#).unwrap(),
+        "3 validation errors detected: Value '' at 'shardId' failed to satisfy constraint: Member must satisfy \
+         regular expression pattern: [a-zA-Z0-9_.-]+; Value '' at 'shardId' failed to satisfy constraint: Member \
+         must have length greater than or equal to 1; Value null at 'shardIteratorType' failed to satisfy \
+         constraint: Member must not be null"
+    );
+}
+
+#[test]
+fn a_map_is_named_by_its_key() {
+    let value = "v".repeat(257);
+    assert_eq!(
+        kinesis(KinesisOp::AddTagsToStream, &format!(r#"{{"StreamName":"a","Tags":{{"k":"{value}"}}}}"#)).unwrap(),
+        format!(
+            "1 validation error detected: Value '{value}' at 'tags.k.member' failed to satisfy constraint: Member \
+             must have length less than or equal to 256"
+        )
+    );
+}
+
+#[test]
+fn no_more_than_ten_violations_are_told() {
+    let entries = vec![r#"{"Data":"","PartitionKey":""}"#; 501].join(",");
+    let text = kinesis(KinesisOp::PutRecords, &format!(r#"{{"StreamName":"a","Records":[{entries}]}}"#)).unwrap();
+    assert!(text.starts_with("10 validation errors detected: Value '[com.amazonaws.kinesis.v20131202.PutRecords"));
+    assert_eq!(text.matches("failed to satisfy constraint").count(), 10);
+    assert!(
+        text.contains("at 'records' failed to satisfy constraint: Member must have length less than or equal to 500; ")
+    );
+    assert!(text.ends_with("at 'records.9.member.partitionKey' failed to satisfy constraint: Member must have length greater than or equal to 1"));
+}
+
+#[test]
+fn a_blob_is_not_printed() {
+    let data = "A".repeat(1_366_000);
+    assert_eq!(
+        refusal_of(
+            Operation::Firehose(FirehoseOp::PutRecordBatch),
+            &format!(r#"{{"DeliveryStreamName":"d","Records":[{{"Data":"{data}"}}]}}"#)
+        )
+        .unwrap(),
+        "1 validation error detected: Value at 'records.1.member.data' failed to satisfy constraint: Member must \
+         have length less than or equal to 1024000"
+    );
+}
+
+#[test]
+fn lengths_are_counted_as_java_does() {
+    let body = |n: usize| format!(r#"{{"StreamName":"s","Data":"","PartitionKey":"{}"}}"#, "\u{1f600}".repeat(n));
+    assert_eq!(kinesis(KinesisOp::PutRecord, &body(128)), None);
+    assert!(kinesis(KinesisOp::PutRecord, &body(129)).unwrap().contains("less than or equal to 256"));
+}
+
+#[test]
+fn what_is_right_passes() {
+    for (op, body) in [
+        (KinesisOp::CreateStream, r#"{"StreamName":"a","ShardCount":4,"Tags":{"k":""}}"#),
+        (KinesisOp::ListStreams, "{}"),
+        (KinesisOp::PutRecord, r#"{"StreamName":"a","Data":"","PartitionKey":"k","ExplicitHashKey":"0"}"#),
+        (KinesisOp::DescribeLimits, "{}"),
+    ] {
+        assert_eq!(kinesis(op, body), None, "{body}");
+    }
+}

@@ -1,0 +1,246 @@
+//! Errors as AWS words and wraps them.
+//!
+//! Architecture invariant: no module outside `error`, `kinesis::errors` and `firehose::errors` spells an error code
+//! or an error text.
+
+use crate::json::Writer;
+
+macro_rules! error_codes {
+    ($($code:ident = $status:literal),+ $(,)?) => {
+        /// An error code, as it stands in `__type`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $(#[doc = concat!("`", stringify!($code), "`, HTTP status ", stringify!($status))] $code),+
+        }
+
+        impl ErrorCode {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            /// The bare name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code)),+ }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$code => $status),+ }
+            }
+        }
+    };
+}
+
+error_codes! {
+    AccessDeniedException = 400,
+    ConcurrentModificationException = 400,
+    DryRunOperationException = 400,
+    ExpiredIteratorException = 400,
+    ExpiredNextTokenException = 400,
+    IncompleteSignatureException = 400,
+    InternalFailure = 500,
+    InvalidArgumentException = 400,
+    InvalidKMSResourceException = 400,
+    InvalidSignatureException = 400,
+    InvalidSourceException = 400,
+    KMSAccessDeniedException = 400,
+    KMSDisabledException = 400,
+    KMSInvalidStateException = 400,
+    KMSNotFoundException = 400,
+    KMSOptInRequired = 400,
+    KMSThrottlingException = 400,
+    LimitExceededException = 400,
+    MissingAuthenticationTokenException = 400,
+    ProvisionedThroughputExceededException = 400,
+    ResourceInUseException = 400,
+    ResourceNotFoundException = 400,
+    SerializationException = 400,
+    ServiceUnavailableException = 503,
+    ThrottlingException = 400,
+    UnknownOperationException = 400,
+    UnrecognizedClientException = 400,
+    ValidationException = 400,
+}
+
+/// An error that a client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsError {
+    /// What went wrong, for programs.
+    pub code: ErrorCode,
+    /// What went wrong, for people. Absent where AWS sends none.
+    pub message: Option<String>,
+}
+
+/// How an error's JSON is laid out; follows the request's content type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorForm {
+    /// `application/x-amz-json-1.1`: `{"__type":"…","message":"…"}`.
+    AmzJson,
+    /// Plain `application/json`: the same inside `{"Output":…,"Version":"1.0"}`, the type with its name space.
+    PlainJson,
+}
+
+impl AwsError {
+    /// An error with a message.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: Some(message.into()) }
+    }
+
+    /// An error without a message.
+    #[must_use]
+    pub const fn bare(code: ErrorCode) -> Self {
+        Self { code, message: None }
+    }
+
+    /// The body cannot be parsed.
+    #[must_use]
+    pub const fn malformed() -> Self {
+        Self::bare(ErrorCode::SerializationException)
+    }
+
+    /// No such operation.
+    #[must_use]
+    pub const fn unknown_operation() -> Self {
+        Self::bare(ErrorCode::UnknownOperationException)
+    }
+
+    /// Our own failure; the client may retry.
+    #[must_use]
+    pub const fn internal_failure() -> Self {
+        Self::bare(ErrorCode::InternalFailure)
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.code.status()
+    }
+
+    /// The name of the member that holds the message: AWS writes it with a capital for two codes.
+    #[must_use]
+    pub const fn message_member(&self) -> &'static str {
+        match self.code {
+            ErrorCode::SerializationException | ErrorCode::AccessDeniedException => "Message",
+            _ => "message",
+        }
+    }
+
+    /// The reply's body.
+    #[must_use]
+    pub fn body(&self, form: ErrorForm) -> Vec<u8> {
+        let mut out = Writer::new();
+        match form {
+            ErrorForm::AmzJson => self.write(&mut out, ""),
+            ErrorForm::PlainJson => {
+                out.begin_object();
+                out.key("Output");
+                self.write(&mut out, "com.amazon.coral.service#");
+                out.key("Version");
+                out.string("1.0");
+                out.end_object();
+            }
+        }
+        out.into_bytes()
+    }
+
+    fn write(&self, out: &mut Writer, name_space: &str) {
+        out.begin_object();
+        out.key("__type");
+        out.string(&format!("{name_space}{}", self.code.name()));
+        if let Some(message) = &self.message {
+            out.key(self.message_member());
+            out.string(message);
+        }
+        out.end_object();
+    }
+}
+
+/// A refusal that happens before the protocol is known, in XML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XmlError {
+    /// Not a POST, or neither a known content type nor a known target: 403.
+    AccessDenied,
+    /// A known target in an unknown content type: 404.
+    UnknownOperation,
+}
+
+impl XmlError {
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            XmlError::AccessDenied => 403,
+            XmlError::UnknownOperation => 404,
+        }
+    }
+
+    /// The reply's body.
+    #[must_use]
+    pub const fn body(self) -> &'static str {
+        match self {
+            XmlError::AccessDenied => {
+                "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized\
+                 </Message>\n</AccessDeniedException>\n"
+            }
+            XmlError::UnknownOperation => "<UnknownOperationException/>\n",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn bodies_are_wrapped_as_the_content_type_wants() {
+        let denied = AwsError::new(ErrorCode::AccessDeniedException, "no \"way\"");
+        for (error, form, expected) in [
+            (AwsError::malformed(), ErrorForm::AmzJson, r#"{"__type":"SerializationException"}"#),
+            (
+                AwsError::malformed(),
+                ErrorForm::PlainJson,
+                r#"{"Output":{"__type":"com.amazon.coral.service#SerializationException"},"Version":"1.0"}"#,
+            ),
+            (
+                AwsError::new(ErrorCode::SerializationException, "x"),
+                ErrorForm::AmzJson,
+                r#"{"__type":"SerializationException","Message":"x"}"#,
+            ),
+            (denied, ErrorForm::AmzJson, r#"{"__type":"AccessDeniedException","Message":"no \"way\""}"#),
+            (
+                AwsError::new(ErrorCode::ValidationException, "x"),
+                ErrorForm::AmzJson,
+                r#"{"__type":"ValidationException","message":"x"}"#,
+            ),
+            (AwsError::unknown_operation(), ErrorForm::AmzJson, r#"{"__type":"UnknownOperationException"}"#),
+        ] {
+            assert_eq!(text(error.body(form)), expected);
+        }
+    }
+
+    #[test]
+    fn only_our_own_failures_are_not_400() {
+        for code in ErrorCode::ALL {
+            let expected = match code {
+                ErrorCode::InternalFailure => 500,
+                ErrorCode::ServiceUnavailableException => 503,
+                _ => 400,
+            };
+            assert_eq!(code.status(), expected, "{}", code.name());
+        }
+        assert_eq!(XmlError::AccessDenied.status(), 403);
+        assert_eq!(XmlError::UnknownOperation.status(), 404);
+        assert_eq!(XmlError::UnknownOperation.body(), "<UnknownOperationException/>\n");
+        assert_eq!(
+            XmlError::AccessDenied.body(),
+            "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized\
+             </Message>\n</AccessDeniedException>\n"
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! Every limit of both services, in one place, each with its source.
+//!
+//! "Quotas" is the page "Quotas and limits" of the Kinesis Data Streams developer guide; "Firehose quota" that of the
+//! Firehose guide; "observed" was seen on AWS in 2026. Where the model bounds a member, the table in `shapes.rs`
+//! bounds it, and a test holds the constant to the table.
+
+/// Bytes in a MiB.
+const MIB: usize = 1024 * 1024;
+
+/// Records in a `PutRecords` call (model: `PutRecordsRequestEntryList`).
+pub const PUT_RECORDS_RECORDS: usize = 500;
+/// Bytes of data and partition keys in a `PutRecords` call (API reference, `PutRecords`; 5 MiB until 2025).
+pub const PUT_RECORDS_BYTES: usize = 10 * MIB;
+/// Default for the largest record in KiB, data and partition key together (Quotas).
+pub const RECORD_KIB_DEFAULT: u32 = 1024;
+/// Smallest `MaxRecordSizeInKiB` (model).
+pub const RECORD_KIB_MIN: u32 = 1024;
+/// Largest `MaxRecordSizeInKiB` (model; API reference, `UpdateMaxRecordSize`).
+pub const RECORD_KIB_MAX: u32 = 10 * 1024;
+/// Most bytes that any record's data may have, whatever the stream's own limit (model: `Data`).
+pub const DATA_BYTES: usize = 10 * MIB;
+/// Longest partition key in UTF-16 units (model: `PartitionKey`).
+pub const PARTITION_KEY_CHARS: usize = 256;
+/// Digits of the largest hash key, 2^128 − 1 (model: `HashKey`).
+pub const HASH_KEY_DIGITS: usize = 39;
+/// Largest body of a request in bytes: 10 MiB in base64, keys, and JSON around 500 records, rounded up.
+pub const REQUEST_BODY_BYTES: usize = 16 * MIB;
+
+/// Records that a `GetRecords` call returns at most (model: `GetRecordsInputLimit`).
+pub const GET_RECORDS_RECORDS: u32 = 10_000;
+/// Bytes that a `GetRecords` call returns at most (Quotas).
+pub const GET_RECORDS_BYTES: usize = 10 * MIB;
+/// `GetRecords` calls per second and shard (Quotas).
+pub const GET_RECORDS_PER_SECOND: u32 = 5;
+/// Bytes per second that a shard takes (Quotas).
+pub const SHARD_WRITE_BYTES_PER_SECOND: usize = MIB;
+/// Records per second that a shard takes (Quotas).
+pub const SHARD_WRITE_RECORDS_PER_SECOND: u32 = 1_000;
+/// Bytes per second that a shard gives (Quotas).
+pub const SHARD_READ_BYTES_PER_SECOND: usize = 2 * MIB;
+/// `GetShardIterator` calls per second and shard (API reference).
+pub const GET_SHARD_ITERATOR_PER_SECOND: u32 = 5;
+/// Life of a shard iterator in milliseconds (API reference, `GetShardIterator`).
+pub const SHARD_ITERATOR_LIFE_MS: u64 = 300_000;
+/// Longest shard iterator in characters (model: `ShardIterator`).
+pub const SHARD_ITERATOR_CHARS: usize = 512;
+/// Life of a `NextToken` in milliseconds (API reference, `ListShards`).
+pub const NEXT_TOKEN_LIFE_MS: u64 = 300_000;
+
+/// Shards on a `DescribeStream` page, also if `Limit` asks for more (API reference).
+pub const DESCRIBE_STREAM_SHARDS: u32 = 100;
+/// Shards on a `ListShards` page by default and at most (API reference).
+pub const LIST_SHARDS_SHARDS: u32 = 1_000;
+/// Streams on a `ListStreams` page by default (API reference).
+pub const LIST_STREAMS_DEFAULT: u32 = 100;
+/// Streams on a `ListStreams` page at most (model: `ListStreamsInputLimit`).
+pub const LIST_STREAMS_MAX: u32 = 10_000;
+
+/// Streams in state CREATING at a time (Quotas).
+pub const CREATING_STREAMS: usize = 5;
+/// `CreateStream`, `DeleteStream`, `ListStreams` and most control calls per second and account (Quotas).
+pub const CONTROL_CALLS_PER_SECOND: u32 = 5;
+/// `DescribeStream` calls per second and account (Quotas).
+pub const DESCRIBE_STREAM_PER_SECOND: u32 = 10;
+/// `DescribeStreamSummary` calls per second and account (Quotas).
+pub const DESCRIBE_STREAM_SUMMARY_PER_SECOND: u32 = 20;
+/// `ListShards` calls per second and stream (Quotas).
+pub const LIST_SHARDS_PER_SECOND: u32 = 1_000;
+/// Shards per account in us-east-1, us-west-2 and eu-west-1 (Quotas); elsewhere fewer.
+pub const SHARDS_PER_ACCOUNT: u64 = 20_000;
+/// Shards that an on-demand stream starts with (observed).
+pub const ON_DEMAND_SHARDS: u32 = 4;
+/// On-demand streams per account (Quotas).
+pub const ON_DEMAND_STREAMS: usize = 50;
+/// Retention of a new stream in hours (Quotas).
+pub const RETENTION_HOURS_MIN: u32 = 24;
+/// Longest retention in hours (Quotas).
+pub const RETENTION_HOURS_MAX: u32 = 8_760;
+/// Consumers per stream (Quotas).
+pub const CONSUMERS_PER_STREAM: usize = 20;
+/// Tags of a stream (Quotas).
+pub const TAGS_PER_STREAM: usize = 50;
+
+/// Bytes of a Firehose record before base64 (model: `Data`; API reference: 1,000 KiB).
+pub const FIREHOSE_RECORD_BYTES: usize = 1_024_000;
+/// Records in a `PutRecordBatch` call (model: `PutRecordBatchRequestEntryList`).
+pub const FIREHOSE_BATCH_RECORDS: usize = 500;
+/// Bytes of data in a `PutRecordBatch` call before base64 (API reference: 4 MiB).
+pub const FIREHOSE_BATCH_BYTES: usize = 4 * MIB;
+/// Delivery streams on a `ListDeliveryStreams` page by default (API reference).
+pub const LIST_DELIVERY_STREAMS_DEFAULT: u32 = 10;
+/// Delivery streams on a `ListDeliveryStreams` page at most (model: `ListDeliveryStreamsInputLimit`).
+pub const LIST_DELIVERY_STREAMS_MAX: u32 = 10_000;
+/// Delivery streams per account and region (Firehose quota).
+pub const DELIVERY_STREAMS_PER_ACCOUNT: usize = 5_000;
+/// Records per second of direct put in us-east-1, us-west-2 and eu-west-1 (Firehose quota).
+pub const FIREHOSE_RECORDS_PER_SECOND: u32 = 500_000;
+/// Requests per second of direct put in the same regions (Firehose quota).
+pub const FIREHOSE_REQUESTS_PER_SECOND: u32 = 2_000;
+/// Bytes per second of direct put in the same regions (Firehose quota).
+pub const FIREHOSE_BYTES_PER_SECOND: usize = 5 * MIB;
+
+/// Default of `BufferingHints.SizeInMBs` for S3 (API reference).
+pub const BUFFERING_SIZE_MB_DEFAULT: u32 = 5;
+/// Default of `BufferingHints.IntervalInSeconds` for S3 (API reference).
+pub const BUFFERING_INTERVAL_S_DEFAULT: u32 = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Bounds, Kind, Shape};
+    use crate::{firehose, kinesis};
+
+    fn bounds(shape: &Shape) -> (Option<i64>, Option<i64>) {
+        let wide = |length: &Bounds<u32>| (length.min.map(i64::from), length.max.map(i64::from));
+        match &shape.kind {
+            Kind::String { length, .. } | Kind::Blob(length) | Kind::List { length, .. } | Kind::Map { length, .. } => {
+                wide(length)
+            }
+            Kind::Integer(bounds) | Kind::Long(bounds) => (bounds.min, bounds.max),
+            Kind::Double(_) | Kind::Boolean | Kind::Timestamp | Kind::Structure(_) => (None, None),
+        }
+    }
+
+    #[test]
+    fn constants_are_the_model_s_where_it_has_them() {
+        for (shape, max) in [
+            (&kinesis::shapes::PUT_RECORDS_REQUEST_ENTRY_LIST, PUT_RECORDS_RECORDS),
+            (&kinesis::shapes::DATA, DATA_BYTES),
+            (&kinesis::shapes::PARTITION_KEY, PARTITION_KEY_CHARS),
+            (&kinesis::shapes::GET_RECORDS_INPUT_LIMIT, GET_RECORDS_RECORDS as usize),
+            (&kinesis::shapes::SHARD_ITERATOR, SHARD_ITERATOR_CHARS),
+            (&kinesis::shapes::LIST_STREAMS_INPUT_LIMIT, LIST_STREAMS_MAX as usize),
+            (&kinesis::shapes::MAX_RECORD_SIZE_IN_KI_B, RECORD_KIB_MAX as usize),
+            (&firehose::shapes::DATA, FIREHOSE_RECORD_BYTES),
+            (&firehose::shapes::PUT_RECORD_BATCH_REQUEST_ENTRY_LIST, FIREHOSE_BATCH_RECORDS),
+            (&firehose::shapes::LIST_DELIVERY_STREAMS_INPUT_LIMIT, LIST_DELIVERY_STREAMS_MAX as usize),
+        ] {
+            assert_eq!(bounds(shape).1, Some(max as i64), "{}", shape.name);
+        }
+        assert_eq!(bounds(&kinesis::shapes::MAX_RECORD_SIZE_IN_KI_B).0, Some(i64::from(RECORD_KIB_MIN)));
+        assert_eq!(RECORD_KIB_MAX as usize * 1024, DATA_BYTES);
+    }
+}
