@@ -16,6 +16,9 @@ const SATURATED: f64 = 0.95;
 
 /// Beside the null yardstick everything else may use so much of a core; above, the figures are doubtful.
 pub(crate) const QUIET: f64 = 0.10;
+/// If everything else used more than this beside the null yardstick, the ratio says nothing: the yardstick had less
+/// of its core than the server.
+const LOUD: f64 = 0.25;
 
 /// A whole run.
 pub(crate) struct Report {
@@ -170,6 +173,9 @@ impl RowReport {
     pub(crate) fn verdict(&self) -> &'static str {
         if self.null.load_cpu.max(self.levada.load_cpu) > SATURATED {
             return "void: load generator saturated";
+        }
+        if self.null.others_cpu > LOUD {
+            return "void: machine not quiet";
         }
         let ratio = self.sustained.map_or(self.ratio, |s| s.ratio.min(self.ratio));
         match ratio {
@@ -368,23 +374,25 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        let row = |ratio, sustained: Option<f64>, load_cpu| RowReport {
+        let row = |ratio, sustained: Option<f64>, load_cpu, others_cpu| RowReport {
             ratio,
             sustained: sustained.map(|ratio| Sustained { per_second: 1.0, ratio, catch_up_s: 0.0 }),
-            null: Side { load_cpu, ..Side::default() },
+            null: Side { load_cpu, others_cpu, ..Side::default() },
             target: 0.6,
             goal: 0.3,
             ..RowReport::default()
         };
-        for (ratio, sustained, load_cpu, expected) in [
-            (0.6, None, 0.9, "target"),
-            (0.59, None, 0.9, "goal"),
-            (0.7, Some(0.3), 0.9, "goal"),
-            (0.7, Some(0.2), 0.9, "below"),
-            (0.29, Some(0.4), 0.9, "below"),
-            (0.7, None, 0.96, "void: load generator saturated"),
+        for (ratio, sustained, load_cpu, others_cpu, expected) in [
+            (0.6, None, 0.9, 0.2, "target"),
+            (0.59, None, 0.9, 0.2, "goal"),
+            (0.7, Some(0.3), 0.9, 0.2, "goal"),
+            (0.7, Some(0.2), 0.9, 0.2, "below"),
+            (0.29, Some(0.4), 0.9, 0.2, "below"),
+            (0.7, None, 0.96, 0.2, "void: load generator saturated"),
+            (0.7, None, 0.9, 0.3, "void: machine not quiet"),
         ] {
-            assert_eq!(row(ratio, sustained, load_cpu).verdict(), expected, "{ratio} {sustained:?} {load_cpu}");
+            let row = row(ratio, sustained, load_cpu, others_cpu);
+            assert_eq!(row.verdict(), expected, "{ratio} {sustained:?} {load_cpu} {others_cpu}");
         }
     }
 

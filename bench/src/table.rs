@@ -442,7 +442,10 @@ fn summarise(
         && end.value > start.value
     {
         let back = if sustained.is_some() { "and went back when left alone" } else { "and did not go back" };
-        notes.push(format!("the backlog grew from {:.0} to {:.0}, {back}", start.value, end.value));
+        let put = requests as f64 * f64::from(row.operation.records()) * row.data_bytes as f64;
+        let share = (end.value - start.value) / put * 100.0;
+        let (start, end) = (start.value, end.value);
+        notes.push(format!("the backlog grew from {start:.0} to {end:.0}, {share:.1} % of the data put, {back}"));
     }
     let discarded = kept.len() - pairs.len();
     Ok(RowReport {

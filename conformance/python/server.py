@@ -31,7 +31,7 @@ class Server:
         if self.url:
             return self
         command = [binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir", str(self.data_dir), *self.flags]
-        environment = {"RUST_LOG": "warn", **os.environ}
+        environment = {"LEVADA_LOG": "warn", **os.environ}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         lines = queue.Queue()
         threading.Thread(target=self._drain, args=(lines,), daemon=True).start()

@@ -25,7 +25,8 @@ def bucket(server):
         directory = server.data_dir / "buckets" / name
 
         def objects():
-            files = [path for path in directory.rglob("*") if path.is_file()]
+            # What is being written stands in `.%tmp` until it is whole.
+            files = [path for path in directory.rglob("*") if path.is_file() and ".%tmp" not in path.parts]
             return {str(path.relative_to(directory)): path.read_bytes() for path in files}
 
         return name, objects

@@ -107,7 +107,12 @@ def test_garbage_ends_only_its_own_connection(server):
     for garbage in (b"\0" * 100, b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 64):
         with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
             connection.sendall(garbage)
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(4096):
-                pass
+            try:
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+            except TimeoutError:
+                raise
+            except OSError:
+                pass  # reset: the server has ended this connection already
     assert httpx.get(server.url + "/livez").status_code == 200

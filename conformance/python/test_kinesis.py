@@ -353,28 +353,6 @@ def test_one_bad_entry_refuses_the_whole_call(kinesis, stream):
     assert read_shard(kinesis, name, "shardId-000000000000") == []
 
 
-def test_the_shard_s_rate_fails_some_records_only(kinesis, stream):
-    """1,000 records/s a shard: of three calls of 500 in a row the third has failures, in their places."""
-    name = stream(1)
-    answers = []
-    for call in range(4):
-        entries = [{"PartitionKey": "k", "Data": f"{call}/{n}".encode()} for n in range(500)]
-        answers.append(kinesis.put_records(StreamName=name, Records=entries))
-    kept = []
-    for call, answer in enumerate(answers):
-        assert len(answer["Records"]) == 500
-        failed = [one for one in answer["Records"] if "ErrorCode" in one]
-        assert len(failed) == answer["FailedRecordCount"]
-        for one in failed:
-            assert one["ErrorCode"] == "ProvisionedThroughputExceededException"
-            assert one["ErrorMessage"] == f"Rate exceeded for shard shardId-000000000000 in stream {name} under account {ACCOUNT}."
-            assert "SequenceNumber" not in one and "ShardId" not in one
-        kept += [f"{call}/{n}".encode() for n, one in enumerate(answer["Records"]) if "ErrorCode" not in one]
-    assert answers[0]["FailedRecordCount"] == 0
-    assert sum(answer["FailedRecordCount"] for answer in answers) > 0
-    assert [record["Data"] for record in read_shard(kinesis, name, "shardId-000000000000")] == kept
-
-
 def test_answers_carry_aws_s_headers(kinesis):
     metadata = kinesis.list_streams()["ResponseMetadata"]
     headers = metadata["HTTPHeaders"]

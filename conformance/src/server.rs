@@ -170,8 +170,8 @@ pub fn serve(data_dir: &Path, more: &[&str]) -> Command {
     if !more.contains(&"--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
     }
-    if std::env::var_os("RUST_LOG").is_none() {
-        command.env("RUST_LOG", "warn");
+    if std::env::var_os("LEVADA_LOG").is_none() {
+        command.env("LEVADA_LOG", "warn");
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command

@@ -207,11 +207,14 @@ impl Read {
     }
 }
 
-/// Every line of every object, object by object.
+/// Every line of every object, object by object. What is being written stands in `.%tmp` until it is whole.
 fn objects(dir: &Path, into: &mut Vec<Vec<Id>>) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     for entry in entries {
         let path = entry.expect("directory entry").path();
+        if path.ends_with(".%tmp") {
+            continue;
+        }
         if path.is_dir() {
             objects(&path, into);
         } else if let Ok(content) = std::fs::read_to_string(&path) {
@@ -260,7 +263,7 @@ fn create(connection: &mut Connection) {
         "ExtendedS3DestinationConfiguration": {
             "RoleARN": "arn:aws:iam::000000000000:role/levada",
             "BucketARN": format!("arn:aws:s3:::{BUCKET}"),
-            "BufferingHints": { "SizeInMBs": 1, "IntervalInSeconds": 1 },
+            "BufferingHints": { "SizeInMBs": 1, "IntervalInSeconds": 0 },
         },
     });
     connection.call(Service::Firehose, "CreateDeliveryStream", &body).unwrap().success().unwrap();

@@ -176,3 +176,70 @@ fn constant(name: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_constants() {
+        for (name, expected) in [
+            ("StreamName", "STREAM_NAME"),
+            ("StreamARN", "STREAM_ARN"),
+            ("AWSKMSKeyARNForSSE", "AWSKMS_KEY_ARN_FOR_SSE"),
+            ("HECToken", "HEC_TOKEN"),
+            ("S3BackupMode", "S3_BACKUP_MODE"),
+            ("Tag", "TAG"),
+        ] {
+            assert_eq!(constant(name), expected);
+        }
+    }
+
+    #[test]
+    fn a_model_becomes_a_table_of_what_its_operations_reach() {
+        let model = serde_json::json!({
+            "metadata": { "serviceId": "Toy", "apiVersion": "2000-01-01" },
+            "operations": { "Put": { "input": { "shape": "PutInput" } } },
+            "shapes": {
+                "PutInput": {
+                    "type": "structure",
+                    "required": ["Names"],
+                    "members": { "Names": { "shape": "Names" }, "At": { "shape": "At" }, "Oops": { "shape": "Oops" } },
+                },
+                "Names": { "type": "list", "member": { "shape": "Name" }, "max": 5 },
+                "Name": { "type": "string", "min": 1, "pattern": "[a-z]+", "enum": ["a"] },
+                "At": { "type": "timestamp" },
+                "Oops": { "type": "structure", "exception": true, "members": {} },
+                "Unreached": { "type": "boolean" },
+            },
+        });
+        let table = generate(&model).unwrap();
+        for line in [
+            "static PATTERN_0: Pattern = Pattern::new(\"[a-z]+\");",
+            "pub static AT: Shape = Shape { name: \"At\", kind: Kind::Timestamp };",
+            "pub static NAME: Shape = Shape { name: \"Name\", kind: Kind::String { length: Bounds { min: Some(1), max: \
+             None }, pattern: Some(&PATTERN_0), values: &[\"a\"] } };",
+            "pub static NAMES: Shape = Shape { name: \"Names\", kind: Kind::List { member: &NAME, length: Bounds { min: \
+             None, max: Some(5) } } };",
+            "    Member { name: \"Names\", shape: &NAMES, required: true },",
+        ] {
+            assert!(
+                table.lines().any(|found| found.trim_end_matches("]) };") == line || found == line),
+                "{line}\n{table}"
+            );
+        }
+        assert!(!table.contains("UNREACHED") && !table.contains("OOPS"), "{table}");
+    }
+
+    #[test]
+    fn a_broken_model_is_refused() {
+        let mut model = serde_json::json!({
+            "metadata": { "serviceId": "Toy", "apiVersion": "1" },
+            "operations": { "Put": { "input": { "shape": "PutInput" } } },
+            "shapes": { "PutInput": { "type": "structure", "members": { "A": { "shape": "Gone" } } } },
+        });
+        assert_eq!(generate(&model), Err("no shape Gone".to_owned()));
+        model["shapes"]["Gone"] = serde_json::json!({ "type": "colour" });
+        assert_eq!(generate(&model), Err("shape Gone has the unknown type \"colour\"".to_owned()));
+    }
+}

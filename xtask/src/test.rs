@@ -41,7 +41,7 @@ const STEPS: &[Step] = &[
     Step { name: "models", about: "the wire's tables against botocore's models", nightly_only: false, run: models },
     Step {
         name: "mutant",
-        about: "a build without fdatasync must lose data in the power-loss test",
+        about: "builds without fdatasync must fail the crash tests",
         nightly_only: false,
         run: mutant,
     },
@@ -199,7 +199,7 @@ fn workspace(options: &Options) -> Outcome {
     let mut command = cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]);
     if options.nightly {
-        command.env("PROPTEST_CASES", "20000");
+        command.env("PROPTEST_CASES", "20000").env("LEVADA_CRASH_SEQUENCES", "1000000");
     }
     passed(shown(&mut command)?, "cargo test --workspace")
 }
@@ -215,28 +215,53 @@ fn models(_: &Options) -> Outcome {
     passed(shown(&mut command)?, "levada-wire against botocore's models")
 }
 
-/// The crash test must be able to fail: with the acknowledgement no longer resting on `fdatasync`, it has to.
+/// The crash tests must be able to fail: with the acknowledgement no longer resting on `fdatasync`, they have to.
 fn mutant(_: &Options) -> Outcome {
-    let test = ["test", "--package", "levada-log", "--features", "mutant-no-fdatasync", "--test", "power_loss"];
-    let built = shown(cargo().args(test).arg("--no-run"))?;
-    if !built.success {
-        return Err("the mutant does not build".to_owned().into());
+    const FEATURE: [&str; 2] = ["--features", "mutant-no-fdatasync"];
+    let mut log = cargo();
+    log.args(["test", "--package", "levada-log", "--test", "power_loss"]).args(FEATURE);
+    must_fail(log, "the log's power-loss test")?;
+    if !root().join(SIM).exists() {
+        return Err(Trouble::Missing(format!("there is no {SIM} in this checkout")));
     }
-    let ended = crate::run::quiet(cargo().args(test))?;
-    if ended.success || ended.counts.failed == 0 {
-        println!("{}", ended.stdout);
-        return Err("the power-loss test did not notice that fdatasync is missing".to_owned().into());
-    }
-    println!("caught: {} of its tests failed, as they must", ended.counts.failed);
-    Ok(Counts { passed: 1, ..Counts::default() })
+    let mut sim = sim_tests();
+    sim.args(FEATURE);
+    must_fail(sim, "the simulation")?;
+    Ok(Counts { passed: 2, ..Counts::default() })
 }
 
-fn sim(_: &Options) -> Outcome {
-    if !root().join("sim/Cargo.toml").exists() {
-        return Err(Trouble::Missing("there is no sim/ in this checkout".to_owned()));
+/// Builds and runs tests of which at least one must fail.
+fn must_fail(mut command: Command, what: &str) -> Result<(), Trouble> {
+    let mut build = Command::new(command.get_program());
+    build.args(command.get_args()).arg("--no-run").current_dir(root());
+    if !shown(&mut build)?.success {
+        return Err(format!("{what}: the mutant does not build").into());
     }
+    let ended = crate::run::quiet(&mut command)?;
+    if ended.success || ended.counts.failed == 0 {
+        println!("{}", ended.stdout);
+        return Err(format!("{what} did not notice that fdatasync is missing").into());
+    }
+    println!("{what} noticed: {} of its tests failed, as they must", ended.counts.failed);
+    Ok(())
+}
+
+const SIM: &str = "sim/Cargo.toml";
+
+fn sim_tests() -> Command {
     let mut command = cargo();
-    command.args(["test", "--manifest-path", "sim/Cargo.toml", "--no-fail-fast", "--target-dir"]).arg(target_dir());
+    command.args(["test", "--manifest-path", SIM, "--no-fail-fast", "--target-dir"]).arg(target_dir());
+    command
+}
+
+fn sim(options: &Options) -> Outcome {
+    if !root().join(SIM).exists() {
+        return Err(Trouble::Missing(format!("there is no {SIM} in this checkout")));
+    }
+    let mut command = sim_tests();
+    if options.nightly {
+        command.env("LEVADA_SIM_SEEDS", "5000");
+    }
     passed(shown(&mut command)?, "the simulation")
 }
 

@@ -54,8 +54,8 @@ pub struct RetentionClock {
 }
 
 impl RetentionClock {
-    /// Starts the watch. `last_seen` is the wall-clock time that the node last knew before it stopped (the newest
-    /// arrival or catalog entry), `None` on a new directory.
+    /// Starts the watch. `last_seen` is the wall-clock time that was last believed before the node stopped
+    /// ([`State::clock_noted`](crate::catalog::State::clock_noted)), `None` on a new directory.
     pub fn start(last_seen: Option<Millis>, wall: Millis, monotonic: Duration) -> Self {
         let mut clock = Self { wall, monotonic, allowance: TOLERATED_JUMP, jump_ms: 0 };
         let Some(last_seen) = last_seen else { return clock };

@@ -112,7 +112,7 @@ struct Encoder {
 
 enum Format {
     Plain(Vec<u8>),
-    Gzip(GzEncoder<Vec<u8>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
 }
 
 impl Encoder {
@@ -123,7 +123,7 @@ impl Encoder {
                 block: Vec::new(),
             },
             Compression::Gzip => Self {
-                format: Format::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL))),
+                format: Format::Gzip(Box::new(GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL)))),
                 block: Vec::with_capacity(BLOCK_BYTES),
             },
         }
@@ -152,6 +152,44 @@ impl Encoder {
             Format::Gzip(mut out) => {
                 out.write_all(&self.block)?;
                 out.finish()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encode(compression: Compression, data: &[u8], pieces: &[usize]) -> Vec<u8> {
+        let mut encoder = Encoder::new(compression, data.len() as u64);
+        let mut rest = data;
+        for piece in pieces.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (now, later) = rest.split_at((*piece).min(rest.len()));
+            encoder.write(now).unwrap();
+            rest = later;
+        }
+        encoder.finish().unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn how_records_were_paged_does_not_show(
+            words in proptest::collection::vec("[a-f]{1,9}", 1..2_000),
+            repeat in 1usize..30,
+            pieces in proptest::collection::vec(1usize..100_000, 1..10),
+        ) {
+            let data = words.concat().repeat(repeat);
+            for compression in [Compression::Uncompressed, Compression::Gzip] {
+                let whole = encode(compression, data.as_bytes(), &[usize::MAX]);
+                prop_assert!(whole == encode(compression, data.as_bytes(), &pieces));
             }
         }
     }

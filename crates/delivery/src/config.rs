@@ -96,6 +96,8 @@ impl Compression {
 pub struct Tuning {
     /// How long a cut is tried after it fell due, in ms, before it is abandoned. AWS: 24 h for S3.
     pub retry_for_ms: u64,
+    /// How long the store must have failed this worker without a break, in ms, before anything is abandoned.
+    pub outage_at_least_ms: u64,
     /// Objects of one delivery stream that are uploaded at a time.
     pub parallel_uploads: usize,
     /// Bytes that the bodies of all uploads of the node may hold in memory.
@@ -112,6 +114,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             retry_for_ms: 24 * 60 * 60 * 1000,
+            outage_at_least_ms: 10 * 60 * 1000,
             parallel_uploads: 4,
             memory_bytes: 144 * MIB,
             backoff_first_ms: 1_000,

@@ -1,8 +1,8 @@
 //! The module's face: [`Delivery`] once for each node, a [`Handle`] for each delivery stream.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use levada_core::engine::Engine;
@@ -64,8 +64,15 @@ impl Delivery {
         let (send, receive) = mpsc::unbounded_channel();
         let quota = spec.backlog_quota_bytes;
         let worker = Worker::new(Arc::clone(&self.shared), spec, Arc::clone(&metrics), receive);
-        let task = Mutex::new(Some(tokio::spawn(worker.run())));
+        let task = tokio::spawn(worker.run());
         Handle { inner: Arc::new(Inner { commands: send, metrics, quota, task }) }
+    }
+}
+
+#[cfg(test)]
+impl Delivery {
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 }
 
@@ -93,7 +100,7 @@ struct Inner {
     commands: mpsc::UnboundedSender<Command>,
     metrics: Arc<Metrics>,
     quota: u64,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: JoinHandle<()>,
 }
 
 impl Handle {
@@ -143,10 +150,13 @@ impl Handle {
     }
 
     /// Stops: nothing more is cut, and uploads in flight get `grace` to end. What does not end is done again by the
-    /// next worker, under the same keys. Returns when the worker has ended.
+    /// next worker, under the same keys. Returns when the worker has ended; one that hangs in the engine is cancelled
+    /// after twice the grace.
     pub async fn stop(&self, grace: Duration) {
         let _ = self.inner.commands.send(Command::Stop(grace));
-        self.ended().await;
+        if tokio::time::timeout(grace * 2, self.ended()).await.is_err() {
+            self.inner.task.abort();
+        }
     }
 
     /// Stops for ever: uploads are cancelled (one that is under way may still appear in the bucket), what is
@@ -160,21 +170,15 @@ impl Handle {
         dropped
     }
 
+    /// The worker's end of the channel goes when its task is over.
     async fn ended(&self) {
         self.inner.commands.closed().await;
-        let task = self.inner.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
-            let _ = task.await;
-        }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(task) = task {
-            task.abort();
-        }
+        self.task.abort();
     }
 }
 

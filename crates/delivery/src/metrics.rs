@@ -24,6 +24,9 @@ pub struct Metrics {
     pub lost_records: AtomicU64,
     /// Records that stood undelivered when the delivery stream was deleted.
     pub dropped_records: AtomicU64,
+    /// 1 once the worker has ended by itself, because another took over, its logs are gone, or its control log is
+    /// unreadable; then nothing is delivered any more.
+    pub halted: AtomicU64,
     /// Undelivered bytes in the data log, encoded.
     pub backlog_bytes: AtomicU64,
     /// Arrival time of the oldest undelivered record that the worker has seen, in ms; 0 if there is none.

@@ -231,6 +231,32 @@ async fn after_25_hours_the_oldest_are_abandoned_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_was_away_for_long_abandons_nothing_before_it_has_asked_the_store_for_long() {
+    let world = World::new(1);
+    let handle = world.start();
+    world.sink.mood(Mood::Away);
+    world.engine.produce(record(0).as_bytes());
+    pass(seconds(70)).await;
+    drop(handle);
+    pass(48 * HOUR).await;
+    let handle = world.start();
+    pass(seconds(300)).await;
+    world.sink.mood(Mood::Well);
+    handle.flush().await.unwrap();
+    world.assert_delivered(1);
+    // Nor does a jump of the wall clock alone.
+    world.sink.mood(Mood::Away);
+    world.engine.produce(record(1).as_bytes());
+    pass(seconds(70)).await;
+    world.clock.jump(365 * 86_400_000);
+    handle.nudge();
+    pass(seconds(300)).await;
+    assert_eq!(handle.metrics().abandoned_records.load(Ordering::SeqCst), 0);
+    pass(seconds(600)).await;
+    assert_eq!(handle.metrics().abandoned_records.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_store_is_given_up_on_and_asked_again() {
     let world = World::new(1);
     let handle = world.start();
@@ -252,6 +278,8 @@ async fn a_zombie_is_refused() {
     let heir = world.start();
     pass(seconds(1)).await;
     assert_eq!(zombie.flush().await, Err(Stopped), "its cut is refused, and it ends");
+    assert_eq!(zombie.metrics().halted.load(Ordering::SeqCst), 1);
+    assert_eq!(heir.metrics().halted.load(Ordering::SeqCst), 0);
     heir.flush().await.unwrap();
     world.assert_delivered(1);
     let cuts = world.engine.control().iter().filter(|record| record["type"] == "Cut").count();
@@ -432,6 +460,13 @@ async fn an_idle_worker_asks_for_nothing() {
     world.fuse.set(0);
     pass(24 * HOUR).await;
     assert!(!world.fuse.is_dead(), "a call to the engine although nothing happened");
+}
+
+#[test]
+fn an_idle_worker_is_small() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let bytes = runtime.block_on(async { World::new(1).worker_bytes() });
+    assert!(bytes <= 6 * 1024, "{bytes} bytes for the task of a worker");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! One cut on its way: build the object, put it, again and again, until it is durable or its time is over.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, LogId};
@@ -9,7 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::body::{Body, Range, build};
 use crate::control::Cut;
-use crate::delivery::Shared;
+use crate::delivery::{Env, Shared};
 use crate::metrics::Metrics;
 use crate::sink::{Object, SinkError};
 
@@ -45,9 +45,21 @@ pub(crate) enum Outcome {
 pub(crate) struct Signals {
     wake: Notify,
     closing: AtomicBool,
+    /// By the monotonic clock: when the store first failed since it last took an object, or since the worker began.
+    failing_since: Mutex<Option<Duration>>,
 }
 
 impl Signals {
+    fn store_is_well(&self) {
+        *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// For how long the store has failed.
+    fn store_failed(&self, now: Duration) -> Duration {
+        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        now.saturating_sub(*since.get_or_insert(now))
+    }
+
     /// Uploads that wait for their next attempt make it now.
     pub(crate) fn retry_now(&self) {
         self.wake.notify_waiters();
@@ -108,8 +120,7 @@ impl Upload {
                 }
                 Failure::Sink(error) => {
                     Metrics::add(&self.metrics.puts_failed, 1);
-                    let now = self.shared.env.clock.now_ms();
-                    if now >= cut.due.saturating_add(self.shared.env.tuning.retry_for_ms) {
+                    if self.is_over(&cut) {
                         break Outcome::Abandoned { reason: error.to_string() };
                     }
                     tracing::warn!(delivery_stream = %self.stream, cut = cut.id, attempts, %error, "put failed");
@@ -120,6 +131,15 @@ impl Upload {
             }
         };
         Finished { id: cut.id, outcome }
+    }
+
+    /// Whether a cut that has just failed is to be given up. Being late is not enough: a node that comes back after a
+    /// day, or whose wall clock jumps, has not asked the store for long.
+    fn is_over(&self, cut: &Cut) -> bool {
+        let Env { clock, tuning, .. } = &self.shared.env;
+        let failing = self.signals.store_failed(clock.monotonic());
+        let late = clock.now_ms() >= cut.due.saturating_add(tuning.retry_for_ms);
+        late && failing >= Duration::from_millis(tuning.outage_at_least_ms)
     }
 
     /// One attempt. The content is built anew each time, so that a destination that is away holds no memory while
@@ -144,6 +164,7 @@ impl Upload {
                     body: body.bytes.clone(),
                 };
                 self.put(object).await.map_err(Failure::Sink)?;
+                self.signals.store_is_well();
                 object_bytes += body.bytes.len() as u64;
             }
         }

@@ -17,6 +17,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, Offset, ReadRequest, Tail};
@@ -118,6 +119,7 @@ impl Worker {
                 }
                 ControlError::TakenOver | ControlError::Gone | ControlError::Unreadable(_) => {
                     tracing::error!(delivery_stream = %self.stream, %error, "the worker has ended");
+                    self.metrics.halted.store(1, Ordering::Relaxed);
                     // Who waits for a flush is told; a deletion must still be answered.
                     self.flushes.clear();
                     let _ = self.attend_idle(None).await;
@@ -176,7 +178,7 @@ impl Worker {
                 }
                 Event::Finished(joined) => self.conclude(&mut session, vec![joined]).await?,
                 Event::Grown(Ok(tail)) => session.buffer.at_end = tail.end <= session.buffer.next,
-                Event::Grown(Err(error)) => self.not_grown(error).await?,
+                Event::Grown(Err(error)) => return Err(of_data_log(error)),
                 // A page was counted without waiting for anything: let others run.
                 Event::Again => tokio::task::yield_now().await,
             }
@@ -189,8 +191,8 @@ impl Worker {
         let every = self.shared.env.tuning.snapshot_every;
         let control = ControlLog::open(engine, self.spec.control, worker, every).await?;
         self.trim(control.state()).await?;
-        let tail = self.shared.env.engine.tail(self.spec.data).await?;
-        self.metrics.backlog_bytes.store(tail.bytes, std::sync::atomic::Ordering::Relaxed);
+        let tail = self.shared.env.engine.tail(self.spec.data).await.map_err(of_data_log)?;
+        self.metrics.backlog_bytes.store(tail.bytes, Ordering::Relaxed);
         for flush in &mut self.flushes {
             flush.upto = flush.upto.min(tail.end);
         }
@@ -231,33 +233,29 @@ impl Worker {
         }
     }
 
-    async fn not_grown(&self, error: EngineError) -> Result<(), ControlError> {
-        match error {
-            EngineError::Missing => Err(ControlError::Gone),
-            // Reading tells where the damage begins; here it is only too early to wait.
-            EngineError::Corrupt { .. } | EngineError::Unavailable(_) => {
-                Err(ControlError::Unsettled(error.to_string()))
-            }
-        }
-    }
-
     async fn obey(&mut self, session: &mut Session, command: Option<Command>) -> Result<Option<End>, ControlError> {
         match command {
             None => return Ok(Some(End::Abandoned)),
             Some(Command::Nudge) => session.signals.retry_now(),
             Some(Command::Flush(done)) => {
                 session.signals.retry_now();
-                let upto = self.shared.env.engine.tail(self.spec.data).await?.end;
+                let upto = self.shared.env.engine.tail(self.spec.data).await.map_err(of_data_log)?.end;
                 session.buffer.at_end = upto <= session.buffer.next;
                 self.flushes.push(Flush { upto, done });
             }
             Some(Command::Reconfigure(config, version)) => self.reconfigure(config, version),
             Some(Command::Stop(grace)) => {
-                self.drain(session, grace).await?;
+                // What cannot be written down now is done again by the next worker.
+                if let Err(error) = self.drain(session, grace).await {
+                    tracing::warn!(delivery_stream = %self.stream, %error, "stopped with uploads open");
+                }
                 return Ok(Some(End::Asked));
             }
             Some(Command::Delete(done)) => {
-                self.note_finished(session).await?;
+                // What cannot be written down any more counts as dropped.
+                if let Err(error) = self.note_finished(session).await {
+                    tracing::warn!(delivery_stream = %self.stream, %error, "deleted with uploads open");
+                }
                 session.uploads.shutdown().await;
                 let dropped = self.undelivered(session.control.state()).await;
                 let _ = done.send(self.report_dropped(dropped));
@@ -396,11 +394,12 @@ impl Worker {
                 Counted::StartsAt(start) => (start, "trimmed before delivery".to_owned()),
             },
             Err(EngineError::Corrupt { file, at }) => {
-                let end = env.engine.tail(self.spec.data).await?.end;
-                let to = first_readable(env.engine.as_ref(), self.spec.data, buffer.next, end).await?;
+                let end = env.engine.tail(self.spec.data).await.map_err(of_data_log)?.end;
+                let engine = env.engine.as_ref();
+                let to = first_readable(engine, self.spec.data, buffer.next, end).await.map_err(of_data_log)?;
                 (to, format!("corrupt: {file} at byte {at}"))
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(of_data_log(error)),
         };
         if !buffer.is_empty() {
             buffer.before_gap = true;
@@ -419,7 +418,7 @@ impl Worker {
         if session.buffer.at_end {
             let open: u64 = session.control.state().open.iter().map(Cut::encoded_bytes).sum();
             let exact = open + session.buffer.encoded_bytes();
-            self.metrics.backlog_bytes.store(exact, std::sync::atomic::Ordering::Relaxed);
+            self.metrics.backlog_bytes.store(exact, Ordering::Relaxed);
         }
     }
 
@@ -470,12 +469,12 @@ impl Worker {
     fn show(&self, session: &Session) {
         let open = session.control.state().open.iter().map(|cut| cut.oldest_arrival);
         let oldest = open.chain(session.buffer.oldest.map(|(arrival, _)| arrival)).min().unwrap_or_default();
-        self.metrics.oldest_undelivered.store(oldest, std::sync::atomic::Ordering::Relaxed);
+        self.metrics.oldest_undelivered.store(oldest, Ordering::Relaxed);
     }
 
     /// What stands in the data log and is not delivered. Without a known state, all that stands there.
     async fn undelivered(&self, state: &State) -> Dropped {
-        let bytes = self.metrics.backlog_bytes.load(std::sync::atomic::Ordering::Relaxed);
+        let bytes = self.metrics.backlog_bytes.load(Ordering::Relaxed);
         let open: u64 = state.open.iter().map(Cut::records).sum();
         match self.shared.env.engine.tail(self.spec.data).await {
             Ok(tail) => Dropped { records: open + tail.end.saturating_sub(state.cut_to.max(tail.start)), bytes },
@@ -485,11 +484,20 @@ impl Worker {
 
     fn report_dropped(&self, dropped: Dropped) -> Dropped {
         Metrics::add(&self.metrics.dropped_records, dropped.records);
-        self.metrics.backlog_bytes.store(0, std::sync::atomic::Ordering::Relaxed);
+        self.metrics.backlog_bytes.store(0, Ordering::Relaxed);
         if dropped.records > 0 {
             let Dropped { records, bytes } = dropped;
             tracing::error!(delivery_stream = %self.stream, records, bytes, "undelivered records dropped: deleted");
         }
         dropped
+    }
+}
+
+/// Damage in the data log is found, counted and passed over by reading; where it comes up otherwise, the worker begins
+/// again and reads.
+fn of_data_log(error: EngineError) -> ControlError {
+    match error {
+        EngineError::Missing => ControlError::Gone,
+        EngineError::Corrupt { .. } | EngineError::Unavailable(_) => ControlError::Unsettled(error.to_string()),
     }
 }

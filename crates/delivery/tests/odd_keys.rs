@@ -1,4 +1,5 @@
 //! Escaped keys on the file system of the machine that runs the test.
+#![allow(clippy::unwrap_used, reason = "a test")]
 #![allow(clippy::disallowed_methods, reason = "a real file system is the point")]
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! What reaches an S3-compatible store, byte for byte: a TCP server that keeps what it receives.
 #![cfg(feature = "s3")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use bytes::Bytes;
 use levada_delivery::{Object, S3Bucket, S3Config, Sink, SinkError, StaticKeys};

@@ -82,6 +82,10 @@ pub struct ServeArgs {
     /// `none` serves any address without keys.
     #[arg(long, env = "LEVADA_AUTH")]
     pub auth: Option<AuthMode>,
+    /// Believes the clock although it is more than a week ahead of what the data directory last saw (or behind it), so
+    /// that retention goes on.
+    #[arg(long, env = "LEVADA_TRUST_CLOCK")]
+    pub trust_clock: bool,
     /// Offers POST /_levada/clock and /_levada/flush.
     #[arg(long, env = "LEVADA_TEST_CONTROLS")]
     pub test_controls: bool,

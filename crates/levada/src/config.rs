@@ -37,6 +37,8 @@ pub struct Config {
     pub lifecycle: LifecycleMode,
     /// Whether requests without a credential are served.
     pub serve_anybody: bool,
+    /// Whether the clock is believed at the start, however far it is from what the data directory last saw.
+    pub trust_clock: bool,
     /// Whether the test controls are offered.
     pub test_controls: bool,
     /// Buckets that are not directories under the data directory.
@@ -62,10 +64,12 @@ pub enum Bucket {
     /// Into this directory.
     Dir(PathBuf),
     /// To an S3-compatible store.
+    #[cfg(feature = "s3")]
     S3(S3Bucket),
 }
 
 /// An S3-compatible store.
+#[cfg(feature = "s3")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Bucket {
     /// URL of the store; `None` is AWS itself.
@@ -150,6 +154,7 @@ struct BucketSection {
     endpoint: Option<String>,
     region: Option<String>,
     access_key_id: Option<String>,
+    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "parsed all the same, for the better error"))]
     secret_access_key: Option<Secret>,
 }
 
@@ -191,6 +196,7 @@ impl Config {
             limits: args.limits.or(file.limits.mode).unwrap_or(LimitsMode::Shards),
             lifecycle: args.lifecycle.or(file.lifecycle.mode).unwrap_or(LifecycleMode::Instant),
             serve_anybody: args.auth == Some(AuthMode::None),
+            trust_clock: args.trust_clock,
             test_controls: args.test_controls,
             buckets,
             backlog_bytes: file.storage.backlog_bytes.unwrap_or(DEFAULT_BACKLOG_BYTES),
@@ -220,6 +226,16 @@ impl BucketSection {
             }
             return Ok(Bucket::Dir(dir));
         }
+        self.validate_s3(&wrong)
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn validate_s3(self, wrong: &dyn Fn(&str) -> Result<Bucket, ConfigError>) -> Result<Bucket, ConfigError> {
+        wrong("this build knows directories only; build it with the feature s3")
+    }
+
+    #[cfg(feature = "s3")]
+    fn validate_s3(self, wrong: &dyn Fn(&str) -> Result<Bucket, ConfigError>) -> Result<Bucket, ConfigError> {
         let keys = match (self.access_key_id, self.secret_access_key) {
             (Some(id), Some(secret)) => Some((id, secret)),
             (None, None) => None,

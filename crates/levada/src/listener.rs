@@ -74,7 +74,9 @@ pub async fn serve(mut accept: impl Accept, node: Arc<Node>, stop: impl Future<O
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
+        // In a fixed order, so that a simulation is a function of its seed.
         tokio::select! {
+            biased;
             () = &mut stop => break,
             accepted = accept.accept() => match accepted {
                 Ok(io) => spawn_connection(io, Arc::clone(&node), &graceful),

@@ -1,6 +1,6 @@
 //! A node: the engine, the catalog, the delivery workers and what answers requests, put together.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,7 @@ use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, ResourceKey,
 use levada_core::engine::{Engine, EngineError};
 use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
-use levada_delivery::{
-    Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, S3Bucket, S3Config, Spec, StaticKeys, Tuning,
-};
+use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Spec, Tuning};
 use levada_log::{EmbeddedLog, Options};
 use tokio::sync::Notify;
 
@@ -41,6 +39,8 @@ pub struct Environment {
     pub random: Arc<dyn Random>,
     /// Its disk.
     pub disk: Arc<dyn Disk>,
+    /// How its log is laid out. The disk watermark is the configuration's.
+    pub log: Options,
     /// True for threads of its own for the log and for blocking calls; false to run as tasks of a one-thread
     /// runtime, as a simulation does.
     pub threads: bool,
@@ -98,7 +98,7 @@ pub struct Node {
     log: Arc<EmbeddedLog>,
     delivery: Delivery,
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
-    deliveries: RwLock<HashMap<u64, Handle>>,
+    deliveries: RwLock<BTreeMap<u64, Handle>>,
     ready: AtomicBool,
 }
 
@@ -115,7 +115,7 @@ impl Node {
             env.disk.sync_dir(parent).map_err(StartError::Directory)?;
         }
         let clock = Arc::new(MovableClock::new(env.clock));
-        let options = Options { disk_watermark_bytes: config.free_bytes, ..Options::default() };
+        let options = Options { disk_watermark_bytes: config.free_bytes, ..env.log };
         let (log, driver) = EmbeddedLog::open(
             dir,
             Arc::clone(&env.disk),
@@ -245,6 +245,7 @@ impl Node {
                 return;
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(Duration::from_millis(due - now)) => {}
                 () = moved => {}
             }
@@ -329,7 +330,7 @@ impl Node {
         self.not_ready();
         let handles: Vec<_> = {
             let mut deliveries = self.deliveries.write().unwrap_or_else(PoisonError::into_inner);
-            deliveries.drain().map(|(_, handle)| handle).collect()
+            std::mem::take(&mut *deliveries).into_values().collect()
         };
         let stops: Vec<_> =
             handles.into_iter().map(|h| tokio::spawn(async move { h.stop(DELIVERY_GRACE).await })).collect();
@@ -390,24 +391,27 @@ fn buckets(config: &Config, disk: &Arc<dyn Disk>, blocking: Blocking, dir: &Path
             Bucket::Dir(path) => {
                 buckets.map(name, Arc::new(DirectoryBucket::new(Arc::clone(disk), blocking, path.clone())));
             }
-            Bucket::S3(s3) => {
-                let keys = s3.keys.as_ref().map(|(id, secret)| StaticKeys {
-                    access_key_id: id.clone(),
-                    secret_access_key: secret.expose().to_owned(),
-                    session_token: None,
-                });
-                let config = S3Config {
-                    endpoint: s3.endpoint.clone(),
-                    region: Some(s3.region.clone()),
-                    keys,
-                    extra_ca_pem: None,
-                };
-                buckets.map(name, Arc::new(S3Bucket::new(config)));
-            }
+            #[cfg(feature = "s3")]
+            Bucket::S3(s3) => buckets.map(name, Arc::new(s3_bucket(s3))),
         }
     }
     buckets.unmapped_in(Arc::clone(disk), blocking, dir.join("buckets"));
     buckets
+}
+
+#[cfg(feature = "s3")]
+fn s3_bucket(s3: &crate::config::S3Bucket) -> levada_delivery::S3Bucket {
+    let keys = s3.keys.as_ref().map(|(id, secret)| levada_delivery::StaticKeys {
+        access_key_id: id.clone(),
+        secret_access_key: secret.expose().to_owned(),
+        session_token: None,
+    });
+    levada_delivery::S3Bucket::new(levada_delivery::S3Config {
+        endpoint: s3.endpoint.clone(),
+        region: Some(s3.region.clone()),
+        keys,
+        extra_ca_pem: None,
+    })
 }
 
 /// The key that seals iterators and tokens, made at the first start. Losing it costs nothing but the validity of

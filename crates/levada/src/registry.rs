@@ -9,7 +9,7 @@ use levada_core::catalog::{
     self, CATALOG_LOG, Command, DomainError, Entry, Event, Growth, ReplayError, Replayed, Replayer, State,
     snapshot_batches,
 };
-use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogSpec, Millis, Offset, ReadRequest};
+use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogSpec, Offset, ReadRequest};
 use levada_core::env::Clock;
 use tokio::sync::Mutex;
 
@@ -48,7 +48,6 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     state: RwLock<State>,
     writer: Mutex<Writer>,
-    last_seen: Millis,
 }
 
 /// Held while a command is decided and its event is written: decisions are made one at a time.
@@ -67,20 +66,14 @@ impl Registry {
     /// [`OpenError`].
     pub async fn open(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         engine.create(vec![LogSpec { id: CATALOG_LOG, class: INTERNAL_CLASS, floor: 0 }]).await?;
-        let Replayed { state, next, growth, last_at } = replay(engine.as_ref()).await?;
+        let Replayed { state, next, growth, .. } = replay(engine.as_ref()).await?;
         let writer = Mutex::new(Writer { next, growth, settled: true });
-        Ok(Self { engine, clock, state: RwLock::new(state), writer, last_seen: last_at })
+        Ok(Self { engine, clock, state: RwLock::new(state), writer })
     }
 
     /// The catalog as of now. Held only for look-ups, never across an await.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The newest wall-clock time that the catalog had recorded when it was opened, 0 on a new directory.
-    #[must_use]
-    pub fn last_seen(&self) -> Millis {
-        self.last_seen
     }
 
     /// Decides a command on the present state and makes its event durable. Its effect is visible in
@@ -99,7 +92,7 @@ impl Registry {
         let batch = Batch::single(b"", &entry.encode());
         let bytes = batch.bytes().len();
         self.append(&mut writer, batch).await?;
-        self.fold(&entry.event)?;
+        self.fold(&entry.event).inspect_err(|_| writer.settled = false)?;
         writer.growth.add(bytes);
         if writer.growth.snapshot_due() {
             self.snapshot(&mut writer).await;

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use levada_core::catalog::Command;
 use levada_core::engine::{EngineError, LogId, Millis};
 use levada_core::env::Clock;
 use levada_core::retention::{RetentionClock, Trimming, cutoff};
@@ -13,12 +14,12 @@ use crate::node::Node;
 /// Time between two sweeps.
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// Time between two notes of the clock in the catalog, in ms. They cost an event each.
+const NOTE_INTERVAL_MS: u64 = 3_600_000;
+
 /// Sweeps until the node is gone.
 pub async fn run(node: Weak<Node>) {
-    let Some((mut clock, moved)) = node.upgrade().map(|n| {
-        let clock = RetentionClock::start(last_seen(&n), n.clock.now_ms(), n.clock.monotonic());
-        (clock, Arc::clone(&n.clock_moved))
-    }) else {
+    let Some((mut clock, moved)) = node.upgrade().map(|node| (watch(&node), Arc::clone(&node.clock_moved))) else {
         return;
     };
     let mut suspended = false;
@@ -30,10 +31,15 @@ pub async fn run(node: Weak<Node>) {
                 Trimming::Allowed { now_ms } => {
                     suspended = false;
                     sweep(&node, now_ms).await;
+                    note_clock(&node, now_ms).await;
                 }
                 Trimming::Suspended { jump_ms } if !suspended => {
                     suspended = true;
-                    tracing::error!(jump_ms, "the clock was set; nothing is trimmed until it agrees again");
+                    tracing::error!(
+                        jump_ms,
+                        "the clock is not where it should be: nothing is trimmed until it is, \
+                         or until a start with --trust-clock"
+                    );
                 }
                 Trimming::Suspended { .. } => {}
             }
@@ -42,10 +48,20 @@ pub async fn run(node: Weak<Node>) {
     }
 }
 
-/// The newest wall-clock time that this directory knows of: what a clock that went wrong while the node was down is
-/// held against.
-fn last_seen(node: &Node) -> Option<Millis> {
-    Some(node.registry.last_seen()).filter(|at| *at > 0)
+/// Holds the clock against what the catalog last noted, unless the operator vouches for it.
+fn watch(node: &Node) -> RetentionClock {
+    let noted = if node.config.trust_clock { None } else { node.registry.state().clock_noted() };
+    RetentionClock::start(noted, node.clock.now_ms(), node.clock.monotonic())
+}
+
+/// Notes a clock that is believed, so that the next start has something to hold its own against.
+async fn note_clock(node: &Node, now: Millis) {
+    let noted = node.registry.state().clock_noted();
+    if noted.is_none_or(|noted| now >= noted.saturating_add(NOTE_INTERVAL_MS))
+        && let Err(error) = node.registry.submit(&Command::NoteClock).await
+    {
+        tracing::warn!(%error, "the clock was not noted");
+    }
 }
 
 async fn sweep(node: &Node, now: Millis) {

@@ -63,8 +63,13 @@ impl Running {
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         let home = Home::new(&config.data_dir).map_err(StartError::Directory)?;
         let real: Arc<dyn Clock> = Arc::new(RealClock::new());
-        let env =
-            Environment { clock: real, random: Arc::new(RealRandom), disk: Arc::new(RealDisk::new()), threads: true };
+        let env = Environment {
+            clock: real,
+            random: Arc::new(RealRandom),
+            disk: Arc::new(RealDisk::new()),
+            log: levada_log::Options::default(),
+            threads: true,
+        };
         // The socket comes first: a taken port is said before a directory is created.
         let socket = listener::bind(config.listen)
             .await

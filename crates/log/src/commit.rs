@@ -152,6 +152,10 @@ impl Committer {
             works.append(&mut queue.works);
         }
         works.into_iter().for_each(|work| work.refuse("shutting down"));
+        if self.shared.stopped() {
+            // The background thread gave up a moment ago, and may not have seen who waits here.
+            self.shared.stop("the engine stopped");
+        }
         self.shared.drain_signal.set();
         Turn::Stopped
     }

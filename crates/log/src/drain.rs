@@ -19,7 +19,7 @@ use crate::manifest::{Manifest, Record};
 use crate::oneshot::lock;
 use crate::segment::{self, SEGMENT_HEADER_BYTES};
 use crate::shared::Shared;
-use crate::state::{EXTENT_BYTES, Extent, Segment, State, TailFrame};
+use crate::state::{EXTENT_BYTES, Extent, LogMap, Segment, State, TailFrame};
 
 /// Busy logs that get a segment of their own in one drain.
 const MAX_OWN: usize = 48;
@@ -35,6 +35,9 @@ const WRITE_BYTES: usize = 1024 * 1024;
 
 /// Used journal files from which on a drain is due although memory is not: many small rounds fill blocks with padding.
 const MAX_USED_FILES: usize = 3;
+
+/// A new manifest is written in records of about so many bytes, the lock taken once for each.
+const RECORD_BYTES: usize = 64 * 1024;
 
 /// Logs looked at while the lock is held once.
 const LOGS_AT_ONCE: usize = 512;
@@ -102,11 +105,13 @@ impl Background {
             return self.shut_down();
         }
         let mut worked = false;
-        if self.shared.prepare_due.swap(false, Ordering::Relaxed) {
+        if self.shared.prepare_due.load(Ordering::Relaxed) {
             worked = true;
             let mut files = lock(&self.shared.files);
             let prepared = if files.has_ready() { Ok(()) } else { files.prepare(0) };
             drop(files);
+            // Only now: while it is set the log thread does not ask for the files' lock, which zeroing holds for long.
+            self.shared.prepare_due.store(false, Ordering::Relaxed);
             match prepared {
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                     self.shared.full.store(true, Ordering::Relaxed);
@@ -392,7 +397,7 @@ impl Background {
         for one in written {
             record.segment(one.id, &one.segment);
         }
-        let ends: HashMap<u64, u64> = capture.shares.iter().map(|share| (share.log, share.end)).collect();
+        let ends: LogMap<u64> = capture.shares.iter().map(|share| (share.log, share.end)).collect();
         for ids in capture.dirty.chunks(LOGS_AT_ONCE) {
             let state = lock(&self.shared.state);
             for &id in ids {
@@ -425,7 +430,7 @@ impl Background {
                 state.segments.remove(id);
             }
         }
-        let mut extents: HashMap<u64, Vec<Extent>> = HashMap::new();
+        let mut extents: LogMap<Vec<Extent>> = LogMap::default();
         for (log, extent) in written.into_iter().flat_map(|one| one.extents) {
             extents.entry(log).or_default().push(extent);
         }
@@ -455,36 +460,66 @@ impl Background {
 
     /// Begins a new manifest file when the old one has become long.
     fn tidy_manifest(&mut self, position: Position) -> io::Result<()> {
-        if !self.manifest.wants_snapshot() {
+        if !self.manifest.wants_snapshot(self.shared.options.manifest_bytes) {
             return Ok(());
         }
-        self.manifest.snapshot(&everything(&self.shared, position))?;
+        self.manifest.snapshot(everything(&self.shared, position))?;
         self.shared.manifest.store(self.manifest.number(), Ordering::Release);
         Ok(())
     }
 }
 
-/// A record that states everything which is drained, for a journal that is to be read from `position` on.
-pub(crate) fn everything(shared: &Shared, position: Position) -> Record {
-    let mut record = Record::default();
-    record.position(position);
-    let ids = {
+/// Records that state together everything which is drained, for a journal that is to be read from `position` on.
+pub(crate) fn everything(shared: &Shared, position: Position) -> impl Iterator<Item = Record> + '_ {
+    let mut first = Record::default();
+    first.position(position);
+    let mut ids: Vec<u64> = {
         let state = lock(&shared.state);
-        state.segments.iter().for_each(|(&id, segment)| record.segment(id, segment));
-        let mut ids: Vec<u64> = state.logs.keys().copied().collect();
-        ids.sort_unstable();
-        ids
+        state.segments.iter().for_each(|(&id, segment)| first.segment(id, segment));
+        state.logs.keys().copied().collect()
     };
-    for ids in ids.chunks(LOGS_AT_ONCE) {
-        let state = lock(&shared.state);
-        for &id in ids {
+    ids.sort_unstable();
+    let mut rest = Rest { shared, ids, next: 0, stated: None };
+    std::iter::once(first).chain(std::iter::from_fn(move || rest.record()))
+}
+
+/// What is still to be stated. Only the background thread adds extents, so they stand still meanwhile, but for trims.
+struct Rest<'a> {
+    shared: &'a Shared,
+    ids: Vec<u64>,
+    next: usize,
+    /// First offset of the last extent that was stated of the log `next`, whose LOG op has been written.
+    stated: Option<Option<u64>>,
+}
+
+impl Rest<'_> {
+    fn record(&mut self) -> Option<Record> {
+        let mut record = Record::default();
+        let state = lock(&self.shared.state);
+        while let Some(&id) = self.ids.get(self.next) {
             if let Some(log) = state.logs.get(&id).filter(|log| log.born) {
-                record.log(id, log, log.drained);
-                log.extents.iter().for_each(|extent| record.extent(id, extent));
+                if self.stated.is_none() {
+                    record.log(id, log, log.drained);
+                }
+                let after = self.stated.flatten();
+                let from = log.extents.partition_point(|extent| after.is_some_and(|after| extent.first <= after));
+                for extent in &log.extents[from..] {
+                    if record.len() >= RECORD_BYTES {
+                        self.stated = Some(self.stated.flatten());
+                        return Some(record);
+                    }
+                    record.extent(id, extent);
+                    self.stated = Some(Some(extent.first));
+                }
+            }
+            self.next += 1;
+            self.stated = None;
+            if record.len() >= RECORD_BYTES {
+                break;
             }
         }
+        (record.len() > 0).then_some(record)
     }
-    record
 }
 
 /// The log's frames are in segments now: their memory is given back.
@@ -507,6 +542,10 @@ fn settle_share(state: &mut State, share: &Share, extents: &[Extent]) {
             }
         }
         live.tail.shrink_to(8);
+    }
+    // A trim during the drain took frames out of the count that the extent beginning with them has brought back.
+    if share.frames.first().is_some_and(|frame| frame.first < log.start) {
+        log.recount();
     }
     log.settle();
 }

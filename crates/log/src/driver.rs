@@ -50,6 +50,7 @@ impl Driver {
             for index in 0..READER_THREADS {
                 let reader = Arc::clone(&shared);
                 spawn(format!("levada-read-{index}"), move || {
+                    let _guard = PanicGuard(Arc::clone(&reader), "read");
                     if let Some(pool) = reader.pool.get() {
                         pool.work();
                     }

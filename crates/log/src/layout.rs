@@ -16,7 +16,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use levada_core::env::{Disk, DiskFile, Open};
 
 use crate::error::{Doing, OpenError};
@@ -94,20 +96,64 @@ fn read_all(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A file read from its beginning to its end in large pieces.
+pub(crate) struct Window {
+    file: Arc<dyn DiskFile>,
+    at: u64,
+    held: Bytes,
+    end: u64,
+}
+
+impl Window {
+    const BYTES: usize = 1024 * 1024;
+
+    /// The first `end` bytes of a file.
+    pub(crate) fn new(file: Arc<dyn DiskFile>, end: u64) -> Self {
+        Self { file, at: 0, held: Bytes::new(), end }
+    }
+
+    /// At most `len` bytes at `at`; fewer at the end.
+    pub(crate) fn at(&mut self, at: u64, len: usize) -> io::Result<Bytes> {
+        let left = self.end.saturating_sub(at);
+        let len = left.min(len as u64) as usize;
+        if let Some(skip) = at.checked_sub(self.at).map(|skip| skip as usize)
+            && skip + len <= self.held.len()
+        {
+            return Ok(self.held.slice(skip..skip + len));
+        }
+        let mut bytes = vec![0; left.min(Self::BYTES.max(len) as u64) as usize];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.file.read_at(&mut bytes[filled..], at + filled as u64)? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        bytes.truncate(filled);
+        (self.at, self.held) = (at, Bytes::from(bytes));
+        Ok(self.held.slice(..len.min(filled)))
+    }
+}
+
 /// Puts a file in place so that after a crash either the old one or the whole new one stands there.
-pub(crate) fn replace(
+pub(crate) fn replace(disk: &dyn Disk, root: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    replace_with(disk, root, name, |file| file.write_all_at(bytes, 0)).map(drop)
+}
+
+/// As [`replace`], with content that `write` writes.
+pub(crate) fn replace_with(
     disk: &dyn Disk,
     root: &Path,
     name: &str,
-    bytes: &[u8],
-) -> io::Result<std::sync::Arc<dyn DiskFile>> {
+    write: impl FnOnce(&dyn DiskFile) -> io::Result<()>,
+) -> io::Result<Arc<dyn DiskFile>> {
     let new = root.join(format!("{name}.new"));
     match disk.remove(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let file = disk.open(&new, Open::CreateNew)?;
-    file.write_all_at(bytes, 0)?;
+    write(&*file)?;
     file.sync()?;
     disk.rename(&new, &root.join(name))?;
     disk.sync_dir(root)?;
@@ -148,8 +194,7 @@ pub(crate) fn read_format(disk: &dyn Disk, layout: &Layout) -> Result<Found, Ope
 /// Marks an empty directory as ours.
 pub(crate) fn write_format(disk: &dyn Disk, layout: &Layout) -> Result<(), OpenError> {
     let text = format!("{FORMAT_PREFIX}{FORMAT_MAJOR}.{FORMAT_MINOR}\n");
-    replace(disk, &layout.root, FORMAT, text.as_bytes()).doing("write the format version in", &layout.root)?;
-    Ok(())
+    replace(disk, &layout.root, FORMAT, text.as_bytes()).doing("write the format version in", &layout.root)
 }
 
 /// The names in a directory; none if it does not exist.
@@ -194,7 +239,7 @@ impl Clean {
         bytes.extend_from_slice(&self.manifest.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-        replace(disk, &layout.root, CLEAN, &bytes).map(drop)
+        replace(disk, &layout.root, CLEAN, &bytes)
     }
 
     /// Removes the marker durably, before anything is written that it does not know of.

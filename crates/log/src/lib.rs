@@ -14,6 +14,7 @@
 //! Architecture invariant: no async runtime. Futures are woken by the engine's own threads, or by a [`Driver`] that
 //! runs as a task. Only `real` touches the operating system.
 
+mod check;
 mod commit;
 mod drain;
 mod driver;
@@ -32,6 +33,7 @@ mod segment;
 mod shared;
 mod state;
 
+pub use self::check::{Finding, Report, check};
 pub use self::driver::Driver;
 pub use self::engine::{EmbeddedLog, Stats};
 pub use self::error::OpenError;

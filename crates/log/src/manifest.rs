@@ -1,8 +1,8 @@
 //! The manifest: what is in the segments, and from where on the journal is still needed.
 //!
 //! ```text
-//! manifest := header (16 bytes) | record*
-//! header   := magic "LVDMANI\0" | major: u16 | minor: u16 | crc: u32 (CRC-32C of the 12 bytes before)
+//! manifest := header (24 bytes) | record*
+//! header   := magic "LVDMANI\0" | base: u64 | major: u16 | minor: u16 | crc: u32 (CRC-32C of the 20 bytes before)
 //! record   := len: u32 | crc: u32 | number: u64 | op*        (len bytes of ops; crc of len, number and ops)
 //! op       := 1 POSITION  round: u64 | seq: u64 | at: u64
 //!           | 2 LOG       id: u64 | class: u32 | sealed: u8 | start: u64 | drained: u64 | last arrival: u64
@@ -14,29 +14,27 @@
 //! ```
 //!
 //! All numbers are little-endian. Records are appended and synced one at a time, their numbers rise by one. A record
-//! takes effect as a whole. The first record of a file states everything; the file was synced before it got its
-//! name, so damage there is never a tear. A damaged last record is a tear, unless a journal round or the
+//! takes effect as a whole. The records up to byte `base` state everything together; the file was synced with them
+//! before it got its name, so damage there is never a tear. A damaged last record is a tear, unless a journal round or the
 //! clean-shutdown marker vouches for its number.
 
 use std::io;
 use std::sync::Arc;
 
-use levada_core::env::{Disk, DiskFile};
+use bytes::Bytes;
+use levada_core::env::{Disk, DiskFile, Open};
 
-use crate::error::OpenError;
+use crate::error::{Doing, OpenError};
 use crate::frame::{u32_at, u64_at};
 use crate::journal::Position;
-use crate::layout::{self, Layout, MANIFEST};
+use crate::layout::{self, Layout, MANIFEST, Window};
 use crate::state::{Extent, Log, Segment, State};
 
 const MAGIC: &[u8; 8] = b"LVDMANI\0";
 const MAJOR: u16 = 1;
 const MINOR: u16 = 0;
-const HEADER_BYTES: usize = 16;
+const HEADER_BYTES: usize = 24;
 const RECORD_HEADER_BYTES: usize = 16;
-
-/// A new file is written once the records after the first hold more bytes than this and twice the first.
-const SNAPSHOT_AFTER_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The ops of one record, encoded.
 #[derive(Debug, Default)]
@@ -45,6 +43,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Bytes of its ops.
+    pub(crate) fn len(&self) -> usize {
+        self.ops.len()
+    }
+
     pub(crate) fn position(&mut self, position: Position) {
         self.ops.push(1);
         for number in [position.round, position.seq, position.at] {
@@ -111,21 +114,34 @@ pub(crate) struct Manifest {
     layout: Layout,
     file: Arc<dyn DiskFile>,
     len: u64,
-    first_record: u64,
+    base: u64,
     number: u64,
 }
 
 impl Manifest {
-    /// Replaces the manifest by one whose only record is `everything`, with number `number`.
+    /// Replaces the manifest by one whose base is `everything`; its records are numbered from `number` on.
     ///
     /// # Errors
     /// Those of the disk.
-    pub(crate) fn create(disk: Arc<dyn Disk>, layout: Layout, number: u64, everything: &Record) -> io::Result<Self> {
-        let mut bytes = header();
-        everything.encode(number, &mut bytes);
-        let file = layout::replace(&*disk, &layout.root, MANIFEST, &bytes)?;
-        let len = bytes.len() as u64;
-        Ok(Self { disk, layout, file, len, first_record: len, number })
+    pub(crate) fn create(
+        disk: Arc<dyn Disk>,
+        layout: Layout,
+        number: u64,
+        everything: impl Iterator<Item = Record>,
+    ) -> io::Result<Self> {
+        let (mut len, mut next) = (HEADER_BYTES as u64, number);
+        let file = layout::replace_with(&*disk, &layout.root, MANIFEST, |file| {
+            let mut bytes = Vec::new();
+            for record in everything {
+                bytes.clear();
+                record.encode(next, &mut bytes);
+                file.write_all_at(&bytes, len)?;
+                len += bytes.len() as u64;
+                next += 1;
+            }
+            file.write_all_at(&header(len), 0)
+        })?;
+        Ok(Self { disk, layout, file, len, base: len, number: next - 1 })
     }
 
     /// Number of the newest durable record.
@@ -147,24 +163,25 @@ impl Manifest {
         Ok(())
     }
 
-    /// True if a new file would be much shorter.
-    pub(crate) fn wants_snapshot(&self) -> bool {
-        self.len - self.first_record > SNAPSHOT_AFTER_BYTES.max(2 * self.first_record)
+    /// True if the records after the base hold more than `bytes`, and a new file would be much shorter.
+    pub(crate) fn wants_snapshot(&self, bytes: u64) -> bool {
+        self.len - self.base > bytes.max(2 * self.base)
     }
 
     /// Begins a new file with `everything`.
     ///
     /// # Errors
     /// Those of the disk; the old file stays in use if the new one could not be written.
-    pub(crate) fn snapshot(&mut self, everything: &Record) -> io::Result<()> {
+    pub(crate) fn snapshot(&mut self, everything: impl Iterator<Item = Record>) -> io::Result<()> {
         *self = Self::create(Arc::clone(&self.disk), self.layout.clone(), self.number + 1, everything)?;
         Ok(())
     }
 }
 
-fn header() -> Vec<u8> {
-    let mut bytes = Vec::new();
+fn header(base: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
     bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&base.to_le_bytes());
     bytes.extend_from_slice(&MAJOR.to_le_bytes());
     bytes.extend_from_slice(&MINOR.to_le_bytes());
     bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
@@ -188,50 +205,82 @@ pub(crate) struct Read {
 /// # Errors
 /// [`OpenError::Corrupt`] if a record that had been durable is damaged.
 pub(crate) fn read(disk: &dyn Disk, layout: &Layout) -> Result<Option<Read>, OpenError> {
-    let Some(bytes) = layout::read_file(disk, &layout.manifest())? else { return Ok(None) };
-    let sound = bytes.starts_with(MAGIC) && u32_at(&bytes, 12) == Some(crc32c::crc32c(&bytes[..12]));
-    if !sound {
-        return Err(OpenError::corrupt(MANIFEST, 0, "the header is damaged"));
-    }
-    let major = u16::from_le_bytes([bytes[8], bytes[9]]);
-    if major > MAJOR {
-        return Err(OpenError::Version { found: u32::from(major), known: u32::from(MAJOR) });
-    }
+    let path = layout.manifest();
+    let file = match disk.open(&path, Open::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.doing("open", &path)?,
+    };
+    let end = file.len().doing("measure", &path)?;
+    let mut window = Window::new(file, end);
+    let base = read_header(&window.at(0, HEADER_BYTES).doing("read", &path)?)?;
     let mut state = State::new(Position { round: 1, seq: 0, at: 0 });
-    let (mut at, mut number, mut records) = (HEADER_BYTES, 0, 0);
-    while let Some((found, ops)) = record_at(&bytes, at).filter(|(found, _)| records == 0 || *found == number + 1) {
-        apply(&mut state, ops).map_err(|what| OpenError::corrupt(MANIFEST, at as u64, what))?;
-        at += RECORD_HEADER_BYTES + ops.len();
+    let (mut at, mut number, mut records) = (HEADER_BYTES as u64, 0, 0);
+    while let Some((found, ops)) = record_at(&mut window, at, end).doing("read", &path)? {
+        if records > 0 && found != number + 1 {
+            break;
+        }
+        apply(&mut state, &ops).map_err(|what| OpenError::corrupt(MANIFEST, at, what))?;
+        at += (RECORD_HEADER_BYTES + ops.len()) as u64;
         number = found;
         records += 1;
     }
-    if records == 0 {
-        return Err(OpenError::corrupt(MANIFEST, at as u64, "the first record is damaged"));
+    if at < base || records == 0 {
+        return Err(OpenError::corrupt(
+            MANIFEST,
+            at,
+            "a record is damaged that was durable before the file got its name",
+        ));
     }
-    if let Some(later) = later_record(&bytes, at, number) {
+    let rest = window.at(at, (end - at) as usize).doing("read", &path)?;
+    if let Some(later) = later_record(&rest, number) {
         let what = format!("record {} is damaged, although record {later} is there", number + 1);
-        return Err(OpenError::corrupt(MANIFEST, at as u64, what));
+        return Err(OpenError::corrupt(MANIFEST, at, what));
     }
     state.settle();
-    Ok(Some(Read { state, number, records, len: at as u64 }))
+    Ok(Some(Read { state, number, records, len: at }))
+}
+
+/// Verifies the header and answers the base.
+fn read_header(bytes: &[u8]) -> Result<u64, OpenError> {
+    let damaged = || OpenError::corrupt(MANIFEST, 0, "the header is damaged");
+    let crc = bytes.get(..20).map(crc32c::crc32c);
+    if !bytes.starts_with(MAGIC) || crc.is_none() || u32_at(bytes, 20) != crc {
+        return Err(damaged());
+    }
+    let major = u16::from_le_bytes([bytes[16], bytes[17]]);
+    if major > MAJOR {
+        return Err(OpenError::Version { found: u32::from(major), known: u32::from(MAJOR) });
+    }
+    u64_at(bytes, 8).ok_or_else(damaged)
 }
 
 /// The number and the ops of the record at `at`, if it is sound.
-fn record_at(bytes: &[u8], at: usize) -> Option<(u64, &[u8])> {
-    let record = bytes.get(at..)?;
-    let len = u32_at(record, 0)? as usize;
-    let number = u64_at(record, 8)?;
-    let ops = record.get(RECORD_HEADER_BYTES..)?.get(..len)?;
-    (record_crc(&record[..4], &record[8..16], ops) == u32_at(record, 4)?).then_some((number, ops))
+fn record_at(window: &mut Window, at: u64, end: u64) -> io::Result<Option<(u64, Bytes)>> {
+    let header = window.at(at, RECORD_HEADER_BYTES)?;
+    let Some(len) = u32_at(&header, 0).map(|len| RECORD_HEADER_BYTES + len as usize) else { return Ok(None) };
+    if len as u64 > end - at {
+        return Ok(None);
+    }
+    let record = window.at(at, len)?;
+    Ok(sound_record(&record).map(|number| (number, record.slice(RECORD_HEADER_BYTES..))))
 }
 
-/// A sound record after the damaged one at `at`, wherever it begins: the damaged one's length cannot be trusted.
-fn later_record(bytes: &[u8], at: usize, number: u64) -> Option<u64> {
-    (at + 1..bytes.len().saturating_sub(RECORD_HEADER_BYTES)).find_map(|at| {
+/// The number of the record at the beginning of `bytes`, if it is sound.
+fn sound_record(bytes: &[u8]) -> Option<u64> {
+    let len = u32_at(bytes, 0)? as usize;
+    let number = u64_at(bytes, 8)?;
+    let ops = bytes.get(RECORD_HEADER_BYTES..)?.get(..len)?;
+    (record_crc(&bytes[..4], &bytes[8..16], ops) == u32_at(bytes, 4)?).then_some(number)
+}
+
+/// A sound record after the damaged one at the beginning of `rest`, wherever it begins: the damaged one's length cannot
+/// be trusted.
+fn later_record(rest: &[u8], number: u64) -> Option<u64> {
+    (1..rest.len().saturating_sub(RECORD_HEADER_BYTES)).find_map(|at| {
         // Cheap tests first: a record's number is close to the last one's, and it has an op.
-        let near = u64_at(bytes, at + 8).is_some_and(|found| found > number && found - number <= 1 << 20);
-        let some = near && u32_at(bytes, at).is_some_and(|len| len > 0);
-        some.then(|| record_at(bytes, at)).flatten().map(|(found, _)| found)
+        let near = u64_at(rest, at + 8).is_some_and(|found| found > number && found - number <= 1 << 20);
+        let some = near && u32_at(rest, at).is_some_and(|len| len > 0);
+        some.then(|| sound_record(&rest[at..])).flatten()
     })
 }
 

@@ -18,11 +18,11 @@ pub struct Options {
     /// Undrained bytes in memory from which on the drain starts. Default 12 MiB.
     pub drain_bytes: usize,
     /// The same where more than [`many_logs`](Self::many_logs) logs have undrained records: rarer drains make longer runs per log, hence
-    /// fewer index entries and better reading. Default 32 MiB.
+    /// fewer index entries and better reading. Default 48 MiB.
     pub drain_bytes_many_logs: usize,
     /// See [`drain_bytes_many_logs`](Self::drain_bytes_many_logs). Default 256.
     pub many_logs: usize,
-    /// Undrained bytes in memory above which appends wait for the drain. Default 64 MiB.
+    /// Undrained bytes in memory above which appends wait for the drain. Default 80 MiB.
     pub memory_bytes: usize,
     /// Bytes one log must have in one drain to get segment files of its own. Default 256 KiB.
     pub busy_log_bytes: usize,
@@ -31,6 +31,8 @@ pub struct Options {
     /// Age in milliseconds from which on a segment takes no further drain, so that trimming frees whole files in
     /// time. Default 1 h: a twenty-fourth of the shortest retention.
     pub segment_age_ms: u64,
+    /// Bytes of records from which on the manifest is written anew, if that makes it much shorter. Default 4 MiB.
+    pub manifest_bytes: u64,
     /// Segment files kept open for reading. Default 256.
     pub max_open_files: usize,
     /// Free bytes of the file system below which appends answer `Full`. Default 256 MiB, the room that a drain of
@@ -45,12 +47,13 @@ impl Default for Options {
             first_journal_segment_bytes: MIB,
             round_bytes: 4 * MIB as usize,
             drain_bytes: 12 * MIB as usize,
-            drain_bytes_many_logs: 32 * MIB as usize,
+            drain_bytes_many_logs: 48 * MIB as usize,
             many_logs: 256,
-            memory_bytes: 64 * MIB as usize,
+            memory_bytes: 80 * MIB as usize,
             busy_log_bytes: 256 * KIB as usize,
             segment_bytes: 128 * MIB,
             segment_age_ms: 60 * 60 * 1000,
+            manifest_bytes: 4 * MIB,
             max_open_files: 256,
             disk_watermark_bytes: 256 * MIB,
         }

@@ -30,8 +30,14 @@ const MAX_HINTS: usize = 4096;
 
 /// Open segment files, the longest unused closed first.
 pub(crate) struct Handles {
-    open: Mutex<HashMap<u32, (Arc<dyn DiskFile>, u64)>>,
+    open: Mutex<HashMap<u32, Handle>>,
     max: usize,
+}
+
+struct Handle {
+    file: Arc<dyn DiskFile>,
+    /// Rises with every use of any handle.
+    used: u64,
 }
 
 impl Handles {
@@ -41,18 +47,18 @@ impl Handles {
 
     fn get(&self, shared: &Shared, segment: u32) -> io::Result<Arc<dyn DiskFile>> {
         let mut open = lock(&self.open);
-        let now = open.values().map(|(_, used)| *used).max().unwrap_or(0) + 1;
-        if let Some((file, used)) = open.get_mut(&segment) {
-            *used = now;
-            return Ok(Arc::clone(file));
+        let now = open.values().map(|handle| handle.used).max().unwrap_or(0) + 1;
+        if let Some(handle) = open.get_mut(&segment) {
+            handle.used = now;
+            return Ok(Arc::clone(&handle.file));
         }
         let file = shared.disk.open(&shared.layout.segment_file(segment), Open::Read)?;
         if open.len() >= self.max
-            && let Some(oldest) = open.iter().min_by_key(|(_, (_, used))| *used).map(|(&segment, _)| segment)
+            && let Some(oldest) = open.iter().min_by_key(|(_, handle)| handle.used).map(|(&segment, _)| segment)
         {
             open.remove(&oldest);
         }
-        open.insert(segment, (Arc::clone(&file), now));
+        open.insert(segment, Handle { file: Arc::clone(&file), used: now });
         Ok(file)
     }
 
@@ -310,7 +316,7 @@ fn piece(shared: &Shared, id: u64, log: &Log, page: &Budget) -> Option<Piece> {
         (at, first) = (hinted, page.next);
     }
     let records = u64::from(page.records) * RECORD_HEADER_BYTES as u64;
-    let window = (page.bytes + page.bytes / 8).saturating_add(records);
+    let window = page.bytes.saturating_add(page.bytes / 8).saturating_add(records);
     let window = window.clamp(MIN_WINDOW_BYTES, u64::from(EXTENT_BYTES));
     Some(Piece { log: id, segment: extent.segment, at, first, limit, window })
 }

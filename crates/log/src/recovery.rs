@@ -3,8 +3,8 @@
 //! 1. The format version is read; a newer one is refused before anything is written.
 //! 2. The manifest says what is in the segments. Segments themselves are not read.
 //! 3. The journal is read from where the manifest says; what the crash tore is cut, what is damaged is refused.
-//! 4. Only now is anything written: the journal files that were read are synced, so that the recovered tail is durable
-//!    before it is served; a new manifest states everything; writing goes on in another journal file, so that the
+//! 4. Only now is anything written: what was read is synced, because a killed process leaves bytes that a power loss
+//!    would still take: the recovered tail is durable before it is served; a new manifest states everything; writing goes on in another journal file, so that the
 //!    remains of a torn round are never taken for a round.
 
 use std::collections::{BTreeSet, HashSet};
@@ -159,17 +159,26 @@ pub(crate) fn open(
     options: Options,
 ) -> Result<(Arc<Shared>, Committer, Background), OpenError> {
     let layout = Layout::new(dir);
-    create_root(&*disk, dir)?;
+    disk.create_dir_all(dir).doing("create", dir)?;
     let held = take_lock(&*disk, &layout)?;
     let found = layout::read_format(&*disk, &layout)?;
     if found == Found::Empty {
+        sync_way_to(&*disk, dir);
         layout::write_format(&*disk, &layout)?;
     }
     for part in [&layout.journal, &layout.segments] {
         disk.create_dir_all(part).doing("create", part)?;
     }
-    disk.sync_dir(dir).doing("sync", dir)?;
+    // Names that a killed process created and never synced are taken over below.
+    for part in [dir, &layout.journal, &layout.segments] {
+        disk.sync_dir(part).doing("sync", part)?;
+    }
     let recovered = read(&*disk, &layout)?;
+    if recovered.manifest > 0 {
+        // Its last record may be what a killed process wrote and never synced; files are recycled on its word.
+        let path = layout.manifest();
+        disk.open(&path, Open::Read).and_then(|file| file.sync()).doing("sync", &path)?;
+    }
     for found in recovered.scanned.files.iter().filter(|found| found.needed) {
         let path = layout.journal_file(found.slot);
         found.file.sync().doing("sync", &path)?;
@@ -178,19 +187,16 @@ pub(crate) fn open(
     start(disk, clock, random, options, layout, held, recovered)
 }
 
-fn create_root(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
-    if disk.list(dir).is_ok() {
-        return Ok(());
+/// Makes the names that lead to a new data directory durable, or a power loss could take it whole. The format file is
+/// written after this, so its presence says that it was done.
+fn sync_way_to(disk: &dyn Disk, dir: &Path) {
+    for parent in dir.ancestors().skip(1) {
+        // A directory that is not ours to open is not one that we created a name in.
+        if let Err(error) = disk.sync_dir(parent) {
+            tracing::debug!(parent = %parent.display(), %error, "a directory above the data directory cannot be synced");
+            return;
+        }
     }
-    disk.create_dir_all(dir).doing("create", dir)?;
-    // Without this a power loss could take the whole directory. Where the parent is not ours to open, it is also not
-    // ours to care for.
-    if let Some(parent) = dir.parent()
-        && let Err(error) = disk.sync_dir(parent)
-    {
-        tracing::warn!(parent = %parent.display(), %error, "the name of the data directory cannot be made durable");
-    }
-    Ok(())
 }
 
 /// Takes the directory's lock.
@@ -214,7 +220,7 @@ fn start(
 ) -> Result<(Arc<Shared>, Committer, Background), OpenError> {
     let Recovered { state, manifest, from, scanned } = recovered;
     let sizes = (options.first_journal_segment_bytes, options.journal_segment_bytes);
-    let mut files = Files::new(Arc::clone(&disk), Arc::clone(&random), layout.clone(), sizes);
+    let mut files = Files::new(Arc::clone(&disk), random, layout.clone(), sizes);
     let mut found: Vec<_> = scanned.files.iter().collect();
     found.sort_by_key(|found| found.seq);
     for found in found {
@@ -226,7 +232,6 @@ fn start(
     let next_segment = remove_orphans(&*disk, &layout, &state)?;
     let shared = Arc::new(Shared {
         clock,
-        random,
         state: Mutex::new(state),
         queue: Mutex::new(Queue::default()),
         log_signal: Signal::new(),
@@ -248,15 +253,15 @@ fn start(
     });
     // A new directory gets its manifest before its first journal file; else a journal file would accuse it.
     if manifest == 0 {
-        let record = everything(&shared, from);
-        Manifest::create(Arc::clone(&disk), layout.clone(), 1, &record).doing("write", &layout.manifest())?;
+        let everything = everything(&shared, from);
+        Manifest::create(Arc::clone(&disk), layout.clone(), 1, everything).doing("write", &layout.manifest())?;
     }
     let file = lock(&shared.files).take(0).doing("prepare a file in", &layout.journal)?;
     let next = Position { round: scanned.end.round, seq: file.seq, at: BLOCK };
     let kept = if scanned.rounds > 0 { from } else { next };
-    let record = everything(&shared, kept);
+    let everything = everything(&shared, kept);
     let manifest =
-        Manifest::create(disk, layout.clone(), manifest.max(1) + 1, &record).doing("write", &layout.manifest())?;
+        Manifest::create(disk, layout.clone(), manifest.max(1) + 1, everything).doing("write", &layout.manifest())?;
     shared.manifest.store(manifest.number(), std::sync::atomic::Ordering::Release);
     lock(&shared.files).recycle(kept.seq);
     lock(&shared.state).position = next;
@@ -286,13 +291,4 @@ fn remove_orphans(disk: &dyn Disk, layout: &Layout, state: &State) -> Result<u32
         tracing::error!(segment = segment_name(*id), "a segment is missing: its logs cannot be read completely");
     }
     Ok(next)
-}
-
-/// Opens a segment for verification.
-pub(crate) fn open_segment(
-    disk: &dyn Disk,
-    layout: &Layout,
-    id: u32,
-) -> std::io::Result<Arc<dyn levada_core::env::DiskFile>> {
-    disk.open(&layout.segment_file(id), Open::Read)
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::vec::IntoIter;
 
 use levada_core::engine::{Append, Appended, EngineError, LogId, LogSpec, Sealed};
-use levada_core::env::{Clock, Disk, Random};
+use levada_core::env::{Clock, Disk};
 
 use crate::journal::Files;
 use crate::layout::Layout;
@@ -137,7 +137,6 @@ pub(crate) struct Death {
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) random: Arc<dyn Random>,
     pub(crate) layout: Layout,
     pub(crate) options: Options,
     pub(crate) state: Mutex<State>,

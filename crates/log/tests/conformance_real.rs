@@ -1,4 +1,5 @@
 //! The conformance suite against the embedded engine as it runs in production: threads, and a real disk.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! The conformance suite against the embedded engine on a simulated disk, with files so small that all of them roll.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

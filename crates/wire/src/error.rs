@@ -1,7 +1,7 @@
 //! Errors as AWS words and wraps them.
 //!
-//! Architecture invariant: no module outside `error`, `kinesis::errors` and `firehose::errors` spells an error code
-//! or an error text.
+//! Architecture invariant: error texts stand in this crate only: of the form of a request in `json`, `constraints` and
+//! `signature`, of its meaning in `kinesis::errors` and `firehose::errors`.
 
 use crate::json::Writer;
 

@@ -1,6 +1,6 @@
 //! The models' patterns, matched as Java's `matches` does: the whole text or nothing.
 //!
-//! The patterns are written for Java. `regex-lite` understands all but a few of them, for which [`REWRITES`] holds
+//! The patterns are written for Java. `regex-lite` understands all but a few of them, for which `REWRITES` holds
 //! an equivalent; the two of Firehose's tags need Unicode classes and are matched by hand.
 
 use std::sync::OnceLock;
@@ -17,7 +17,13 @@ pub struct Pattern {
 #[derive(Debug)]
 enum Matcher {
     Regex(Regex),
-    TagText { may_start_with_aws: bool },
+    /// The pattern of most names, which stands in every request.
+    Name,
+    /// The pattern of stream ARNs: the usual ones are known at sight, the rest is left to the expression.
+    StreamArn(Regex),
+    TagText {
+        may_start_with_aws: bool,
+    },
     Unsupported,
 }
 
@@ -32,6 +38,8 @@ const REWRITES: &[(&str, &str)] = &[
     ),
 ];
 
+const NAME: &str = "[a-zA-Z0-9_.-]+";
+const STREAM_ARN: &str = r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+";
 const TAG_KEY: &str = r"^(?!aws:)[\p{L}\p{Z}\p{N}_.:\/=+\-@%]*$";
 const TAG_VALUE: &str = r"^[\p{L}\p{Z}\p{N}_.:\/=+\-@%]*$";
 
@@ -54,6 +62,8 @@ impl Pattern {
     pub fn matches(&self, text: &str) -> bool {
         match self.matcher() {
             Matcher::Regex(regex) => regex.is_match(text),
+            Matcher::Name => !text.is_empty() && text.bytes().all(is_name_byte),
+            Matcher::StreamArn(regex) => is_plain_stream_arn(text) || regex.is_match(text),
             Matcher::TagText { may_start_with_aws } => {
                 (*may_start_with_aws || !text.starts_with("aws:")) && text.chars().all(is_tag_char)
             }
@@ -68,15 +78,47 @@ impl Pattern {
 
     fn matcher(&self) -> &Matcher {
         self.matcher.get_or_init(|| match self.text {
+            NAME => Matcher::Name,
             TAG_KEY => Matcher::TagText { may_start_with_aws: false },
             TAG_VALUE => Matcher::TagText { may_start_with_aws: true },
             text => {
                 let text = REWRITES.iter().find(|(java, _)| *java == text).map_or(text, |(_, rewrite)| rewrite);
-                Regex::new(&format!(r"\A(?:{})\z", java_dots(text))).map_or(Matcher::Unsupported, Matcher::Regex)
+                match Regex::new(&format!(r"\A(?:{})\z", java_dots(text))) {
+                    Ok(regex) if self.text == STREAM_ARN => Matcher::StreamArn(regex),
+                    Ok(regex) => Matcher::Regex(regex),
+                    Err(_) => Matcher::Unsupported,
+                }
             }
         })
     }
 }
+
+/// `[a-zA-Z0-9_.-]`
+pub(crate) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+}
+
+/// The ARNs that AWS hands out, a part of what the model's pattern lets pass.
+pub(crate) fn is_plain_stream_arn(arn: &str) -> bool {
+    let mut parts = arn.split(':');
+    let mut next = || parts.next().unwrap_or_default();
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let (scheme, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
+    scheme == "arn"
+        && partition.starts_with("aws")
+        && plain(partition)
+        && service == "kinesis"
+        && plain(region)
+        && account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit())
+        && resource
+            .strip_prefix("stream/")
+            .is_some_and(|name| (1..=MAX_NAME_CHARS).contains(&name.len()) && name.bytes().all(is_name_byte))
+        && parts.next().is_none()
+}
+
+/// Longest name of a stream (model: `StreamName`).
+const MAX_NAME_CHARS: usize = 128;
 
 /// Java's dot matches no line terminator, of which it knows five; `regex-lite`'s knows one.
 fn java_dots(pattern: &str) -> String {
@@ -120,6 +162,31 @@ mod tests {
         let pattern = Pattern::new(pattern);
         assert!(pattern.is_supported(), "{pattern:?}");
         pattern.matches(text)
+    }
+
+    /// The short cuts say what the expressions say.
+    #[test]
+    fn short_cuts_agree_with_the_expressions() {
+        let expression = |java: &str| Regex::new(&format!(r"\A(?:{})\z", java_dots(java))).unwrap();
+        let (name, arn) = (expression(NAME), expression(STREAM_ARN));
+        for c in (0..0x250).filter_map(char::from_u32) {
+            let text = format!("a{c}b");
+            assert_eq!(matches(NAME, &text), name.is_match(&text), "{text:?}");
+        }
+        for (text, plain) in [
+            ("arn:aws:kinesis:eu-west-1:000000000000:stream/s", true),
+            ("arn:aws-cn:kinesis:cn-north-1:123456789012:stream/a_b.c-d", true),
+            ("arn:aws:kinesis::123456789012:stream/s", true),
+            ("arn:aws:kinesis:eu-west-1:00000000000:stream/s", false),
+            ("arn:aws:kinesis:eu-west-1:000000000000:stream/", false),
+            ("arn:aws:kinesis:eu-west-1:000000000000:stream/s/consumer/c:1", false),
+            ("arn:aws:kinesis:eu-west-1:000000000000:stream/s:x", false),
+            ("arn:gcp:kinesis:eu-west-1:000000000000:stream/s", false),
+        ] {
+            assert_eq!(is_plain_stream_arn(text), plain, "{text}");
+            assert!(!plain || arn.is_match(text), "{text}");
+            assert_eq!(matches(STREAM_ARN, text), arn.is_match(text), "{text}");
+        }
     }
 
     #[test]

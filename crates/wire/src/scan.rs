@@ -12,6 +12,7 @@ use crate::blob::{Blob, decoded_len};
 use crate::firehose::put_record_batch::PutRecordBatchRequest;
 use crate::kinesis::put_records::{Entry, PutRecordsRequest};
 use crate::limits;
+use crate::pattern::{is_name_byte, is_plain_stream_arn};
 
 pub(crate) fn put_records(body: &[u8]) -> Option<PutRecordsRequest<'_>> {
     let mut scanner = Scanner { body, at: 0 };
@@ -253,10 +254,6 @@ fn plain_len(bytes: &[u8]) -> usize {
     words.len() * 8 + rest.iter().take_while(|byte| plain(byte)).count()
 }
 
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
-}
-
 /// `^(0|([1-9]\d{0,38}))$`
 fn is_hash_key(text: &str) -> bool {
     let digits = text.as_bytes();
@@ -264,25 +261,6 @@ fn is_hash_key(text: &str) -> bool {
         || (digits.len() <= limits::HASH_KEY_DIGITS
             && digits.first().is_some_and(|first| *first != b'0')
             && digits.iter().all(u8::is_ascii_digit))
-}
-
-/// The ARNs that AWS hands out, a part of what the model's pattern lets pass.
-fn is_plain_stream_arn(arn: &str) -> bool {
-    let mut parts = arn.split(':');
-    let mut next = || parts.next().unwrap_or_default();
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let (scheme, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
-    scheme == "arn"
-        && partition.starts_with("aws")
-        && plain(partition)
-        && service == "kinesis"
-        && plain(region)
-        && account.len() == 12
-        && account.bytes().all(|byte| byte.is_ascii_digit())
-        && resource
-            .strip_prefix("stream/")
-            .is_some_and(|name| (1..=STREAM_NAME_CHARS).contains(&name.len()) && name.bytes().all(is_name_byte))
-        && parts.next().is_none()
 }
 
 #[cfg(test)]

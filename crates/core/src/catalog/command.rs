@@ -62,6 +62,9 @@ pub enum Command {
     },
     /// The delivery stream's logs are created, or deleted, as its status demanded.
     FinishDeliveryStream(ResourceKey),
+    /// The wall clock is believed to be right now (see [`crate::retention`]). To be told every hour, at a clean stop
+    /// and when the operator accepts the clock, so that a restart knows from when on nothing was watching it.
+    NoteClock,
     /// The delivery stream cannot be created, or deleted.
     FailDeliveryStream {
         /// Which.

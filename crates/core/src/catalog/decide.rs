@@ -45,6 +45,7 @@ pub fn decide(state: &State, now_ms: Millis, command: &Command) -> Result<Option
             create_delivery_stream(state, now_ms, scope, name, destination, tags)
         }
         Command::DeleteDeliveryStream { scope, name } => delete_delivery_stream(state, scope, name),
+        Command::NoteClock => Ok((state.clock_noted != Some(now_ms)).then_some(Event::ClockNoted(now_ms))),
         Command::FinishDeliveryStream(key) => Ok(finish_delivery_stream(state, key)),
         Command::FailDeliveryStream { key, reason } => Ok(fail_delivery_stream(state, key, reason)),
     }

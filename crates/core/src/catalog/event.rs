@@ -48,6 +48,8 @@ pub enum Event {
     DeliveryStreamDeletionStarted(ResourceKey),
     /// Its logs are deleted; the name is free.
     DeliveryStreamGone(ResourceKey),
+    /// The wall clock was believed at this time.
+    ClockNoted(Millis),
 }
 
 /// An event with the time at which it was decided.

@@ -74,6 +74,10 @@ pub fn fold(state: &mut State, event: &Event) -> Result<(), Contradiction> {
             remove(&mut state.delivery_streams, key);
             Ok(())
         }
+        Event::ClockNoted(at) => {
+            state.clock_noted = Some(*at);
+            Ok(())
+        }
     }
 }
 

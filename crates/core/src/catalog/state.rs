@@ -11,7 +11,7 @@ use super::command::{Command, DomainError};
 use super::delivery_stream::DeliveryStream;
 use super::scope::{ResourceKey, Scope};
 use super::stream::Stream;
-use crate::engine::{LogId, LogSpec};
+use crate::engine::{LogId, LogSpec, Millis};
 
 pub(super) type Names<T> = BTreeMap<Arc<str>, T>;
 
@@ -26,6 +26,7 @@ pub struct State {
     pub(super) last_created_secs: BTreeMap<Scope, Names<u64>>,
     pub(super) next_log: u64,
     pub(super) next_incarnation: u64,
+    pub(super) clock_noted: Option<Millis>,
 }
 
 impl Default for State {
@@ -36,6 +37,7 @@ impl Default for State {
             last_created_secs: BTreeMap::new(),
             next_log: FIRST_LOG,
             next_incarnation: 1,
+            clock_noted: None,
         }
     }
 }
@@ -45,6 +47,8 @@ impl Default for State {
 struct Flat {
     next_log: u64,
     next_incarnation: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clock_noted: Option<Millis>,
     last_created_secs: Vec<(Scope, Names<u64>)>,
     streams: Vec<Arc<Stream>>,
     delivery_streams: Vec<Arc<DeliveryStream>>,
@@ -55,6 +59,7 @@ impl From<State> for Flat {
         Self {
             next_log: state.next_log,
             next_incarnation: state.next_incarnation,
+            clock_noted: state.clock_noted,
             streams: state.all_streams().cloned().collect(),
             delivery_streams: state.all_delivery_streams().cloned().collect(),
             last_created_secs: state.last_created_secs.into_iter().collect(),
@@ -67,6 +72,7 @@ impl From<Flat> for State {
         let mut state = Self {
             next_log: flat.next_log,
             next_incarnation: flat.next_incarnation,
+            clock_noted: flat.clock_noted,
             last_created_secs: flat.last_created_secs.into_iter().collect(),
             ..Self::default()
         };
@@ -175,6 +181,13 @@ impl State {
     #[must_use]
     pub fn open_shards(&self, scope: &Scope) -> u64 {
         self.streams_after(scope, None).map(|stream| stream.shards.open_count() as u64).sum()
+    }
+
+    /// When the wall clock was last believed to be right, `None` in a new catalog: what
+    /// [`RetentionClock::start`](crate::retention::RetentionClock::start) wants to know.
+    #[must_use]
+    pub fn clock_noted(&self) -> Option<Millis> {
+        self.clock_noted
     }
 
     /// All that a restart must take up again.

@@ -287,18 +287,23 @@ fn records_of_version_1_are_read() {
     let created = r#"{"v":1,"at":1800000000000,"event":{"StreamCreated":{"incarnation":1,"scope":{"account":"123456789012","region":"us-east-1"},"name":"s","status":"Creating","mode":"Provisioned","retention_hours":24,"max_record_kib":1024,"tags":{},"created_ms":1800000000000,"shards":[{"i":0,"r":["0","340282366920938463463374607431768211455"],"s":1800000000,"l":16,"f":1800000000000}]}}}"#;
     let active = r#"{"v":1,"at":1800000000001,"event":{"StreamBecameActive":{"scope":{"account":"123456789012","region":"us-east-1"},"name":"s","incarnation":1}}}"#;
     let delivery = r#"{"v":1,"at":1800000000002,"event":{"DeliveryStreamCreated":{"incarnation":2,"scope":{"account":"123456789012","region":"us-east-1"},"name":"d","status":"Creating","created_ms":1800000000002,"version":1,"destination":{"extended":true,"bucket_arn":"arn:aws:s3:::flights","role_arn":"arn:aws:iam::123456789012:role/firehose","prefix":"p/","buffering":{"size_mb":5,"interval_secs":300},"compression":"Gzip"},"data_log":17,"control_log":18,"tags":{}}}}"#;
+    let noted = r#"{"v":1,"at":1800000000003,"event":{"ClockNoted":1800000000003}}"#;
     let mut node = Node::default();
     node.run(NOW, &create("s", 1)).unwrap();
     node.run(NOW + 1, &Command::FinishStream(node.state.stream(&scope(), "s").unwrap().key())).unwrap();
     node.run(NOW + 2, &create_delivery("d")).unwrap();
+    assert_eq!(node.state.clock_noted(), None);
+    node.run(NOW + 3, &Command::NoteClock).unwrap();
+    assert_eq!(node.run(NOW + 3, &Command::NoteClock), Ok(None));
+    assert_eq!(node.state.clock_noted(), Some(NOW + 3));
     let written: Vec<_> = node.records.iter().map(|data| std::str::from_utf8(data).unwrap()).collect();
-    assert_eq!(written, [created, active, delivery]);
+    assert_eq!(written, [created, active, delivery, noted]);
     assert_eq!(node.replay().unwrap().state, node.state);
 
     let snapshot = concat!(
         r#"{"v":1,"at":5,"snapshot":{"part":0,"parts":1}}"#,
         "\n",
-        r#"{"next_log":40,"next_incarnation":7,"last_created_secs":[[{"account":"123456789012","region":"us-east-1"},{"s":9}]],"streams":[],"delivery_streams":[]}"#
+        r#"{"next_log":40,"next_incarnation":7,"clock_noted":3,"last_created_secs":[[{"account":"123456789012","region":"us-east-1"},{"s":9}]],"streams":[],"delivery_streams":[]}"#
     );
     let mut replayer = Replayer::new(100);
     replayer.record(100, snapshot.as_bytes()).unwrap();
@@ -472,6 +477,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         name().prop_map(delete),
         name().prop_map(create_delivery),
         name().prop_map(delete_delivery),
+        Just(Command::NoteClock),
     ];
     let step = prop_oneof![
         4 => (0..5_000u64, command).prop_map(|(now, command)| Step::Run(NOW + now, Box::new(command))),

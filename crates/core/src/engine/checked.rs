@@ -291,7 +291,19 @@ impl Engine for CheckedLog {
     }
 
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Page, EngineError>> {
-        Box::pin(self.with(request.log, move |account| account.page(&request)))
+        Box::pin(async move {
+            let answer = async {
+                let shard = self.shard(request.log).await?;
+                let looked = self.look(&shard);
+                let page = shard.account().page(&request);
+                match looked {
+                    // What stands before the damage is sound, and is returned first.
+                    Err(Lost::Damaged(_)) if !page.chunks.is_empty() => Ok(page),
+                    looked => looked.map(|()| page),
+                }
+            };
+            answer.await.map_err(|lost: Lost| lost.into_error(request.log))
+        })
     }
 
     fn tail(&self, log: LogId) -> BoxFuture<'_, Result<Tail, EngineError>> {

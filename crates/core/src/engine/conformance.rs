@@ -3,7 +3,7 @@
 //! An implementation's test binary holds them all, one `#[test]` each, by naming a function that starts an empty
 //! engine on a clock:
 //!
-//! ```ignore
+//! ```text
 //! fn start(clock: &SimClock) -> Arc<dyn Engine> { … }
 //! levada_core::engine_conformance!(start);
 //! ```
@@ -43,7 +43,7 @@ pub type Start<'a> = &'a dyn Fn(&SimClock) -> Arc<dyn Engine>;
 /// A case of the suite. Panics if the engine does not keep its obligation.
 pub type Case = fn(Start<'_>);
 
-/// Holds every case of the suite against the engine that the given function (a [`Start`]) starts.
+/// Holds every case of the suite against the engine that the given function (a [`Start`](crate::engine::conformance::Start)) starts.
 #[macro_export]
 macro_rules! engine_conformance {
     (@tests [$start:expr] $($module:ident :: $name:ident)*) => {
@@ -87,6 +87,7 @@ macro_rules! engine_conformance {
             concurrency::of_racing_checked_appends_one_wins
             concurrency::a_reader_sees_only_a_growing_prefix
             concurrency::dropped_appends_leave_whole_batches
+            concurrency::a_future_that_nobody_polls_holds_nobody_up
             model::random_calls_answer_as_the_model
         }
     };

@@ -15,6 +15,7 @@ use levada_core::env::sim::SimRandom;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::worker::Worker;
 use crate::{Blocking, Compression, Config, Delivery, Env, Handle, KeyLayout, Object, Sink, SinkError, Spec, Tuning};
 
 pub(crate) const DATA: LogId = LogId(1);
@@ -371,23 +372,37 @@ impl World {
         }
     }
 
-    pub(crate) fn start(&self) -> Handle {
-        let delivery = Delivery::new(Env {
+    fn delivery(&self) -> Delivery {
+        Delivery::new(Env {
             engine: Arc::clone(&self.engine) as Arc<dyn Engine>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             random: Arc::new(self.random.clone()),
             sink: Arc::clone(&self.sink) as Arc<dyn Sink>,
             blocking: Blocking::Inline,
             tuning: self.tuning.clone(),
-        });
-        delivery.start(Spec {
+        })
+    }
+
+    fn spec(&self) -> Spec {
+        Spec {
             name: "orders".into(),
             data: DATA,
             control: CONTROL,
             config: self.config.clone(),
             config_version: 1,
             backlog_quota_bytes: 10_000,
-        })
+        }
+    }
+
+    pub(crate) fn start(&self) -> Handle {
+        self.delivery().start(self.spec())
+    }
+
+    /// Size of the future that a worker is.
+    pub(crate) fn worker_bytes(&self) -> usize {
+        let (_, commands) = tokio::sync::mpsc::unbounded_channel();
+        let worker = Worker::new(self.delivery().shared(), self.spec(), Arc::default(), commands);
+        size_of_val(&worker.run())
     }
 
     /// What stands in the bucket, in the order of cuts as far as the records tell: by first record. Fails if an

@@ -71,11 +71,12 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
 pub(super) async fn put_record_batch(caller: Caller<'_>, body: &Bytes) -> Answer {
     let started = caller.node.clock.monotonic();
     let mut request = put_record_batch::decode(body)?;
-    let target = target(caller, &request.delivery_stream_name)?;
-    let bytes = check_sizes(&request)?;
+    // The scanner leaves base64 for later, but what is wrong with a body's form comes before what it means.
+    let refuse = |error: AwsError| put_record_batch::decode_strict(body).err().unwrap_or(error);
+    let target = target(caller, &request.delivery_stream_name).map_err(refuse)?;
+    let bytes = check_sizes(&request).map_err(refuse)?;
     let batch = match encode(&request) {
         Some(batch) => batch,
-        // Something in the body is not base64: the strict decoder has AWS's words for it.
         None => {
             request = put_record_batch::decode_strict(body)?;
             encode(&request).ok_or_else(AwsError::internal_failure)?

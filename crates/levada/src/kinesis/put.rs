@@ -91,11 +91,12 @@ enum ShardOutcome {
 pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     let started = caller.node.clock.monotonic();
     let mut request = put_records::decode(body)?;
-    let stream = caller.readable_stream(request.stream())?;
-    check_sizes(&request, &stream)?;
-    let (places, batches) = match group(&request, &stream)? {
+    // The scanner leaves base64 for later, but what is wrong with a body's form comes before what it means.
+    let refuse = |error: AwsError| put_records::decode_strict(body).err().unwrap_or(error);
+    let stream = caller.readable_stream(request.stream()).map_err(refuse)?;
+    check_sizes(&request, &stream).map_err(refuse)?;
+    let (places, batches) = match group(&request, &stream).map_err(refuse)? {
         Some(grouped) => grouped,
-        // Something in the body is not base64: the strict decoder has AWS's words for it.
         None => {
             request = put_records::decode_strict(body)?;
             group(&request, &stream)?.ok_or_else(AwsError::internal_failure)?

@@ -1,5 +1,6 @@
 //! What the tests of the embedded engine share.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub fn tiny() -> Options {
         busy_log_bytes: 2 * 1024,
         segment_bytes: 24 * 1024,
         segment_age_ms: 1000,
+        manifest_bytes: 1024,
         max_open_files: 2,
         disk_watermark_bytes: 0,
     }
@@ -46,8 +48,9 @@ pub struct Stepped {
 
 impl Stepped {
     pub fn open(disk: &SimDisk, clock: &SimClock, options: Options) -> Result<Self, OpenError> {
-        // Salts must differ from one life to the next.
-        let random = SimRandom::new(disk.calls() ^ 0x5EED);
+        // Salts must differ from one life to the next; each test has a thread of its own.
+        thread_local!(static RANDOM: SimRandom = SimRandom::new(1));
+        let random = RANDOM.with(SimRandom::fork);
         let (log, driver) =
             EmbeddedLog::open(&dir(), Arc::new(disk.clone()), Arc::new(clock.clone()), Arc::new(random), options)?;
         Ok(Self { log, driver: Mutex::new(driver) })

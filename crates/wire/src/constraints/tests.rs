@@ -173,3 +173,12 @@ fn what_is_right_passes() {
         assert_eq!(kinesis(op, body), None, "{body}");
     }
 }
+
+#[test]
+fn a_huge_text_is_refused_without_matching_it() {
+    let huge = "1".repeat(PATTERN_TEXT_BYTES + 1);
+    let name = kinesis(KinesisOp::DeleteStream, &format!(r#"{{"StreamName":"{huge}"}}"#)).unwrap();
+    assert!(name.starts_with("1 validation error detected") && name.ends_with("less than or equal to 128"));
+    let key = kinesis(KinesisOp::PutRecord, &format!(r#"{{"Data":"","StreamName":"a","ExplicitHashKey":"{huge}"}}"#));
+    assert!(key.unwrap().ends_with(r"regular expression pattern: ^(0|([1-9]\d{0,38}))$"));
+}

@@ -207,14 +207,24 @@ fn documents() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// So many cases, unless `PROPTEST_CASES` asks for another number.
+fn cases(usual: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(usual),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases(2000))]
 
     /// The judge is another parser: both accept the same objects.
     #[test]
     fn an_object_is_what_serde_json_takes_for_one(body in documents()) {
-        let expected = std::str::from_utf8(&body).is_ok()
-            && matches!(serde_json::from_slice(&body), Ok(serde_json::Value::Object(_)));
+        let judged = serde_json::from_slice(&body);
+        // The grammar knows no range, which is the other parser's own concern.
+        prop_assume!(!judged.as_ref().is_err_and(|error: &serde_json::Error| error.to_string().contains("out of range")));
+        let expected = std::str::from_utf8(&body).is_ok() && matches!(judged, Ok(serde_json::Value::Object(_)));
         prop_assert_eq!(validate(&body).is_ok(), expected, "{:?}", String::from_utf8_lossy(&body));
     }
 

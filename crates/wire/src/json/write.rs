@@ -15,10 +15,10 @@ impl Writer {
         Self { out: Vec::new() }
     }
 
-    /// Continues after `out`, which holds whole documents or nothing.
+    /// An empty document with room for `bytes` bytes.
     #[must_use]
-    pub const fn after(out: Vec<u8>) -> Self {
-        Self { out }
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { out: Vec::with_capacity(bytes) }
     }
 
     /// The document.

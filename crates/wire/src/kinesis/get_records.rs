@@ -34,7 +34,7 @@ impl GetRecordsWriter {
     /// [`RECORD_OVERHEAD_BYTES`], its partition key, and 4/3 of its data).
     #[must_use]
     pub fn new(head: &GetRecordsHead, capacity: usize) -> Self {
-        let mut out = Writer::after(Vec::with_capacity(capacity + 512));
+        let mut out = Writer::with_capacity(capacity + 512);
         out.begin_object();
         if let Some(children) = &head.child_shards {
             out.key("ChildShards");

@@ -207,6 +207,9 @@ fn a_cluster_that_lost_what_it_acknowledged_is_not_written_to() {
     assert_eq!(append(), [Appended::Unknown]);
     assert_eq!(append(), [Appended::Unknown]);
     assert!(matches!(block_on(engine.tail(LOG)), Err(EngineError::Corrupt { at: 1, .. })));
+    let read = |from| block_on(engine.read(ReadRequest { log: LOG, from, max_records: 10, max_bytes: 100 }));
+    assert_eq!(read(0).unwrap().next, 3, "records before a damaged place are returned first");
+    assert!(matches!(read(3), Err(EngineError::Corrupt { at: 1, .. })));
 }
 
 #[test]

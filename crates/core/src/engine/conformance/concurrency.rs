@@ -5,6 +5,7 @@ use std::thread;
 
 use super::drive::{Waiting, poll_once};
 use super::*;
+use crate::engine::BoxFuture;
 
 pub(super) fn grown_answers_at_once_if_it_is_so(start: Start<'_>) {
     let subject = Subject::start(start);
@@ -185,4 +186,34 @@ pub(super) fn dropped_appends_leave_whole_batches(start: Start<'_>) {
         let found = records[first as usize..].iter().map(|record| (&record.key[..], &record.data[..]));
         assert!(found.take(2).eq(kept.records().map(|record| (record.key, record.data))), "in its place");
     }
+}
+
+pub(super) fn a_future_that_nobody_polls_holds_nobody_up(start: Start<'_>) {
+    let subject = Subject::start(start);
+    let log = subject.create(1);
+    for polls in 0..4 {
+        let append = Append { log, expect: Expect::Tail, batch: text("parked") };
+        let request = ReadRequest { log, from: 0, max_records: 10, max_bytes: 1_000 };
+        let mut parked_append = subject.engine.append_many(vec![append]);
+        let mut others: [BoxFuture<'_, bool>; 2] = [
+            Box::pin(async { subject.engine.read(request).await.is_ok() }),
+            Box::pin(async { subject.engine.grown(log, u64::MAX).await.is_ok() }),
+        ];
+        let mut answered = false;
+        for _ in 0..polls {
+            answered = answered || poll_once(&mut parked_append).is_ready();
+        }
+        if polls > 0 {
+            let _ = others.each_mut().map(poll_once);
+        }
+        let first = subject.put(log, &text("meanwhile"));
+        let found = subject.read(log, first, 1, 1_000);
+        assert_eq!(texts(&records_of(&found)), ["meanwhile"]);
+        if !answered {
+            let answer = block_on(parked_append).remove(0);
+            assert!(matches!(answer, Appended::At { .. }), "{answer:?}");
+        }
+    }
+    let _ = subject.seal(log);
+    assert_eq!(subject.read_all(log).len() as u64, subject.tail(log).end);
 }

@@ -1,7 +1,7 @@
 //! The cases for engines that own a disk: what they hold after the power went, the process died, or both again
 //! during the recovery.
 //!
-//! ```ignore
+//! ```text
 //! fn open(disk: &SimDisk, clock: &SimClock) -> Result<Arc<dyn Engine>, String> { … }
 //! levada_core::engine_crash_conformance!(open);
 //! ```
@@ -23,7 +23,7 @@ use crate::env::sim::{SimDisk, SimRandom};
 /// cause fails the case.
 pub type Open<'a> = &'a dyn Fn(&SimDisk, &SimClock) -> Result<Arc<dyn Engine>, String>;
 
-/// Holds every crash case against the engine that the given function (an [`Open`](crash::Open)) opens.
+/// Holds every crash case against the engine that the given function (an [`Open`](crate::engine::conformance::crash::Open)) opens.
 #[macro_export]
 macro_rules! engine_crash_conformance {
     ($open:expr) => {

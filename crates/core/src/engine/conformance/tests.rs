@@ -4,6 +4,7 @@ mod disk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Poll, Waker};
 
 use super::drive::yield_now;
@@ -43,6 +44,7 @@ enum Flaw {
     EmptyRecordsVanish,
     EndIsReadBeforeTheLock,
     DropTearsTheBatch,
+    UnpolledAppendHoldsALock,
     VisibleBeforeOrdered,
     PastTheEndReadsFromTheEnd,
 }
@@ -78,6 +80,7 @@ const FLAWS: &[Flaw] = {
         EmptyRecordsVanish,
         EndIsReadBeforeTheLock,
         DropTearsTheBatch,
+        UnpolledAppendHoldsALock,
         VisibleBeforeOrdered,
         PastTheEndReadsFromTheEnd,
     ]
@@ -87,11 +90,18 @@ struct MemoryEngine {
     flaw: Flaw,
     clock: SimClock,
     state: Mutex<(Model, Vec<Waker>)>,
+    busy: AtomicBool,
+    patience: AtomicU32,
 }
 
 impl MemoryEngine {
     fn start(clock: &SimClock, flaw: Flaw) -> Arc<dyn Engine> {
-        Arc::new(Self { flaw, clock: clock.clone(), state: Mutex::default() })
+        Arc::new(Self::over(Model::default(), clock, flaw))
+    }
+
+    fn over(model: Model, clock: &SimClock, flaw: Flaw) -> Self {
+        let (busy, patience) = (AtomicBool::new(false), AtomicU32::new(10_000));
+        Self { flaw, clock: clock.clone(), state: Mutex::new((model, Vec::new())), busy, patience }
     }
 
     fn with<T>(&self, log: LogId, action: impl FnOnce(&mut ModelLog) -> T) -> Result<T, EngineError> {
@@ -153,6 +163,17 @@ impl MemoryEngine {
                     first.get_or_insert(answer);
                 }
                 first.unwrap()
+            }
+            Flaw::UnpolledAppendHoldsALock => {
+                while self.busy.swap(true, Ordering::SeqCst) {
+                    yield_now().await;
+                    self.patience.fetch_sub(1, Ordering::SeqCst);
+                    assert_ne!(self.patience.load(Ordering::SeqCst), 0, "waits for ever");
+                }
+                yield_now().await;
+                let answer = self.append_now(&append, None);
+                self.busy.store(false, Ordering::SeqCst);
+                answer
             }
             Flaw::EndIsReadBeforeTheLock => {
                 let end = self.with(append.log, |log| log.end()).ok();

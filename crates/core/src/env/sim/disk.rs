@@ -232,6 +232,7 @@ impl SimDisk {
         Self::from_state(State {
             lies: state.lies,
             capacity: state.capacity,
+            calls: state.calls,
             files,
             next_file: state.next_file,
             durable_names: names.clone(),
@@ -262,7 +263,7 @@ impl SimDisk {
         taken
     }
 
-    /// Number of calls so far that change something or make it durable.
+    /// Number of calls so far that change something or make it durable, those before a crash included.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.state().calls
@@ -330,7 +331,7 @@ impl SimDisk {
         Ok(state.files.get(&id).map(|file| file.stats).unwrap_or_default())
     }
 
-    /// All files below a directory, in order of their paths.
+    /// All files, in order of their paths.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         let state = self.state();

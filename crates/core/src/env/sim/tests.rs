@@ -276,6 +276,7 @@ fn power_can_be_cut_before_any_call() {
         let after = disk.crash(&SimRandom::new(0));
         assert!(calls < 2 || content(&after, "/d/f").is_some());
         assert!(!after.is_powerless());
+        assert!(after.calls() >= calls, "the count goes on");
     }
 }
 

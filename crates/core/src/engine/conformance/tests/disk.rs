@@ -121,8 +121,7 @@ impl FileEngine {
         if flaw != Flaw::ServesARecoveredTailUnsynced && flaw != Flaw::NeverSyncs {
             file.sync()?;
         }
-        let state = Mutex::new((model, Vec::new()));
-        let memory = MemoryEngine { flaw: super::Flaw::None, clock: clock.clone(), state };
+        let memory = MemoryEngine::over(model, clock, super::Flaw::None);
         Ok(Self { flaw, clock: clock.clone(), memory, file, end: Mutex::new(end) })
     }
 
