@@ -112,12 +112,14 @@ pub(crate) struct Trouble {
     off_until: Option<Duration>,
     /// How often the node was switched off or killed.
     pub(crate) deaths: usize,
+    /// Hosts that cannot reach the node while it is down.
+    pub(crate) cut_off: Vec<String>,
 }
 
 impl Trouble {
     /// Trouble for this machine.
     pub(crate) fn new(node: Node, random: SimRandom) -> Self {
-        Self { node, random, off_until: None, deaths: 0 }
+        Self { node, random, off_until: None, deaths: 0, cut_off: Vec::new() }
     }
 
     /// Called after every millisecond; tells `note` what it did.
@@ -127,6 +129,7 @@ impl Trouble {
             if now >= until {
                 note("on");
                 self.off_until = None;
+                self.cut_off.iter().for_each(|host| sim.repair(HOST, host.as_str()));
                 sim.bounce(HOST);
             }
             return;
@@ -134,10 +137,12 @@ impl Trouble {
         let disk = self.node.disk();
         if disk.is_powerless() || self.random.below(600) == 0 {
             note("power loss");
+            self.cut_off.iter().for_each(|host| sim.partition(HOST, host.as_str()));
             sim.crash(HOST);
             self.node.replace_disk(|disk| disk.crash(&self.random));
         } else if self.random.below(600) == 0 {
             note("kill");
+            self.cut_off.iter().for_each(|host| sim.partition(HOST, host.as_str()));
             sim.crash(HOST);
             self.node.replace_disk(levada_core::env::sim::SimDisk::kill);
         } else {

@@ -103,6 +103,42 @@ fn load(log: &Arc<EmbeddedLog>, writers: u64, logs: u64, batch: &Batch, time: Du
     );
 }
 
+/// Calls of 500 appends, one record each, spread over `logs` logs: what PutRecords with random keys comes to.
+fn spread(log: &Arc<EmbeddedLog>, logs: u64, record: &Batch, time: Duration) {
+    let (started, log_used, drain_used) = (Instant::now(), thread_cpu("levada-log"), thread_cpu("levada-drain"));
+    let threads: Vec<_> = (0..8u64)
+        .map(|writer| {
+            let (log, record) = (Arc::clone(log), record.clone());
+            std::thread::spawn(move || {
+                let (mut calls, mut id) = (0u64, writer);
+                while started.elapsed() < time {
+                    let mut next = || {
+                        id = id.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                        Append { log: LogId((id >> 33) % logs), expect: Expect::Tail, batch: record.clone() }
+                    };
+                    let appends = (0..500).map(|_| next()).collect();
+                    let answers = block_on(log.append_many(appends));
+                    assert!(answers.iter().all(|answer| matches!(answer, Appended::At { .. })));
+                    calls += 1;
+                }
+                calls
+            })
+        })
+        .collect();
+    let calls: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    let stats = log.stats();
+    println!(
+        "  8 writers, {logs:5} logs, 500 x {} B: {:.0} records/s, cpu us/call: {:.0} log thread, {:.0} drain, {} drains, {} MiB in segments, rss {} MiB",
+        record.bytes().len(),
+        (calls * 500) as f64 / started.elapsed().as_secs_f64(),
+        (thread_cpu("levada-log") - log_used) / 1e3 / calls as f64,
+        (thread_cpu("levada-drain") - drain_used) / 1e3 / calls as f64,
+        stats.drains,
+        stats.segment_bytes >> 20,
+        rss_mib(),
+    );
+}
+
 /// The yardstick: 4 KiB direct writes with a sync each, on a pre-zeroed file.
 fn yardstick(dir: &Path, time: Duration) {
     let disk = RealDisk::new();
@@ -178,7 +214,9 @@ fn main() {
     read_all(&log, 8);
     block_on(log.create(specs(8..10_008))).unwrap();
     println!("10,000 more logs: rss {} MiB", rss_mib());
-    load(&log, 8, 10_000, &batch(4, 100), time);
+    spread(&log, 8, &batch(1, 100), time);
+    spread(&log, 10_000, &batch(1, 100), time * 3);
+    spread(&log, 10_000, &batch(1, 1000), time * 3);
     println!("{:?}", log.stats());
     let backlog = log.stats().journal_backlog_bytes;
     drop(log);

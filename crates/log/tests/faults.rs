@@ -440,6 +440,28 @@ fn writers_faster_than_the_drain_wait_and_lose_nothing() {
 }
 
 #[test]
+fn the_same_calls_write_the_same_bytes() {
+    let life = || {
+        let (disk, clock) = world();
+        let random = levada_core::env::sim::SimRandom::new(11);
+        let ids: Vec<u64> = (0..20).collect();
+        for round in 0..3 {
+            let engine = Stepped::open_with(&disk, &clock, tiny(), random.clone()).unwrap();
+            engine.create(&ids);
+            for n in 0..200 {
+                clock.advance(7);
+                assert!(matches!(engine.put(n * 7 % 20, &data(n)), Appended::At { .. }));
+            }
+            block_on(engine.trim(LogId(round), 8)).unwrap();
+            assert_eq!(engine.shutdown(), Ok(()));
+        }
+        let files = disk.files();
+        files.into_iter().map(|path| (path.clone(), common::bytes_of(&disk, &path))).collect::<Vec<_>>()
+    };
+    assert!(life() == life(), "two runs of one simulation differ");
+}
+
+#[test]
 fn a_task_drives_the_engine_as_well_as_threads_do() {
     use std::sync::Arc;
     let (disk, clock) = world();

@@ -50,7 +50,10 @@ impl Stepped {
     pub fn open(disk: &SimDisk, clock: &SimClock, options: Options) -> Result<Self, OpenError> {
         // Salts must differ from one life to the next; each test has a thread of its own.
         thread_local!(static RANDOM: SimRandom = SimRandom::new(1));
-        let random = RANDOM.with(SimRandom::fork);
+        Self::open_with(disk, clock, options, RANDOM.with(SimRandom::fork))
+    }
+
+    pub fn open_with(disk: &SimDisk, clock: &SimClock, options: Options, random: SimRandom) -> Result<Self, OpenError> {
         let (log, driver) =
             EmbeddedLog::open(&dir(), Arc::new(disk.clone()), Arc::new(clock.clone()), Arc::new(random), options)?;
         Ok(Self { log, driver: Mutex::new(driver) })
