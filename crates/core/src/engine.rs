@@ -45,7 +45,7 @@ pub enum Expect {
     End(Offset),
     /// Wherever it ends: the engine orders concurrent writers itself. For records of producers, whose content does
     /// not depend on what stands before them. An engine over a log without conditional append keeps the expected
-    /// end for them and settles every unknown outcome before the next append.
+    /// end itself; an append of unknown outcome is settled by the next one, which takes its place or finds it taken.
     Tail,
 }
 
@@ -71,7 +71,7 @@ pub enum Appended {
         /// Arrival time of all its records: max(the log's last, the clock).
         arrival: Millis,
     },
-    /// Nothing was appended: the log ends at `end`, not where the writer said.
+    /// Nothing was appended: the log ends at `end`, not where the writer said. Of a sealed log, `Closed` is said.
     Moved {
         /// The log's real end.
         end: Offset,
@@ -100,7 +100,7 @@ pub struct Tail {
     pub sealed: bool,
     /// Arrival time of the newest record ever appended, or the log's floor.
     pub last_arrival: Millis,
-    /// Arrival time of the record at `start`, if there is one. May be earlier than that by the granularity of the
+    /// Arrival time of the record at `start`; `None` exactly when there is no record. May be earlier than that by the granularity of the
     /// engine's files, never later.
     pub first_arrival: Option<Millis>,
     /// Encoded bytes between `start` and `end`, to within the granularity of the engine's files.
@@ -193,7 +193,10 @@ pub struct Sealed {
 /// - **Independence.** An error on one log says nothing about another; one slow or damaged log blocks no other.
 /// - **Recovery.** After any crash the engine holds every acknowledged append exactly once, in its place, and of
 ///   an unacknowledged batch all records or none.
-/// - **Cancellation.** Dropping a future leaves the operation's outcome open, and nothing else.
+/// - **Cancellation.** Dropping a future leaves the operation's outcome open, and nothing else. A future that
+///   nobody polls holds nobody up.
+/// - **Freshness.** Where several engines share logs, only an append is a barrier: `read`, `tail` and `seek` may miss
+///   what another engine has acknowledged since. Within one engine they never do.
 pub trait Engine: Send + Sync + 'static {
     /// Appends each batch to its log, and answers for each in the order of `appends`.
     ///
@@ -237,7 +240,7 @@ pub trait Engine: Send + Sync + 'static {
     /// See [`EngineError`].
     fn seal(&self, log: LogId) -> BoxFuture<'_, Result<Sealed, EngineError>>;
 
-    /// Makes records before `before` unreadable; their space is freed in time. Never moves the start back, never
+    /// Makes records before `before` unreadable at once, also in the middle of a batch; their space is freed in time. Never moves the start back, never
     /// past the end. May be forgotten by a crash, so callers repeat it.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use levada_core::env::{DiskFile, Open};
 
 use crate::commit::Turn;
 use crate::journal::Position;
-use crate::layout::Clean;
+use crate::layout::{Clean, no_retry};
 use crate::manifest::{Manifest, Record};
 use crate::oneshot::lock;
 use crate::segment::{self, SEGMENT_HEADER_BYTES};
@@ -256,9 +256,9 @@ impl Background {
             self.discard_new(&written);
             return Err(error);
         }
-        files.iter().try_for_each(|file| file.sync())?;
+        files.iter().try_for_each(|file| no_retry(file.sync()))?;
         if written.iter().any(|one| one.is_new) {
-            self.shared.disk.sync_dir(&self.shared.layout.segments)?;
+            no_retry(self.shared.disk.sync_dir(&self.shared.layout.segments))?;
         }
         let record = self.record(capture, &written);
         if let Err(error) = self.manifest.append(&record) {

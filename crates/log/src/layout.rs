@@ -135,6 +135,12 @@ impl Window {
     }
 }
 
+/// A refused write may be tried again when there is space; whatever else fails must not, also if the system says that
+/// it is for want of space, because nobody knows what it left.
+pub(crate) fn no_retry<T>(result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| if error.kind() == io::ErrorKind::StorageFull { io::Error::other(error) } else { error })
+}
+
 /// Puts a file in place so that after a crash either the old one or the whole new one stands there.
 pub(crate) fn replace(disk: &dyn Disk, root: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     replace_with(disk, root, name, |file| file.write_all_at(bytes, 0)).map(drop)
@@ -154,9 +160,9 @@ pub(crate) fn replace_with(
     }
     let file = disk.open(&new, Open::CreateNew)?;
     write(&*file)?;
-    file.sync()?;
-    disk.rename(&new, &root.join(name))?;
-    disk.sync_dir(root)?;
+    no_retry(file.sync())?;
+    no_retry(disk.rename(&new, &root.join(name)))?;
+    no_retry(disk.sync_dir(root))?;
     Ok(file)
 }
 

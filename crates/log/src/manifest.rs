@@ -157,7 +157,7 @@ impl Manifest {
         let mut bytes = Vec::with_capacity(RECORD_HEADER_BYTES + record.ops.len());
         record.encode(self.number + 1, &mut bytes);
         self.file.write_all_at(&bytes, self.len)?;
-        self.file.sync()?;
+        layout::no_retry(self.file.sync())?;
         self.len += bytes.len() as u64;
         self.number += 1;
         Ok(())

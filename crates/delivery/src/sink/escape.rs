@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key     := segment ("/" segment)*         the last segment becomes a file, the others directories
-//! %XX     a byte: '%', control characters, and the dot of "." and the second one of ".."
+//! %XX     a byte: '%', control characters, and the dot of a name "." and the second one of ".."
 //! %n      at a name's end: the segment goes on in the name below (it is too long for one name)
 //! %p      at a directory's end: it is empty, or looks like an object of a delivery stream
 //! %o      at a file's end: it does not look like an object of a delivery stream
@@ -31,9 +31,8 @@ pub fn escape(key: &str) -> Vec<String> {
     while let Some(segment) = segments.next() {
         let is_file = segments.peek().is_none();
         let mut name = String::new();
-        for (at, c) in segment.char_indices() {
-            let escaped =
-                c == '%' || c.is_ascii_control() || (c == '.' && (segment == "." || (segment == ".." && at == 1)));
+        for c in segment.chars() {
+            let escaped = c == '%' || c.is_ascii_control();
             let width = if escaped { 3 } else { c.len_utf8() };
             if name.len() + width > MAX_NAME_BYTES {
                 names.push(std::mem::take(&mut name) + GOES_ON);
@@ -46,6 +45,12 @@ pub fn escape(key: &str) -> Vec<String> {
             } else {
                 name.push(c);
             }
+        }
+        // What is left of a segment that was split may be a dot or two as well.
+        match name.as_str() {
+            "." => name = "%2E".to_owned(),
+            ".." => name = ".%2E".to_owned(),
+            _ => {}
         }
         match (is_file, looks_like_object(segment)) {
             (true, false) => name.push_str(FILE),
@@ -143,6 +148,8 @@ mod tests {
             assert_eq!(escape(key).join("/"), *path, "{key:?}");
         }
         assert_eq!(escape(&long), ["x".repeat(240) + "%n", "x".repeat(60) + "%o"]);
+        let dots = format!("{0}./{0}..", "y".repeat(240));
+        assert_eq!(escape(&dots), ["y".repeat(240) + "%n", "%2E".into(), "y".repeat(240) + "%n", ".%2E%o".into()]);
         assert_eq!(escape(&format!("{OBJECT}/{OBJECT}")), [format!("{OBJECT}%p"), OBJECT.to_owned()]);
     }
 

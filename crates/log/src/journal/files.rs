@@ -7,7 +7,7 @@ use std::sync::Arc;
 use levada_core::env::{Disk, DiskFile, Open, Random};
 
 use super::{BLOCK, FILE_MAJOR, FileHeader, Salt, zeros};
-use crate::layout::Layout;
+use crate::layout::{Layout, no_retry};
 
 /// How much larger the next new file is than the last, up to the maximum.
 const GROWTH: u64 = 8;
@@ -139,10 +139,11 @@ impl Files {
         let (mut block, start) = zeros(BLOCK as usize);
         header.encode(&mut block[start..]);
         let file = self.disk.open(&path, Open::WriteDirect)?;
-        file.write_all_at(&block[start..start + BLOCK as usize], 0)?;
-        file.sync()?;
+        // The blocks are the file's already: no failure from here on is about space.
+        no_retry(file.write_all_at(&block[start..start + BLOCK as usize], 0))?;
+        no_retry(file.sync())?;
         if is_new {
-            self.disk.sync_dir(&self.layout.journal)?;
+            no_retry(self.disk.sync_dir(&self.layout.journal))?;
         }
         self.next_seq += 1;
         self.last_size = size;
