@@ -426,26 +426,11 @@ fn summarise(
         let per_second = requests as f64 / (loaded + idle).as_secs_f64();
         Sustained { per_second, ratio: ratio * per_second / levada.per_second, catch_up_s: idle.as_secs_f64() }
     });
-    if pairs.len() < wanted {
-        notes.push(format!("only {} of {wanted} pairs count", pairs.len()));
-    }
-    if null.others_cpu > report::QUIET {
-        let percent = null.others_cpu * 100.0;
-        notes.push(format!(
-            "something else used {percent:.0} % of a core beside the yardstick: repeat on a quiet machine"
-        ));
-    }
-    if pairs.len() < 5 {
-        notes.push("fewer than five pairs: an impression, not a result".into());
-    }
+    remark(&mut notes, pairs.len(), wanted, null.others_cpu);
     if let (Some(start), Some(end)) = (&backlog_start, &backlog_end)
         && end.value > start.value
     {
-        let back = if sustained.is_some() { "and went back when left alone" } else { "and did not go back" };
-        let put = requests as f64 * f64::from(row.operation.records()) * row.data_bytes as f64;
-        let share = (end.value - start.value) / put * 100.0;
-        let (start, end) = (start.value, end.value);
-        notes.push(format!("the backlog grew from {start:.0} to {end:.0}, {share:.1} % of the data put, {back}"));
+        notes.push(backlog_note(row, requests, start.value, end.value, sustained.is_some()));
     }
     let discarded = kept.len() - pairs.len();
     Ok(RowReport {
@@ -473,6 +458,29 @@ fn summarise(
         pairs: listed,
         ..RowReport::default()
     })
+}
+
+/// What keeps a row from being a result.
+fn remark(notes: &mut Vec<String>, kept: usize, wanted: usize, others_cpu: f64) {
+    if kept < wanted {
+        notes.push(format!("only {kept} of {wanted} pairs count"));
+    }
+    if others_cpu > report::QUIET {
+        let percent = others_cpu * 100.0;
+        notes.push(format!(
+            "something else used {percent:.0} % of a core beside the yardstick: repeat on a quiet machine"
+        ));
+    }
+    if kept < 5 {
+        notes.push("fewer than five pairs: an impression, not a result".into());
+    }
+}
+
+fn backlog_note(row: &Row, requests: u64, start: f64, end: f64, went_back: bool) -> String {
+    let back = if went_back { "and went back when left alone" } else { "and did not go back" };
+    let put = requests as f64 * f64::from(row.operation.records()) * row.data_bytes as f64;
+    let share = (end - start) / put * 100.0;
+    format!("the backlog grew from {start:.0} to {end:.0}, {share:.1} % of the data put, {back}")
 }
 
 /// Medians of one side's slices; the latency percentiles are those of all its requests together.

@@ -284,6 +284,7 @@ async fn attempt(
             sender
         }
     };
+    sender.ready().await.map_err(|e| error(&e))?;
     let response = sender.send_request(request(target, body)).await.map_err(|e| error(&e))?;
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.map_err(|e| error(&e))?.to_bytes();

@@ -83,7 +83,8 @@ pub enum Appended {
     },
     /// Nothing was appended: there is no such log (any more).
     Missing,
-    /// Nothing was appended: a ceiling of the engine (disk watermark) forbids it for now.
+    /// Nothing was appended: a ceiling of the engine (disk watermark) forbids it for now. Appends with
+    /// [`Expect::End`] are refused only when there is no room at all: deletions and checkpoints are what makes room.
     Full,
     /// It may or may not have been appended, and may yet appear. The caller must not claim either.
     Unknown,

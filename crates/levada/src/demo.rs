@@ -338,6 +338,7 @@ impl Client {
             )
             .body(Full::new(Bytes::from(body.to_string())))
             .map_err(|e| failed(&e))?;
+        self.sender.ready().await.map_err(|e| failed(&e))?;
         let response = self.sender.send_request(request).await.map_err(|e| failed(&e))?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(|e| failed(&e))?.to_bytes();

@@ -77,6 +77,23 @@ pub(crate) struct Committer {
     space_checked: Option<Duration>,
 }
 
+/// What keeps appends out for now.
+#[derive(Clone, Copy)]
+struct Space {
+    /// There is no room in the journal, and none to be had.
+    none: bool,
+    /// Free space is below the watermark.
+    low: bool,
+}
+
+impl Space {
+    /// What is decided from a log's content (catalog, cuts, checkpoints) is what frees space, so the reserve below the
+    /// watermark is its own.
+    fn refuses(self, expect: Expect) -> bool {
+        self.none || (self.low && expect == Expect::Tail)
+    }
+}
+
 impl Committer {
     /// Goes on with round `round` in a fresh `file`.
     pub(crate) fn new(shared: Arc<Shared>, file: Prepared, round: u64) -> Self {
@@ -199,18 +216,18 @@ impl Committer {
     fn plan(&mut self, has_room: bool) -> bool {
         let shared = Arc::clone(&self.shared);
         let now = shared.clock.now_ms();
-        let full = !has_room || shared.full.load(Ordering::Relaxed);
+        let space = Space { none: !has_room, low: shared.full.load(Ordering::Relaxed) };
         let room = if has_room { self.room() } else { 0 };
         self.planned_bytes = 0;
         self.outcomes_at_risk = 0;
         let mut state = lock(&shared.state);
-        if state.undrained >= shared.options.memory_bytes && !full {
+        if state.undrained >= shared.options.memory_bytes && !space.none && !space.low {
             shared.drain_signal.set();
             return false;
         }
         while let Some(mut work) = self.works.pop_front() {
             let finished = match &mut work {
-                Work::Append(call) => self.plan_call(&mut state, call, room, now, full),
+                Work::Append(call) => self.plan_call(&mut state, call, room, now, space),
                 Work::Create(specs, _) => self.plan_create(&mut state, specs, room),
                 Work::Delete(logs, _) => {
                     while self.fits(FRAME_HEADER_BYTES, room) {
@@ -255,9 +272,10 @@ impl Committer {
     }
 
     /// True if the whole call is planned.
-    fn plan_call(&mut self, state: &mut State, call: &mut Call, room: usize, now: u64, full: bool) -> bool {
+    fn plan_call(&mut self, state: &mut State, call: &mut Call, room: usize, now: u64, space: Space) -> bool {
         let before = call.outcomes.len();
         while let Some(append) = call.appends.as_slice().first() {
+            let full = space.refuses(append.expect);
             if !full && !self.fits(FRAME_HEADER_BYTES + append.batch.bytes().len().min(MAX_BATCH_BYTES), room) {
                 self.outcomes_at_risk = call.outcomes.len() - before;
                 return false;

@@ -90,8 +90,13 @@ impl Stepped {
     }
 
     pub fn put(&self, log: u64, data: &[u8]) -> Appended {
+        self.put_at(log, Expect::Tail, data)
+    }
+
+    /// Appends one record, expecting the log to end somewhere.
+    pub fn put_at(&self, log: u64, expect: Expect, data: &[u8]) -> Appended {
         let batch = Batch::single(b"k", data);
-        let append = Append { log: LogId(log), expect: Expect::Tail, batch };
+        let append = Append { log: LogId(log), expect, batch };
         block_on(self.append_many(vec![append])).remove(0)
     }
 

@@ -74,7 +74,7 @@ pub fn stream_not_named() -> AwsError {
 /// The request's ARN names another region than the endpoint's.
 #[must_use]
 pub fn arn_of_other_region(arn: &str) -> AwsError {
-    invalid(format!("The region specified in the ARN {arn} does not match the endpoint region"))
+    invalid(format!("The region specified in the ARN '{arn}' does not match the endpoint region"))
 }
 
 /// The account's shards would become too many. `current` and `limit` count the account's shards, `added` those of

@@ -1,7 +1,7 @@
 //! Prints what the hot paths cost: scanning and decoding `PutRecords`, its reply, a page of `GetRecords`. Asserts
 //! nothing about time.
 //!
-//! `cargo test --release -p levada-wire --test hot_path_cost -- --ignored --nocapture`
+//! `cargo run --release -p levada-wire --example hot_path_cost`
 
 // It measures real time.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
@@ -24,9 +24,7 @@ fn best_of(rounds: u32, mut run: impl FnMut()) -> Duration {
         .unwrap_or_default()
 }
 
-#[test]
-#[ignore = "prints figures, checks nothing"]
-fn what_the_hot_paths_cost() {
+fn main() {
     for (bytes, key) in [(100, "user-12345678"), (1024, "user-12345678"), (1024, "0123456789abcdef0123456789abcdef")] {
         let data = base64_simd::STANDARD.encode_to_string(vec![b'x'; bytes]);
         let entry = format!(r#"{{"Data": "{data}", "PartitionKey": "{key}"}}"#);
