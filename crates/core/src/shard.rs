@@ -146,12 +146,14 @@ impl ShardFilter {
     pub fn shows(self, shard: &Shard, horizon_ms: Millis) -> bool {
         // The last millisecond of the second of closing counts as open.
         let closed_ms = shard.closed.as_ref().map(|closed| closed.at_secs.saturating_mul(1000).saturating_add(999));
+        // A creation time is told in whole seconds, and whoever asks with it means the shard.
+        let created_by = |time| shard.floor / 1000 * 1000 <= time;
         let open_from = |time| closed_ms.is_none_or(|closed| closed >= time);
         match self {
             Self::FromTrimHorizon => open_from(horizon_ms),
             Self::FromTimestamp(time) => open_from(time.max(horizon_ms)),
-            Self::AtTrimHorizon => shard.floor <= horizon_ms && open_from(horizon_ms),
-            Self::AtTimestamp(time) => shard.floor <= time && open_from(time.max(horizon_ms)),
+            Self::AtTrimHorizon => created_by(horizon_ms) && open_from(horizon_ms),
+            Self::AtTimestamp(time) => created_by(time) && open_from(time.max(horizon_ms)),
             Self::AtLatest => shard.is_open(),
         }
     }

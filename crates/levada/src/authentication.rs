@@ -34,11 +34,24 @@ fn credential(headers: &HeaderMap, query: &str) -> Result<String, AwsError> {
     match header {
         Some(_) if in_query => Err(signature::found_twice()),
         Some(header) => header_credential(&header, headers),
-        None if in_query => match query_parameter(query, "X-Amz-Credential") {
-            Some(credential) => Ok(credential.replace("%2F", "/").replace("%2f", "/")),
-            None => Err(signature::incomplete(&["AWS query-string parameters must include 'X-Amz-Credential'."], None)),
-        },
+        None if in_query => query_credential(query),
         None => Err(signature::missing()),
+    }
+}
+
+fn query_credential(query: &str) -> Result<String, AwsError> {
+    let missing: Vec<String> = ["X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"]
+        .into_iter()
+        .filter(|name| query_parameter(query, name).is_none_or(str::is_empty))
+        .map(|name| format!("AWS query-string parameters must include '{name}'."))
+        .collect();
+    match query_parameter(query, "X-Amz-Credential") {
+        Some(credential) if missing.is_empty() => Ok(credential.replace("%2F", "/").replace("%2f", "/")),
+        _ => {
+            let mut sentences: Vec<&str> = missing.iter().map(String::as_str).collect();
+            sentences.push("Re-examine the query-string parameters.");
+            Err(signature::incomplete(&sentences, None))
+        }
     }
 }
 
@@ -144,6 +157,18 @@ mod tests {
         let none = credential(&headers, "").unwrap_err();
         assert_eq!(none.code, ErrorCode::MissingAuthenticationTokenException);
         headers.insert(AUTHORIZATION, HeaderValue::from_static("x"));
+        let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k%2Fd%2Fr";
+        let incomplete = credential(&HeaderMap::new(), query).unwrap_err();
+        assert_eq!(
+            incomplete.message.as_deref(),
+            Some(
+                "AWS query-string parameters must include 'X-Amz-Signature'. AWS query-string parameters must include \
+                 'X-Amz-SignedHeaders'. AWS query-string parameters must include 'X-Amz-Date'. Re-examine the \
+                 query-string parameters."
+            )
+        );
+        let whole = format!("{query}&X-Amz-Signature=0&X-Amz-SignedHeaders=host&X-Amz-Date=d");
+        assert_eq!(credential(&HeaderMap::new(), &whole).unwrap(), "k/d/r");
         let both = credential(&headers, "X-Amz-Algorithm=AWS4-HMAC-SHA256").unwrap_err();
         assert_eq!(both.code, ErrorCode::InvalidSignatureException);
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
@@ -14,6 +14,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::ServeError;
 use crate::cli::{DemoArgs, LimitsMode, ServeArgs};
@@ -57,8 +58,8 @@ pub async fn run(args: &DemoArgs) -> Result<(), ServeError> {
     let running = Running::start(Config::new(&serve, None)?).await?;
     say(&format!("A node listens on http://{}, with a temporary data directory.", running.address));
     let result = through_the_network(&running, &lines).await;
-    running.stop().await;
-    result.map_err(ServeError::Demo)
+    let stopped = running.stop().await;
+    result.map_err(ServeError::Demo).and(stopped)
 }
 
 async fn through_the_network(running: &Running, lines: &[Vec<u8>]) -> Result<(), Failure> {
@@ -119,7 +120,7 @@ fn partition_key(line: usize) -> String {
 }
 
 /// Cuts the lines of `which` into calls of at most 500 records and a safe size.
-fn calls<'a>(lines: &'a [Vec<u8>], which: impl Fn(usize) -> bool) -> Vec<Vec<(usize, &'a [u8])>> {
+fn calls(lines: &[Vec<u8>], which: impl Fn(usize) -> bool) -> Vec<Vec<(usize, &[u8])>> {
     let mut calls = Vec::new();
     let (mut call, mut size) = (Vec::new(), 0);
     for (n, line) in lines.iter().enumerate().filter(|(n, _)| which(*n)) {

@@ -62,42 +62,32 @@ impl Caller<'_> {
 async fn create(caller: Caller<'_>, request: &types::CreateDeliveryStream) -> Answer {
     let destination = destination::of(caller.node, request)?;
     let scope = caller.scope();
-    let name: Arc<str> = request.delivery_stream_name.as_str().into();
+    let name = request.delivery_stream_name.as_str();
     let tags = request.tags.iter().flatten();
     let command = Command::CreateDeliveryStream {
         scope: scope.clone(),
-        name: Arc::clone(&name),
+        name: name.into(),
         destination,
         tags: tags.map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default())).collect(),
     };
-    caller.node.registry.submit(&command).await.map_err(|e| not_submitted(&e))?;
-    complete(caller, &name).await;
+    caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     let delivery_stream_arn = scope.arn("firehose", &format!("deliverystream/{name}"));
     Ok(Reply::Json(types::CreateDeliveryStreamReply { delivery_stream_arn }.to_json()))
 }
 
 async fn delete(caller: Caller<'_>, request: &types::DeleteDeliveryStream) -> Answer {
     let name: Arc<str> = request.delivery_stream_name.as_str().into();
-    let command = Command::DeleteDeliveryStream { scope: caller.scope(), name: Arc::clone(&name) };
-    caller.node.registry.submit(&command).await.map_err(|e| not_submitted(&e))?;
-    complete(caller, &name).await;
+    let command = Command::DeleteDeliveryStream { scope: caller.scope(), name };
+    caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     Ok(Reply::Json(types::DeleteDeliveryStreamReply {}.to_json()))
-}
-
-/// Does what the delivery stream's status demands.
-async fn complete(caller: Caller<'_>, name: &str) {
-    let unfinished = {
-        let state = caller.node.registry.state();
-        state.delivery_stream(&caller.scope(), name).ok().and_then(|stream| stream.unfinished())
-    };
-    caller.node.complete_in_background(unfinished).await;
 }
 
 /// What `/metrics` says of a delivery stream's delivery.
 #[must_use]
-pub fn samples(name: &str, handle: &Handle, now: u64) -> Vec<Sample> {
+pub fn samples(stream: &DeliveryStream, handle: &Handle, now: u64) -> Vec<Sample> {
     let metrics = handle.metrics();
-    let sample = |metric, help, value: f64| Sample { metric, help, delivery_stream: Some(name.to_owned()), value };
+    let labels = crate::metrics::delivery_stream_labels(stream);
+    let sample = |metric, help, value: f64| Sample { metric, help, labels: labels.clone(), value };
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
     let freshness = metrics.data_freshness_ms(now) as f64 / 1000.0;
     vec![

@@ -137,7 +137,8 @@ pub(crate) fn refused(error: &DomainError) -> AwsError {
 pub(crate) fn not_submitted(error: &SubmitError) -> AwsError {
     match error {
         SubmitError::Refused(error) => refused(error),
-        SubmitError::Unavailable(reason) => {
+        SubmitError::Moved | SubmitError::Unavailable(_) => {
+            let reason = error;
             tracing::error!(%reason, "the catalog cannot be written");
             AwsError::internal_failure()
         }
@@ -148,35 +149,25 @@ async fn create_stream(caller: Caller<'_>, request: types::CreateStream) -> Answ
     if request.warm_throughput_mibps.is_some() {
         return Err(errors::no_throughput_commitment(caller.principal.account.as_str()));
     }
-    let scope = caller.scope();
-    let name: Arc<str> = request.stream_name.into();
     let mode = request.stream_mode_details.map(|details| match details.stream_mode {
         types::StreamMode::Provisioned => StreamMode::Provisioned,
         types::StreamMode::OnDemand => StreamMode::OnDemand,
     });
     let command = Command::CreateStream {
-        scope: scope.clone(),
-        name: Arc::clone(&name),
+        scope: caller.scope(),
+        name: request.stream_name.into(),
         mode,
         shard_count: request.shard_count,
         max_record_kib: request.max_record_size_in_kib,
         tags: request.tags.map(|tags| tags.0.into_iter().collect()).unwrap_or_default(),
     };
-    caller.node.registry.submit(&command).await.map_err(|e| not_submitted(&e))?;
-    complete(caller, &scope, &name).await;
+    caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     Ok(Reply::Empty)
 }
 
 async fn delete_stream(caller: Caller<'_>, request: &types::DeleteStream) -> Answer {
     let Named { scope, name } = caller.named(request.stream())?;
-    let command = Command::DeleteStream { scope: scope.clone(), name: Arc::clone(&name) };
-    caller.node.registry.submit(&command).await.map_err(|e| not_submitted(&e))?;
-    complete(caller, &scope, &name).await;
+    let command = Command::DeleteStream { scope, name };
+    caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     Ok(Reply::Empty)
-}
-
-/// Does what the stream's status demands.
-async fn complete(caller: Caller<'_>, scope: &Scope, name: &str) {
-    let unfinished = caller.node.registry.state().stream(scope, name).ok().and_then(|stream| stream.unfinished());
-    caller.node.complete_in_background(unfinished).await;
 }

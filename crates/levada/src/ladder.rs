@@ -74,13 +74,16 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Fu
     if head.method != Method::POST {
         return xml(XmlError::AccessDenied);
     }
-    let operation = head.headers.get(TARGET).and_then(|t| t.to_str().ok()).and_then(Operation::from_target);
+    let target = head.headers.get(TARGET).and_then(|t| t.to_str().ok());
+    let operation = target.and_then(Operation::from_target);
     if body.is_empty() {
         let error = if operation.is_some() { AwsError::malformed() } else { AwsError::unknown_operation() };
         return refusal(node, head, operation, ErrorForm::AmzJson, &error);
     }
     let Some(form) = error_form(&head.headers) else {
-        return xml(if operation.is_some() { XmlError::UnknownOperation } else { XmlError::AccessDenied });
+        // A target of two parts, known or not.
+        let named = target.and_then(|t| t.split_once('.')).is_some_and(|(s, o)| !s.is_empty() && !o.is_empty());
+        return xml(if named { XmlError::UnknownOperation } else { XmlError::AccessDenied });
     };
     // AWS parses first. A body that passes everything else is parsed by its decoder only, once.
     let parsed = |error: AwsError| if json::validate(&body).is_ok() { error } else { AwsError::malformed() };

@@ -50,6 +50,9 @@ pub enum ServeError {
     /// A write or sync failed: what is durable is not known until recovery has read it.
     #[error("the log is poisoned, the process ends so that recovery can decide what is true: {0}")]
     Poisoned(String),
+    /// The log did not end cleanly.
+    #[error("the log did not end cleanly, the next start recovers it: {0}")]
+    Unclean(String),
     /// The demonstration found something missing or different.
     #[error("the demo failed: {0}")]
     Demo(String),

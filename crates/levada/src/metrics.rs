@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use levada_core::catalog::{DeliveryStream, ResourceKey, Scope, Stream};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -19,18 +20,44 @@ use prometheus_client::registry::{Registry, Unit};
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// The dimension of `AWS/Kinesis`.
+/// The dimension of `AWS/Kinesis`, and what CloudWatch keeps apart by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 #[allow(non_snake_case, reason = "the label is the CloudWatch dimension")]
 struct StreamLabel {
     StreamName: String,
+    account: String,
+    region: String,
 }
 
-/// The dimension of `AWS/Firehose`.
+impl StreamLabel {
+    fn new(scope: &Scope, name: &str) -> Self {
+        let (account, region) = (scope.account.as_str().to_owned(), scope.region.to_string());
+        Self { StreamName: name.to_owned(), account, region }
+    }
+}
+
+/// The dimension of `AWS/Firehose`, and what CloudWatch keeps apart by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 #[allow(non_snake_case, reason = "the label is the CloudWatch dimension")]
 struct DeliveryStreamLabel {
     DeliveryStreamName: String,
+    account: String,
+    region: String,
+}
+
+impl DeliveryStreamLabel {
+    fn new(scope: &Scope, name: &str) -> Self {
+        let (account, region) = (scope.account.as_str().to_owned(), scope.region.to_string());
+        Self { DeliveryStreamName: name.to_owned(), account, region }
+    }
+}
+
+/// The same labels in the text form, for samples.
+#[must_use]
+pub fn delivery_stream_labels(stream: &DeliveryStream) -> String {
+    // Names, accounts and regions are letters, digits and [_.-], so nothing needs escaping.
+    let (account, region) = (stream.scope.account.as_str(), &stream.scope.region);
+    format!("{{DeliveryStreamName=\"{}\",account=\"{account}\",region=\"{region}\"}}", stream.name)
 }
 
 /// What one operation on one resource counts.
@@ -91,8 +118,8 @@ pub struct Sample {
     pub metric: &'static str,
     /// What it says.
     pub help: &'static str,
-    /// Its delivery stream.
-    pub delivery_stream: Option<String>,
+    /// Its labels in braces, or nothing.
+    pub labels: String,
     /// The value.
     pub value: f64,
 }
@@ -166,14 +193,14 @@ pub struct Metrics {
     put_record: OperationFamily<StreamLabel>,
     put_records: OperationFamily<StreamLabel>,
     get_records: OperationFamily<StreamLabel>,
-    streams: RwLock<HashMap<String, Arc<StreamMetrics>>>,
+    streams: RwLock<HashMap<u64, Arc<StreamMetrics>>>,
     ds_incoming_bytes: Family<DeliveryStreamLabel, Counter>,
     ds_incoming_records: Family<DeliveryStreamLabel, Counter>,
     ds_incoming_requests: Family<DeliveryStreamLabel, Counter>,
     ds_throttled: Family<DeliveryStreamLabel, Counter>,
     ds_put_record: OperationFamily<DeliveryStreamLabel>,
     ds_put_record_batch: OperationFamily<DeliveryStreamLabel>,
-    delivery_streams: RwLock<HashMap<String, Arc<DeliveryStreamMetrics>>>,
+    delivery_streams: RwLock<HashMap<u64, Arc<DeliveryStreamMetrics>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -245,9 +272,9 @@ impl Metrics {
 
     /// The metrics of a stream, created on first use.
     #[must_use]
-    pub fn stream(&self, name: &str) -> Arc<StreamMetrics> {
-        cached(&self.streams, name, || {
-            let label = StreamLabel { StreamName: name.to_owned() };
+    pub fn stream(&self, stream: &Stream) -> Arc<StreamMetrics> {
+        cached(&self.streams, stream.incarnation, || {
+            let label = StreamLabel::new(&stream.scope, &stream.name);
             StreamMetrics {
                 incoming_bytes: self.incoming_bytes.get_or_create_owned(&label),
                 incoming_records: self.incoming_records.get_or_create_owned(&label),
@@ -261,9 +288,9 @@ impl Metrics {
 
     /// The metrics of a delivery stream, created on first use.
     #[must_use]
-    pub fn delivery_stream(&self, name: &str) -> Arc<DeliveryStreamMetrics> {
-        cached(&self.delivery_streams, name, || {
-            let label = DeliveryStreamLabel { DeliveryStreamName: name.to_owned() };
+    pub fn delivery_stream(&self, stream: &DeliveryStream) -> Arc<DeliveryStreamMetrics> {
+        cached(&self.delivery_streams, stream.incarnation, || {
+            let label = DeliveryStreamLabel::new(&stream.scope, &stream.name);
             DeliveryStreamMetrics {
                 incoming_bytes: self.ds_incoming_bytes.get_or_create_owned(&label),
                 incoming_records: self.ds_incoming_records.get_or_create_owned(&label),
@@ -276,9 +303,9 @@ impl Metrics {
     }
 
     /// Forgets a deleted stream, so that the page is bounded by what exists.
-    pub fn forget_stream(&self, name: &str) {
-        let label = StreamLabel { StreamName: name.to_owned() };
-        self.streams.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    pub fn forget_stream(&self, key: &ResourceKey) {
+        let label = StreamLabel::new(&key.scope, &key.name);
+        self.streams.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         self.incoming_bytes.remove(&label);
         self.incoming_records.remove(&label);
         self.iterator_age.remove(&label);
@@ -288,9 +315,9 @@ impl Metrics {
     }
 
     /// Forgets a deleted delivery stream.
-    pub fn forget_delivery_stream(&self, name: &str) {
-        let label = DeliveryStreamLabel { DeliveryStreamName: name.to_owned() };
-        self.delivery_streams.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    pub fn forget_delivery_stream(&self, key: &ResourceKey) {
+        let label = DeliveryStreamLabel::new(&key.scope, &key.name);
+        self.delivery_streams.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         for family in
             [&self.ds_incoming_bytes, &self.ds_incoming_records, &self.ds_incoming_requests, &self.ds_throttled]
         {
@@ -315,45 +342,56 @@ impl Metrics {
                 page.push_str(&format!("# HELP {0} {1}\n# TYPE {0} gauge\n", sample.metric, sample.help));
                 last = sample.metric;
             }
-            match sample.delivery_stream {
-                // Names are [a-zA-Z0-9_.-]+ by the model, so they need no escaping.
-                Some(name) => {
-                    page.push_str(&format!("{}{{DeliveryStreamName=\"{name}\"}} {}\n", sample.metric, sample.value));
-                }
-                None => page.push_str(&format!("{} {}\n", sample.metric, sample.value)),
-            }
+            page.push_str(&format!("{}{} {}\n", sample.metric, sample.labels, sample.value));
         }
         page.push_str("# EOF\n");
         page
     }
 }
 
-fn cached<T>(map: &RwLock<HashMap<String, Arc<T>>>, name: &str, make: impl FnOnce() -> T) -> Arc<T> {
-    if let Some(found) = map.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+fn cached<T>(map: &RwLock<HashMap<u64, Arc<T>>>, incarnation: u64, make: impl FnOnce() -> T) -> Arc<T> {
+    if let Some(found) = map.read().unwrap_or_else(PoisonError::into_inner).get(&incarnation) {
         return Arc::clone(found);
     }
     let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
-    Arc::clone(map.entry(name.to_owned()).or_insert_with(|| Arc::new(make())))
+    Arc::clone(map.entry(incarnation).or_insert_with(|| Arc::new(make())))
 }
 
 #[cfg(test)]
 mod tests {
+    use levada_core::catalog::{Account, ShardTable, StreamMode, StreamStatus};
+
     use super::*;
+
+    fn stream(name: &str, region: &str) -> Stream {
+        Stream {
+            incarnation: 1,
+            scope: Scope::new(Account::new("000000000000").unwrap(), region),
+            name: name.into(),
+            status: StreamStatus::Active,
+            mode: StreamMode::Provisioned,
+            retention_hours: 24,
+            max_record_kib: 1024,
+            tags: Default::default(),
+            created_ms: 0,
+            shards: ShardTable::default(),
+        }
+    }
 
     #[test]
     fn the_page_carries_aws_names_and_ends_once() {
         let metrics = Metrics::default();
-        metrics.stream("flights").put_records.records.inc_by(500);
+        metrics.stream(&stream("flights", "us-east-1")).put_records.records.inc_by(500);
         metrics.response("PutRecords", "OK");
         let sample = |name: &str, value| Sample {
             metric: "aws_firehose_delivery_to_s3_data_freshness_seconds",
             help: "AWS/Firehose DeliveryToS3.DataFreshness",
-            delivery_stream: Some(name.to_owned()),
+            labels: format!("{{DeliveryStreamName=\"{name}\"}}"),
             value,
         };
         let page = metrics.page(vec![sample("a", 1.0), sample("b", 2.5)]);
         for line in [
-            "aws_kinesis_put_records_records_total{StreamName=\"flights\"} 500",
+            "aws_kinesis_put_records_records_total{StreamName=\"flights\",account=\"000000000000\",region=\"us-east-1\"} 500",
             "levada_responses_total{operation=\"PutRecords\",code=\"OK\"} 1",
             "aws_firehose_delivery_to_s3_data_freshness_seconds{DeliveryStreamName=\"b\"} 2.5",
         ] {
@@ -366,8 +404,9 @@ mod tests {
     #[test]
     fn a_forgotten_stream_leaves_the_page() {
         let metrics = Metrics::default();
-        metrics.stream("gone").incoming_bytes.inc();
-        metrics.forget_stream("gone");
+        let gone = stream("gone", "eu-west-1");
+        metrics.stream(&gone).incoming_bytes.inc();
+        metrics.forget_stream(&gone.key());
         assert!(!metrics.page(Vec::new()).contains("gone"));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
 use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Spec, Tuning};
 use levada_log::{EmbeddedLog, Options};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::cli::LifecycleMode;
 use crate::clock::MovableClock;
@@ -100,6 +100,8 @@ pub struct Node {
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
     deliveries: RwLock<BTreeMap<u64, Handle>>,
     ready: AtomicBool,
+    /// Undelivered records that went with deleted delivery streams, since the start.
+    dropped_records: AtomicU64,
 }
 
 impl Node {
@@ -156,6 +158,7 @@ impl Node {
             bucket_known: Box::new(move |name| buckets.knows(name)),
             deliveries: RwLock::default(),
             ready: AtomicBool::new(false),
+            dropped_records: AtomicU64::new(0),
         });
         node.resume().await?;
         tokio::spawn(retention::run(Arc::downgrade(&node)));
@@ -182,11 +185,77 @@ impl Node {
         Ok(())
     }
 
-    /// Carries out the effects of a durable decision: creates or deletes logs, then tells the catalog.
+    /// Submits a command and does what it demands, to the end whatever becomes of the request behind it. Answers
+    /// when the command is durable or, if the life cycle is instant, when all is done: then a waiter's first look
+    /// finds the final state.
     ///
     /// # Errors
-    /// [`EffectError`]; nothing is lost, the next start tries again.
-    pub async fn complete(self: &Arc<Self>, unfinished: Unfinished) -> Result<(), EffectError> {
+    /// [`SubmitError`]; the outcome is open if it is not a refusal.
+    pub async fn carry_out(self: &Arc<Self>, command: Command) -> Result<(), SubmitError> {
+        let node = Arc::clone(self);
+        let (answer, answered) = oneshot::channel();
+        tokio::spawn(async move {
+            let submitted = node.registry.submit(&command).await;
+            let (false, Some(unfinished)) = (submitted.is_err(), node.unfinished_by(&command)) else {
+                let _ = answer.send(submitted.map(|_| ()));
+                return;
+            };
+            if node.config.lifecycle == LifecycleMode::Instant {
+                node.complete_or_log(unfinished).await;
+                let _ = answer.send(Ok(()));
+            } else {
+                let _ = answer.send(Ok(()));
+                node.sleep_until(node.clock.now_ms() + AWS_TRANSITION_MS).await;
+                node.complete_or_log(unfinished).await;
+            }
+        });
+        let unanswered = || SubmitError::Unavailable(format!("no outcome within {} s", APPEND_TIMEOUT.as_secs()));
+        match tokio::time::timeout(APPEND_TIMEOUT, answered).await {
+            Ok(Ok(submitted)) => submitted,
+            Ok(Err(_)) | Err(_) => Err(unanswered()),
+        }
+    }
+
+    /// What a command has left to do.
+    fn unfinished_by(&self, command: &Command) -> Option<Unfinished> {
+        let state = self.registry.state();
+        match command {
+            Command::CreateStream { scope, name, .. } | Command::DeleteStream { scope, name } => {
+                state.stream(scope, name).ok()?.unfinished()
+            }
+            Command::CreateDeliveryStream { scope, name, .. } | Command::DeleteDeliveryStream { scope, name } => {
+                state.delivery_stream(scope, name).ok()?.unfinished()
+            }
+            Command::FinishStream(_)
+            | Command::FinishDeliveryStream(_)
+            | Command::FailDeliveryStream { .. }
+            | Command::NoteClock => None,
+        }
+    }
+
+    /// Takes up what a failure left undone. With AWS's life cycle, what is only waiting for its time is left alone.
+    pub async fn reconcile(self: &Arc<Self>) {
+        if let Err(error) = self.registry.refresh().await {
+            tracing::warn!(%error, "the catalog cannot be read");
+            return;
+        }
+        if self.config.lifecycle == LifecycleMode::Instant {
+            let unfinished = self.registry.state().unfinished();
+            for unfinished in unfinished {
+                self.complete_or_log(unfinished).await;
+            }
+        }
+    }
+
+    async fn complete_or_log(self: &Arc<Self>, unfinished: Unfinished) {
+        if let Err(error) = self.complete(unfinished).await {
+            tracing::error!(%error, "a decided change is not done yet; it is tried again");
+        }
+    }
+
+    /// Carries out the effects of a durable decision: creates or deletes logs, then tells the catalog. Doing it twice,
+    /// or twice at a time, does no harm.
+    async fn complete(self: &Arc<Self>, unfinished: Unfinished) -> Result<(), EffectError> {
         let command = match unfinished {
             Unfinished::CreateLogs { command, logs } => {
                 self.engine.create(logs).await?;
@@ -200,40 +269,23 @@ impl Node {
                 command
             }
         };
-        self.registry.submit(&command).await?;
+        let happened = self.registry.submit(&command).await?.is_some();
         match &command {
-            Command::FinishDeliveryStream(key) => {
-                let stream = self.registry.state().delivery_stream(&key.scope, &key.name).ok().cloned();
+            // Whoever's command it was that took effect starts the worker, so there is one.
+            Command::FinishDeliveryStream(key) if happened => {
+                let stream = self.registry.state().delivery_stream_incarnation(key).cloned();
                 match stream {
                     Some(stream) if stream.status == DeliveryStatus::Active => self.start_delivery(&stream),
                     Some(_) => {}
-                    None => self.metrics.forget_delivery_stream(&key.name),
+                    None => self.metrics.forget_delivery_stream(key),
                 }
             }
             Command::FinishStream(key) if self.registry.state().stream_incarnation(key).is_none() => {
-                self.metrics.forget_stream(&key.name);
+                self.metrics.forget_stream(key);
             }
             _ => {}
         }
         Ok(())
-    }
-
-    /// Runs [`Self::complete`] to its end whatever happens to the request that caused it, and waits for it if the
-    /// life cycle is instant: then a waiter's first look finds the final state.
-    pub async fn complete_in_background(self: &Arc<Self>, unfinished: Option<Unfinished>) {
-        let Some(unfinished) = unfinished else { return };
-        let node = Arc::clone(self);
-        let instant = self.config.lifecycle == LifecycleMode::Instant;
-        let due = self.clock.now_ms() + if instant { 0 } else { AWS_TRANSITION_MS };
-        let task = tokio::spawn(async move {
-            node.sleep_until(due).await;
-            if let Err(error) = node.complete(unfinished).await {
-                tracing::error!(%error, "a decided change is left to the next start");
-            }
-        });
-        if instant {
-            let _ = task.await;
-        }
     }
 
     /// Sleeps until the node's clock shows `due`, also when it is moved by hand meanwhile.
@@ -284,6 +336,7 @@ impl Node {
         let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         if let Some(handle) = handle {
             let dropped = handle.delete().await;
+            self.dropped_records.fetch_add(dropped.records, Ordering::Relaxed);
             tracing::info!(
                 delivery_stream = %key.name, records = dropped.records, bytes = dropped.bytes,
                 "delivery stream deleted; these undelivered records went with it"
@@ -326,7 +379,10 @@ impl Node {
     }
 
     /// Ends the workers and the log; the directory is clean afterwards.
-    pub async fn shutdown(&self) {
+    ///
+    /// # Errors
+    /// If the log did not end cleanly: the next start recovers it.
+    pub async fn shutdown(&self) -> Result<(), EngineError> {
         self.not_ready();
         let handles: Vec<_> = {
             let mut deliveries = self.deliveries.write().unwrap_or_else(PoisonError::into_inner);
@@ -337,16 +393,14 @@ impl Node {
         for stop in stops {
             let _ = stop.await;
         }
-        if let Err(error) = self.log.shutdown().await {
-            tracing::error!(%error, "the log did not end cleanly; the next start recovers it");
-        }
+        self.log.shutdown().await
     }
 
     /// What `/metrics` reads at the moment of the scrape.
     #[must_use]
     pub fn samples(&self) -> Vec<Sample> {
         let stats = self.log.stats();
-        let node = |metric, help, value: f64| Sample { metric, help, delivery_stream: None, value };
+        let node = |metric, help, value: f64| Sample { metric, help, labels: String::new(), value };
         let mut samples = vec![
             node(
                 "levada_journal_backlog_bytes",
@@ -377,7 +431,7 @@ impl Node {
         let state = self.registry.state();
         for stream in state.all_delivery_streams() {
             let Some(handle) = self.delivery(stream.incarnation) else { continue };
-            samples.extend(crate::firehose::samples(&stream.name, &handle, self.clock.now_ms()));
+            samples.extend(crate::firehose::samples(stream, &handle, self.clock.now_ms()));
         }
         samples
     }

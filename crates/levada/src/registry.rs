@@ -26,6 +26,9 @@ pub enum SubmitError {
     /// The catalog refuses it.
     #[error(transparent)]
     Refused(#[from] DomainError),
+    /// It was not carried out, because the catalog is longer than this node knew: answer 500.
+    #[error("the catalog was written meanwhile")]
+    Moved,
     /// It may or may not have been carried out: answer 500.
     #[error("the catalog cannot be written: {0}")]
     Unavailable(String),
@@ -83,19 +86,36 @@ impl Registry {
     /// [`SubmitError`].
     pub async fn submit(&self, command: &Command) -> Result<Option<Event>, SubmitError> {
         let mut writer = self.writer.lock().await;
-        if !writer.settled {
-            self.settle(&mut writer).await?;
+        self.settle(&mut writer).await?;
+        match self.attempt(&mut writer, command).await {
+            // An earlier append, given up by its caller, has come in after all: the decision is made anew.
+            Err(SubmitError::Moved) => {
+                self.settle(&mut writer).await?;
+                self.attempt(&mut writer, command).await
+            }
+            outcome => outcome,
         }
+    }
+
+    /// Reads again what is true, if an append of unknown outcome left that open.
+    ///
+    /// # Errors
+    /// [`SubmitError::Unavailable`].
+    pub async fn refresh(&self) -> Result<(), SubmitError> {
+        self.settle(&mut *self.writer.lock().await).await
+    }
+
+    async fn attempt(&self, writer: &mut Writer, command: &Command) -> Result<Option<Event>, SubmitError> {
         let now = self.clock.now_ms();
         let Some(event) = catalog::decide(&self.state(), now, command)? else { return Ok(None) };
         let entry = Entry { at: now, event };
         let batch = Batch::single(b"", &entry.encode());
         let bytes = batch.bytes().len();
-        self.append(&mut writer, batch).await?;
+        self.append(writer, batch).await?;
         self.fold(&entry.event).inspect_err(|_| writer.settled = false)?;
         writer.growth.add(bytes);
         if writer.growth.snapshot_due() {
-            self.snapshot(&mut writer).await;
+            self.snapshot(writer).await;
         }
         Ok(Some(entry.event))
     }
@@ -115,12 +135,15 @@ impl Registry {
                 writer.settled = true;
                 Err(SubmitError::Unavailable("the disk is full".into()))
             }
+            Some(Appended::Moved { .. }) => Err(SubmitError::Moved),
             other => Err(SubmitError::Unavailable(format!("an append ended as {other:?}"))),
         }
     }
 
-    /// Reads again what is true, after an append of unknown outcome.
     async fn settle(&self, writer: &mut Writer) -> Result<(), SubmitError> {
+        if writer.settled {
+            return Ok(());
+        }
         let replayed = replay(self.engine.as_ref()).await;
         let Replayed { state, next, growth, .. } = replayed.map_err(|e| SubmitError::Unavailable(e.to_string()))?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;

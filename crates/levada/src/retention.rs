@@ -27,6 +27,7 @@ pub async fn run(node: Weak<Node>) {
         let moved = moved.notified();
         {
             let Some(node) = node.upgrade() else { return };
+            node.reconcile().await;
             match clock.observe(node.clock.now_ms(), node.clock.monotonic()) {
                 Trimming::Allowed { now_ms } => {
                     suspended = false;

@@ -90,12 +90,16 @@ impl Running {
     }
 
     /// Finishes what is in flight and leaves a clean directory.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// [`ServeError::Unclean`] if the directory is not clean; the next start recovers it.
+    pub async fn stop(self) -> Result<(), ServeError> {
         self.node.not_ready();
         let _ = self.stop.send(());
         let _ = self.served.await;
-        self.node.shutdown().await;
+        let ended = self.node.shutdown().await;
         drop(self.home);
+        ended.map_err(|error| ServeError::Unclean(error.to_string()))
     }
 }
 
@@ -116,7 +120,7 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
         reason = died => return Err(ServeError::Poisoned(reason)),
     }
     tracing::info!("stopping");
-    running.stop().await;
+    running.stop().await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_core::batch::{Batch, BatchBuilder};
-use levada_core::catalog::DeliveryStream;
+use levada_core::catalog::{DeliveryStatus, DeliveryStream};
 use levada_core::engine::{Append, Appended, Expect, Offset};
 use levada_core::env::{Clock, Random};
 use levada_delivery::Handle;
@@ -42,8 +42,12 @@ enum Put {
 
 fn target(caller: Caller<'_>, name: &str) -> Result<Target, AwsError> {
     let stream = caller.stream(name)?;
-    let handle = caller.node.delivery(stream.incarnation).ok_or_else(|| not_active(&stream))?;
-    let metrics = caller.node.metrics.delivery_stream(&stream.name);
+    if stream.status != DeliveryStatus::Active {
+        return Err(not_active(&stream));
+    }
+    // ACTIVE and no worker: the node is stopping, and the client may come again.
+    let handle = caller.node.delivery(stream.incarnation).ok_or_else(AwsError::internal_failure)?;
+    let metrics = caller.node.metrics.delivery_stream(&stream);
     Ok(Target { stream, handle, metrics })
 }
 

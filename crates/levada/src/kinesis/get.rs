@@ -3,30 +3,37 @@
 use std::sync::Arc;
 
 use levada_core::catalog::Stream;
-use levada_core::engine::{EngineError, Offset, Page, ReadRequest};
+use levada_core::engine::{Chunk, Engine, EngineError, Offset, Page, ReadRequest};
 use levada_core::env::Clock;
 use levada_core::iterator::{Position, ShardIterator, TokenError, java_date, open, seal};
 use levada_core::retention::cutoff;
 use levada_core::sequence::{Side, Start, StartError, start};
-use levada_core::shard::Shard;
+use levada_core::shard::{Shard, ShardId};
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
 use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, RECORD_OVERHEAD_BYTES};
 use levada_wire::kinesis::types::{self, ShardIteratorType};
 use levada_wire::limits;
 
-use super::{Caller, shard_id, text};
+use super::{Caller, text};
 use crate::ladder::{Answer, Reply};
 
 pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShardIterator) -> Answer {
-    let stream = caller.readable_stream(request.stream())?;
-    let id = shard_id(&request.shard_id, &stream)?;
-    let shard = stream.shards.get(id).ok_or_else(|| errors::shard_not_found(&id.to_string(), text(&stream)))?;
-    let position = position(caller, request, &stream, shard).await?;
+    // AWS looks at the shard's id first, and does not tell a missing stream from a missing shard.
+    let named = caller.named(request.stream())?;
+    let name = errors::StreamText { stream: &named.name, account: named.scope.account.as_str() };
+    let id = ShardId::parse(&request.shard_id)
+        .ok_or_else(|| errors::could_not_find_shard(&request.shard_id, name))?;
+    let stream = caller.node.registry.state().usable_stream(&named.scope, &named.name).ok().cloned();
+    let shard = stream.as_ref().and_then(|stream| stream.shards.get(id));
+    let (Some(stream), Some(shard)) = (&stream, shard) else {
+        return Err(errors::shard_not_found(&id.to_string(), name));
+    };
+    let position = position(caller, request, stream, shard).await?;
     if request.dry_run == Some(true) {
         return Err(errors::dry_run("GetShardIterator"));
     }
-    let iterator = seal_iterator(caller, &stream, shard, position);
+    let iterator = seal_iterator(caller, stream, shard, position);
     Ok(Reply::Json(types::GetShardIteratorReply { shard_iterator: iterator }.to_json()))
 }
 
@@ -103,8 +110,7 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
         millis_behind_latest: behind,
         next_shard_iterator: (!ended).then(|| seal_iterator(caller, &stream, &shard, Position::Start(next))),
     };
-    let capacity =
-        page.chunks.iter().map(|c| c.batch.bytes().len() * 4 / 3 + c.take as usize * RECORD_OVERHEAD_BYTES).sum();
+    let capacity = page.chunks.iter().map(json_bytes).sum();
     let mut reply = GetRecordsWriter::new(&head, capacity);
     let (mut bytes, mut count) = (0, 0);
     for chunk in &page.chunks {
@@ -118,7 +124,7 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
             digits.advance();
         }
     }
-    let metrics = caller.node.metrics.stream(&stream.name);
+    let metrics = caller.node.metrics.stream(&stream);
     metrics.get_records.requests.inc();
     metrics.get_records.success.inc();
     metrics.get_records.bytes.inc_by(bytes);
@@ -128,15 +134,19 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     Ok(Reply::Json(reply.finish()))
 }
 
+/// About as many bytes as the chunk's records take in the reply.
+fn json_bytes(chunk: &Chunk) -> usize {
+    let share = chunk.batch.bytes().len() as u64 * u64::from(chunk.take) / u64::from(chunk.batch.count());
+    share as usize * 4 / 3 + chunk.take as usize * RECORD_OVERHEAD_BYTES
+}
+
 /// The stream and shard of an iterator. One of a deleted stream finds nothing, also if the name lives again.
 fn resolve(caller: Caller<'_>, iterator: &ShardIterator) -> Result<(Arc<Stream>, Arc<Shard>), AwsError> {
     let key = &iterator.stream;
     let stream = caller.node.registry.state().stream_incarnation(key).filter(|stream| stream.is_usable()).cloned();
     let name = errors::StreamText { stream: &key.name, account: key.scope.account.as_str() };
-    let stream = stream.ok_or_else(|| errors::stream_not_found(name))?;
-    let shard = stream.shards.get(iterator.shard).cloned();
-    let shard = shard.ok_or_else(|| errors::shard_not_found(&iterator.shard.to_string(), name))?;
-    Ok((stream, shard))
+    let shard = stream.as_ref().and_then(|stream| stream.shards.get(iterator.shard)).cloned();
+    stream.zip(shard).ok_or_else(|| errors::shard_not_found(&iterator.shard.to_string(), name))
 }
 
 /// Reads the page at the iterator's position. Retention is exact here: what has outlived it is passed over, whether
@@ -159,7 +169,7 @@ async fn read(
         Position::Start(start) => *start,
         Position::Time(time) => Start::Offset(engine.seek(shard.log, *time).await?),
     };
-    let start = if start.read_from() < oldest { Start::Offset(oldest) } else { start };
+    let start = if start.read_from() < oldest { Start::Offset(oldest) } else { settle(engine, shard, start).await? };
     let page = engine
         .read(ReadRequest {
             log: shard.log,
@@ -171,12 +181,25 @@ async fn read(
     Ok((page, start))
 }
 
+/// Compares the one record that may lie on either side of a start given as a number, if it is there already, so that
+/// the page holds as many records as were asked for.
+async fn settle(engine: &Arc<dyn Engine>, shard: &Shard, start: Start) -> Result<Start, EngineError> {
+    let Start::CompareAt { offset, .. } = start else { return Ok(start) };
+    let request = ReadRequest { log: shard.log, from: offset, max_records: 1, max_bytes: 0 };
+    let page = engine.read(request).await?;
+    Ok(match page.chunks.first().filter(|chunk| chunk.first == offset) {
+        Some(chunk) if start.admits(shard.space(), offset, chunk.arrival) => Start::Offset(offset),
+        Some(_) => Start::Offset(offset + 1),
+        None => start,
+    })
+}
+
 /// How far the page's end is behind the tip. On a drained closed shard AWS counts from its close.
 fn millis_behind(page: &Page, shard: &Shard, now: u64) -> u64 {
     let caught_up = page.next >= page.tail.end;
     match (caught_up, &shard.closed) {
         (true, None) => 0,
-        (true, Some(closed)) => now.saturating_sub(closed.at_secs * 1000),
+        (true, Some(closed)) => (now / 1000).saturating_sub(closed.at_secs) * 1000,
         (false, _) => {
             let last = page.chunks.last().map(|chunk| chunk.arrival).or(page.tail.first_arrival);
             // Less than a second behind is still behind: AWS tells whole seconds.
@@ -188,7 +211,7 @@ fn millis_behind(page: &Page, shard: &Shard, now: u64) -> u64 {
 fn children(stream: &Stream, shard: &Shard) -> Vec<types::ChildShard> {
     let children = shard.closed.iter().flat_map(|closed| &closed.children);
     children
-        .filter_map(|index| stream.shards.get(levada_core::shard::ShardId(*index)))
+        .filter_map(|index| stream.shards.get(ShardId(*index)))
         .map(|child| types::ChildShard {
             hash_key_range: types::HashKeyRange {
                 ending_hash_key: child.range.end.to_string(),

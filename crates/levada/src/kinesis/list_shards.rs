@@ -41,7 +41,11 @@ pub(super) fn answer(caller: Caller<'_>, request: &types::ListShards) -> Answer 
 }
 
 fn first_page(caller: Caller<'_>, request: &types::ListShards) -> Result<Page, AwsError> {
-    let stream = listed(caller.stream(request.stream())?)?;
+    let named = request.stream();
+    if named.name.is_none() && named.arn.is_none() {
+        return Err(errors::list_shards_of_nothing());
+    }
+    let stream = listed(caller.stream(named)?)?;
     let (filter, filter_after) = match &request.shard_filter {
         Some(filter) => parse_filter(caller, filter, &stream)?,
         None => (ShardFilter::default(), None),
@@ -121,9 +125,9 @@ fn parse_filter(
     })
 }
 
-/// The stream's trim horizon: its retention ago, but not before it was created.
+/// The stream's trim horizon: its retention ago, but not before it was created, which is told in whole seconds.
 fn horizon(caller: Caller<'_>, stream: &Stream) -> u64 {
-    cutoff(caller.now(), stream.retention_hours).max(stream.created_ms)
+    cutoff(caller.now(), stream.retention_hours).max(stream.created_ms / 1000 * 1000)
 }
 
 fn seal_token(caller: Caller<'_>, stream: &Stream, after: ShardId, filter: ShardFilter) -> String {

@@ -47,7 +47,7 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
     if request.dry_run == Some(true) {
         return Err(errors::dry_run("PutRecord"));
     }
-    let metrics = caller.node.metrics.stream(&stream.name);
+    let metrics = caller.node.metrics.stream(&stream);
     metrics.put_record.requests.inc();
     let batch = levada_core::batch::Batch::single(key.as_bytes(), &request.data);
     let append = Append { log: shard.log, expect: Expect::Tail, batch };
@@ -105,7 +105,7 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     if request.dry_run {
         return Err(errors::dry_run("PutRecords"));
     }
-    let metrics = caller.node.metrics.stream(&stream.name);
+    let metrics = caller.node.metrics.stream(&stream);
     metrics.put_records.requests.inc();
     let mut shards = Vec::with_capacity(batches.len());
     let mut appends = Vec::with_capacity(batches.len());

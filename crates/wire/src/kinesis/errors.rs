@@ -300,6 +300,12 @@ pub fn dry_run(operation: &str) -> AwsError {
     )
 }
 
+/// `ListShards`: neither a token nor a stream (kinesalite).
+#[must_use]
+pub fn list_shards_of_nothing() -> AwsError {
+    invalid("Either NextToken or StreamName should be provided.")
+}
+
 /// `ListShards`: a filter from before the oldest record.
 #[must_use]
 pub fn filter_timestamp_too_old() -> AwsError {
