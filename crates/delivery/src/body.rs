@@ -20,6 +20,9 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes read from the log at a time: what one piece of blocking work compresses, about 20 ms.
 const PAGE_BYTES: u64 = 1024 * 1024;
 
+/// Records read at a time: their bytes alone bound nothing, because records may be empty.
+const PAGE_RECORDS: u32 = 10_000;
+
 /// Level of gzip; what zlib takes by default.
 const GZIP_LEVEL: u32 = 6;
 
@@ -58,7 +61,7 @@ pub(crate) async fn build(
     let mut encoder = Encoder::new(compression, range.bytes);
     let (mut at, mut records, mut lost, mut record_bytes) = (range.from, 0, 0, 0);
     while at < range.to {
-        let max_records = u32::try_from(range.to - at).unwrap_or(u32::MAX);
+        let max_records = u32::try_from(range.to - at).unwrap_or(u32::MAX).min(PAGE_RECORDS);
         let request = ReadRequest { log: range.log, from: at, max_records, max_bytes: PAGE_BYTES };
         let page = match engine.read(request).await {
             Ok(page) => page,

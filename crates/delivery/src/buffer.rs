@@ -43,13 +43,19 @@ impl Buffer {
         self.from == self.next
     }
 
+    /// By the bytes of data, as the size hint is meant; or, where records are smaller than their headers in the log, by
+    /// those: without that, empty records would fill no buffer however many they are.
     pub(crate) fn is_full(&self, config: &Config) -> bool {
-        self.bytes >= config.size_bytes()
+        self.bytes.max(self.header_bytes()) >= config.size_bytes()
+    }
+
+    fn header_bytes(&self) -> u64 {
+        (self.next - self.from) * RECORD_HEADER_BYTES as u64
     }
 
     /// Bytes of its records in the data log, encoded.
     pub(crate) fn encoded_bytes(&self) -> u64 {
-        self.bytes + (self.next - self.from) * RECORD_HEADER_BYTES as u64
+        self.bytes + self.header_bytes()
     }
 
     /// Bytes to read next: not more than the buffer can take.

@@ -94,10 +94,12 @@ impl Compression {
 /// Knobs of the node, the same for all its delivery streams.
 #[derive(Clone, Debug)]
 pub struct Tuning {
-    /// How long a cut is tried after it fell due, in ms, before it is abandoned. AWS: 24 h for S3.
+    /// How long a cut is tried, in ms, before it is abandoned. AWS: 24 h for S3. So long must have passed both since
+    /// it fell due, by the wall clock, and since its first failed attempt in this process, by the monotonic clock:
+    /// neither a node that was down for days nor a wall clock that jumps gives up records that the store was not
+    /// asked to take for so long. A cut that waited behind others for an upload therefore gets its whole time too;
+    /// meanwhile the quota of the backlog bounds what accumulates.
     pub retry_for_ms: u64,
-    /// How long the store must have failed this worker without a break, in ms, before anything is abandoned.
-    pub outage_at_least_ms: u64,
     /// Objects of one delivery stream that are uploaded at a time.
     pub parallel_uploads: usize,
     /// Bytes that the bodies of all uploads of the node may hold in memory.
@@ -114,7 +116,6 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             retry_for_ms: 24 * 60 * 60 * 1000,
-            outage_at_least_ms: 10 * 60 * 1000,
             parallel_uploads: 4,
             memory_bytes: 144 * MIB,
             backoff_first_ms: 1_000,

@@ -25,6 +25,7 @@ mod control;
 mod delivery;
 mod gap;
 mod metrics;
+mod past;
 pub mod prefix;
 mod sink;
 #[cfg(test)]

@@ -231,7 +231,7 @@ async fn after_25_hours_the_oldest_are_abandoned_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_was_away_for_long_abandons_nothing_before_it_has_asked_the_store_for_long() {
+async fn a_node_that_was_away_for_long_abandons_nothing_before_it_has_asked_the_store_for_a_day() {
     let world = World::new(1);
     let handle = world.start();
     world.sink.mood(Mood::Away);
@@ -240,7 +240,7 @@ async fn a_node_that_was_away_for_long_abandons_nothing_before_it_has_asked_the_
     drop(handle);
     pass(48 * HOUR).await;
     let handle = world.start();
-    pass(seconds(300)).await;
+    pass(23 * HOUR).await;
     world.sink.mood(Mood::Well);
     handle.flush().await.unwrap();
     world.assert_delivered(1);
@@ -250,10 +250,42 @@ async fn a_node_that_was_away_for_long_abandons_nothing_before_it_has_asked_the_
     pass(seconds(70)).await;
     world.clock.jump(365 * 86_400_000);
     handle.nudge();
-    pass(seconds(300)).await;
+    pass(23 * HOUR).await;
     assert_eq!(handle.metrics().abandoned_records.load(Ordering::SeqCst), 0);
-    pass(seconds(600)).await;
+    pass(2 * HOUR).await;
     assert_eq!(handle.metrics().abandoned_records.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_that_always_fails_beside_others_is_abandoned_after_a_day() {
+    let world = World::new(1);
+    let handle = world.start();
+    world.sink.refuse_first_key();
+    for n in 0..24 {
+        world.engine.produce(record(n).as_bytes());
+        pass(HOUR).await;
+    }
+    assert_eq!(handle.metrics().abandoned_records.load(Ordering::SeqCst), 0);
+    assert_eq!(world.engine.start_of(DATA), 0, "the checkpoint waits for it");
+    pass(HOUR).await;
+    assert_eq!(handle.metrics().abandoned_records.load(Ordering::SeqCst), 1);
+    assert_eq!(world.engine.start_of(DATA), 24);
+    assert!(world.objects().concat() == (1..24).map(record).collect::<String>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_records_fill_buffers_and_are_read_in_pages() {
+    let world = World::new(1);
+    let count = 400_000;
+    world.engine.produce_many(count, b"");
+    world.engine.produce(b"the only byte is ");
+    let handle = world.start();
+    handle.flush().await.unwrap();
+    let cuts = world.engine.control().iter().filter(|record| record["type"] == "Cut").count();
+    assert_eq!(cuts, 3, "a mebibyte of headers is 174,763 records");
+    assert!(world.engine.largest_page.load(Ordering::SeqCst) <= 10_000);
+    assert_eq!(handle.metrics().records.load(Ordering::SeqCst), count + 1);
+    assert_eq!(handle.metrics().object_bytes.load(Ordering::SeqCst), 17, "headers are not delivered");
 }
 
 #[tokio::test(start_paused = true)]

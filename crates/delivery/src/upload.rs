@@ -1,7 +1,7 @@
 //! One cut on its way: build the object, put it, again and again, until it is durable or its time is over.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, LogId};
@@ -11,6 +11,7 @@ use crate::body::{Body, Range, build};
 use crate::control::Cut;
 use crate::delivery::{Env, Shared};
 use crate::metrics::Metrics;
+use crate::past::Past;
 use crate::sink::{Object, SinkError};
 
 /// What a put may take: this long, and so long for each byte at the slowest rate that is waited for.
@@ -45,21 +46,9 @@ pub(crate) enum Outcome {
 pub(crate) struct Signals {
     wake: Notify,
     closing: AtomicBool,
-    /// By the monotonic clock: when the store first failed since it last took an object, or since the worker began.
-    failing_since: Mutex<Option<Duration>>,
 }
 
 impl Signals {
-    fn store_is_well(&self) {
-        *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// For how long the store has failed.
-    fn store_failed(&self, now: Duration) -> Duration {
-        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        now.saturating_sub(*since.get_or_insert(now))
-    }
-
     /// Uploads that wait for their next attempt make it now.
     pub(crate) fn retry_now(&self) {
         self.wake.notify_waiters();
@@ -96,6 +85,7 @@ pub(crate) struct Upload {
     pub(crate) data: LogId,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) signals: Arc<Signals>,
+    pub(crate) past: Arc<Past>,
 }
 
 enum Failure {
@@ -120,6 +110,7 @@ impl Upload {
                 }
                 Failure::Sink(error) => {
                     Metrics::add(&self.metrics.puts_failed, 1);
+                    self.past.failed(cut.id, self.shared.env.clock.monotonic());
                     if self.is_over(&cut) {
                         break Outcome::Abandoned { reason: error.to_string() };
                     }
@@ -133,20 +124,18 @@ impl Upload {
         Finished { id: cut.id, outcome }
     }
 
-    /// Whether a cut that has just failed is to be given up. Being late is not enough: a node that comes back after a
-    /// day, or whose wall clock jumps, has not asked the store for long.
+    /// Whether a cut that has failed is to be given up: see [`Tuning::retry_for_ms`](crate::Tuning::retry_for_ms).
     fn is_over(&self, cut: &Cut) -> bool {
         let Env { clock, tuning, .. } = &self.shared.env;
-        let failing = self.signals.store_failed(clock.monotonic());
         let late = clock.now_ms() >= cut.due.saturating_add(tuning.retry_for_ms);
-        late && failing >= Duration::from_millis(tuning.outage_at_least_ms)
+        late && self.past.failing_for(cut.id, clock.monotonic()) >= Duration::from_millis(tuning.retry_for_ms)
     }
 
     /// One attempt. The content is built anew each time, so that a destination that is away holds no memory while
     /// its uploads wait.
     async fn attempt(&self, cut: &Cut) -> Result<Outcome, Failure> {
         let env = &self.shared.env;
-        let mut memory = self.memory(cut.bytes).await;
+        let mut memory = self.memory(cut.encoded_bytes()).await;
         let range = Range { log: self.data, from: cut.from, to: cut.to, bytes: cut.bytes };
         let body = build(&env.engine, range, cut.compression, env.blocking).await.map_err(Failure::Engine)?;
         if let Some(permit) = &mut memory {
@@ -164,7 +153,6 @@ impl Upload {
                     body: body.bytes.clone(),
                 };
                 self.put(object).await.map_err(Failure::Sink)?;
-                self.signals.store_is_well();
                 object_bytes += body.bytes.len() as u64;
             }
         }

@@ -30,6 +30,7 @@ use crate::control::{ControlError, ControlLog, Cut, ObjectName, Record, State};
 use crate::delivery::{Dropped, Shared};
 use crate::gap::first_readable;
 use crate::metrics::Metrics;
+use crate::past::Past;
 use crate::upload::{Finished, Outcome, Signals, Upload, backoff};
 
 /// Bytes and records that are counted at a time.
@@ -77,6 +78,7 @@ pub(crate) struct Worker {
     metrics: Arc<Metrics>,
     commands: mpsc::UnboundedReceiver<Command>,
     flushes: Vec<Flush>,
+    past: Arc<Past>,
 }
 
 /// One life of the worker between two replays of the control log.
@@ -97,7 +99,7 @@ impl Worker {
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         let stream = Arc::from(spec.name.as_str());
-        Self { shared, spec, stream, metrics, commands, flushes: Vec::new() }
+        Self { shared, spec, stream, metrics, commands, flushes: Vec::new(), past: Arc::default() }
     }
 
     /// Works until told to stop, or until another worker has taken over.
@@ -325,6 +327,7 @@ impl Worker {
         }
         session.control.write(records).await?;
         for (cut, outcome) in concluded {
+            self.past.forget(cut.id);
             self.account(&cut, &outcome);
         }
         self.trim(session.control.state()).await
@@ -371,6 +374,7 @@ impl Worker {
                 data: self.spec.data,
                 metrics: Arc::clone(&self.metrics),
                 signals: Arc::clone(&session.signals),
+                past: Arc::clone(&self.past),
             };
             session.uploads.spawn(upload.run(cut));
         }

@@ -9,17 +9,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 
 use crate::node::Node;
 
@@ -27,11 +29,23 @@ use crate::node::Node;
 /// keys and JSON around it.
 pub const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// How long a client may take to send a request's head.
+/// How long a client may take to send a request's head, its first one included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a client may pause in the middle of a body.
-const BODY_PAUSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to send a body, once there is room for it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bodies of all requests under way, in units of [`BODY_UNIT`]. Whoever comes when they are taken waits.
+const BODY_UNITS: usize = 128 * 1024;
+
+/// Bytes of a body that count as one.
+const BODY_UNIT: usize = 1024;
+
+/// Requests that one HTTP/2 connection may have under way.
+const STREAMS_PER_CONNECTION: u32 = 128;
+
+/// How often an HTTP/2 connection is asked whether the other side is still there, and how long it may take to say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// How long requests in flight may take to finish after SIGTERM.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -72,6 +86,7 @@ pub async fn bind(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
 /// Serves connections until `stop` resolves, then finishes what is in flight.
 pub async fn serve(mut accept: impl Accept, node: Arc<Node>, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
+    let bodies = Arc::new(Semaphore::new(BODY_UNITS));
     let mut stop = pin!(stop);
     loop {
         // In a fixed order, so that a simulation is a function of its seed.
@@ -79,7 +94,7 @@ pub async fn serve(mut accept: impl Accept, node: Arc<Node>, stop: impl Future<O
             biased;
             () = &mut stop => break,
             accepted = accept.accept() => match accepted {
-                Ok(io) => spawn_connection(io, Arc::clone(&node), &graceful),
+                Ok(io) => spawn_connection(io, Arc::clone(&node), Arc::clone(&bodies), &graceful),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -93,42 +108,74 @@ pub async fn serve(mut accept: impl Accept, node: Arc<Node>, stop: impl Future<O
     }
 }
 
-fn spawn_connection<I>(io: I, node: Arc<Node>, graceful: &GracefulShutdown)
+fn spawn_connection<I>(io: I, node: Arc<Node>, bodies: Arc<Semaphore>, graceful: &GracefulShutdown)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1024).adaptive_window(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .adaptive_window(true)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    let spoken = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&spoken);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let node = Arc::clone(&node);
-        async move { Ok::<_, std::convert::Infallible>(respond(&node, request).await) }
+        let (node, bodies) = (Arc::clone(&node), Arc::clone(&bodies));
+        heard.store(true, Ordering::Relaxed);
+        async move { Ok::<_, std::convert::Infallible>(respond(&node, &bodies, request).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(io), service).into_owned();
     let connection = graceful.watch(connection);
+    // Nothing else watches a connection that never says which protocol it speaks.
+    let silent = async move {
+        tokio::time::sleep(HEADER_TIMEOUT).await;
+        if spoken.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection ended");
+        tokio::select! {
+            biased;
+            ended = connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended");
+                }
+            }
+            () = silent => tracing::debug!("a connection that said nothing is closed"),
         }
     });
 }
 
 /// Reads a request's body and answers it.
-async fn respond<B>(node: &Arc<Node>, request: Request<B>) -> Response<Full<Bytes>>
+async fn respond<B>(node: &Arc<Node>, bodies: &Semaphore, request: Request<B>) -> Response<Full<Bytes>>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let (head, body) = request.into_parts();
     let declared = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    match read_body(body, declared).await {
+    // A body of unknown length may become the largest. A GET has none that matters.
+    let expected = declared.unwrap_or(if head.method == Method::POST { MAX_BODY_BYTES } else { 0 });
+    let units = expected.min(MAX_BODY_BYTES).div_ceil(BODY_UNIT) as u32;
+    let Ok(_room) = bodies.acquire_many(units).await else { return refuse(StatusCode::SERVICE_UNAVAILABLE) };
+    let body = match tokio::time::timeout(BODY_TIMEOUT, read_body(body, declared)).await {
+        Ok(body) => body,
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    };
+    match body {
         Ok(body) => crate::ladder::descend(node, &head, body).await,
-        Err(status) => {
-            let mut response = Response::new(Full::default());
-            *response.status_mut() = status;
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            response
-        }
+        Err(status) => refuse(status),
     }
+}
+
+fn refuse(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 async fn read_body<B>(mut body: B, declared: Option<usize>) -> Result<Bytes, StatusCode>
@@ -141,11 +188,10 @@ where
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     loop {
-        let frame = match tokio::time::timeout(BODY_PAUSE_TIMEOUT, body.frame()).await {
-            Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
-            Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(StatusCode::BAD_REQUEST),
-            Ok(Some(Ok(frame))) => frame,
+        let frame = match body.frame().await {
+            None => break,
+            Some(Err(_)) => return Err(StatusCode::BAD_REQUEST),
+            Some(Ok(frame)) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
         // Most bodies arrive in one piece and are never copied; others are joined into a buffer of the right size.

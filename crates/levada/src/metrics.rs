@@ -359,23 +359,27 @@ fn cached<T>(map: &RwLock<HashMap<u64, Arc<T>>>, incarnation: u64, make: impl Fn
 
 #[cfg(test)]
 mod tests {
-    use levada_core::catalog::{Account, ShardTable, StreamMode, StreamStatus};
+    use std::collections::BTreeMap;
+
+    use levada_core::catalog::{Account, Command, State, decide, fold};
 
     use super::*;
 
+    /// A stream as the catalog makes it.
     fn stream(name: &str, region: &str) -> Stream {
-        Stream {
-            incarnation: 1,
-            scope: Scope::new(Account::new("000000000000").unwrap(), region),
+        let scope = Scope::new(Account::new("000000000000").unwrap(), region);
+        let mut state = State::default();
+        let create = Command::CreateStream {
+            scope: scope.clone(),
             name: name.into(),
-            status: StreamStatus::Active,
-            mode: StreamMode::Provisioned,
-            retention_hours: 24,
-            max_record_kib: 1024,
-            tags: Default::default(),
-            created_ms: 0,
-            shards: ShardTable::default(),
-        }
+            mode: None,
+            shard_count: Some(1),
+            max_record_kib: None,
+            tags: BTreeMap::new(),
+        };
+        let event = decide(&state, 0, &create).unwrap().unwrap();
+        fold(&mut state, &event).unwrap();
+        Stream::clone(state.stream(&scope, name).unwrap())
     }
 
     #[test]

@@ -117,6 +117,8 @@ pub(crate) struct TestEngine {
     clock: Arc<TestClock>,
     fuse: Arc<Fuse>,
     pub(crate) doubts: Mutex<Vec<Doubt>>,
+    /// Records in the largest page that was read.
+    pub(crate) largest_page: AtomicU64,
 }
 
 impl TestEngine {
@@ -132,6 +134,13 @@ impl TestEngine {
             log.records.push((arrival, data.to_vec()));
         })
         .unwrap();
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// The same record, many times at once.
+    pub(crate) fn produce_many(&self, count: u64, data: &[u8]) {
+        let now = self.clock.now_ms();
+        self.with(DATA, |log| log.records.extend((0..count).map(|_| (now, data.to_vec())))).unwrap();
         self.changes.send_modify(|n| *n += 1);
     }
 
@@ -208,6 +217,7 @@ impl TestEngine {
                 chunks.push(Chunk { first: next, arrival: *arrival, batch, skip: 0, take: 1 });
                 next += 1;
             }
+            self.largest_page.fetch_max(chunks.len() as u64, Ordering::SeqCst);
             Ok(Page { chunks, next, tail: log.tail() })
         })?
     }
@@ -297,6 +307,9 @@ pub(crate) struct TestSink {
     pub(crate) puts: Mutex<BTreeMap<String, Vec<Object>>>,
     pub(crate) attempts: AtomicU64,
     mood: Mutex<Mood>,
+    /// Set to the first key that is put; that one is refused from then on.
+    refused: Mutex<Option<String>>,
+    refuses_first: AtomicBool,
     fuse: Arc<Fuse>,
     in_flight: AtomicU64,
     pub(crate) most_in_flight: AtomicU64,
@@ -305,6 +318,16 @@ pub(crate) struct TestSink {
 impl TestSink {
     pub(crate) fn mood(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// The next key that is put is never taken.
+    pub(crate) fn refuse_first_key(&self) {
+        self.refuses_first.store(true, Ordering::SeqCst);
+    }
+
+    fn is_refused(&self, key: &str) -> bool {
+        self.refuses_first.load(Ordering::SeqCst)
+            && self.refused.lock().unwrap().get_or_insert_with(|| key.to_owned()) == key
     }
 }
 
@@ -317,7 +340,7 @@ impl Sink for TestSink {
             self.most_in_flight.fetch_max(now, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(20)).await;
             self.in_flight.fetch_sub(1, Ordering::SeqCst);
-            let mood = *self.mood.lock().unwrap();
+            let mood = if self.is_refused(&object.key) { Mood::Away } else { *self.mood.lock().unwrap() };
             if matches!(mood, Mood::Well | Mood::StoresAndFails) {
                 self.puts.lock().unwrap().entry(object.key.clone()).or_default().push(object);
             }
@@ -352,11 +375,14 @@ impl World {
             clock: Arc::clone(&clock),
             fuse: Arc::clone(&fuse),
             doubts: Mutex::default(),
+            largest_page: AtomicU64::new(0),
         };
         let sink = TestSink {
             puts: Mutex::default(),
             attempts: AtomicU64::new(0),
             mood: Mutex::new(Mood::Well),
+            refused: Mutex::default(),
+            refuses_first: AtomicBool::new(false),
             fuse: Arc::clone(&fuse),
             in_flight: AtomicU64::new(0),
             most_in_flight: AtomicU64::new(0),

@@ -22,8 +22,7 @@ pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShard
     // AWS looks at the shard's id first, and does not tell a missing stream from a missing shard.
     let named = caller.named(request.stream())?;
     let name = errors::StreamText { stream: &named.name, account: named.scope.account.as_str() };
-    let id = ShardId::parse(&request.shard_id)
-        .ok_or_else(|| errors::could_not_find_shard(&request.shard_id, name))?;
+    let id = ShardId::parse(&request.shard_id).ok_or_else(|| errors::could_not_find_shard(&request.shard_id, name))?;
     let stream = caller.node.registry.state().usable_stream(&named.scope, &named.name).ok().cloned();
     let shard = stream.as_ref().and_then(|stream| stream.shards.get(id));
     let (Some(stream), Some(shard)) = (&stream, shard) else {

@@ -1,0 +1,115 @@
+//! How many bytes a delivery stream's data log holds, against its quota.
+//!
+//! ```text
+//! backlog  =  known      what the engine said the log retains, the last time the worker asked
+//!          +  settled    appended since then, surely or perhaps
+//!          +  open       reserved by calls that have not appended yet
+//! ```
+//!
+//! A batch is counted from before it is appended, so that no number of callers exceeds the quota together and no caller
+//! that goes away in the middle is forgotten. The engine may have counted a batch already while its reservation is
+//! open; then it counts twice until the worker asks again, which a refused reservation makes it do.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::worker::Command;
+
+/// The three parts, in encoded bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    known: AtomicU64,
+    settled: AtomicU64,
+    open: AtomicU64,
+    /// The worker was asked to look, and has not yet.
+    asked: AtomicBool,
+}
+
+/// What was settled before the engine was asked, and is therefore part of its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    settled: u64,
+}
+
+impl Backlog {
+    pub(crate) fn bytes(&self) -> u64 {
+        // In the order in which bytes move, so that none is missed.
+        let open = self.open.load(Ordering::SeqCst);
+        let settled = self.settled.load(Ordering::SeqCst);
+        open.saturating_add(settled).saturating_add(self.known.load(Ordering::SeqCst))
+    }
+
+    /// Call before the engine is asked.
+    pub(crate) fn look(&self) -> Look {
+        self.asked.store(false, Ordering::SeqCst);
+        Look { settled: self.settled.load(Ordering::SeqCst) }
+    }
+
+    /// The engine retains `bytes`, as it said after `look`. One task calls this.
+    pub(crate) fn found(&self, look: Look, bytes: u64) {
+        self.known.store(bytes, Ordering::SeqCst);
+        self.settled.fetch_sub(look.settled, Ordering::SeqCst);
+    }
+
+    fn settle(&self, bytes: u64) {
+        self.settled.fetch_add(bytes, Ordering::SeqCst);
+        self.open.fetch_sub(bytes, Ordering::SeqCst);
+    }
+
+    fn release(&self, bytes: u64) {
+        self.open.fetch_sub(bytes, Ordering::SeqCst);
+    }
+
+    /// Counts `bytes` if they fit under `quota`, else asks the worker to look again.
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        bytes: u64,
+        quota: u64,
+        worker: &UnboundedSender<Command>,
+    ) -> Option<Reservation> {
+        self.open.fetch_add(bytes, Ordering::SeqCst);
+        let reservation = Reservation { backlog: Arc::clone(self), bytes };
+        if self.bytes() <= quota {
+            return Some(reservation);
+        }
+        reservation.refused();
+        if !self.asked.swap(true, Ordering::SeqCst) {
+            let _ = worker.send(Command::Recount);
+        }
+        None
+    }
+}
+
+/// Room in a delivery stream's backlog for one batch, from [`crate::Handle::reserve`]. Say what became of the append;
+/// dropped without that (the client went away, the append timed out), the batch counts as stored until the worker has
+/// asked the engine again.
+#[must_use = "dropped, it counts as stored"]
+pub struct Reservation {
+    backlog: Arc<Backlog>,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// The batch is in the data log.
+    pub fn stored(self) {}
+
+    /// The batch is not in the data log and never will be.
+    pub fn refused(mut self) {
+        self.backlog.release(std::mem::take(&mut self.bytes));
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.backlog.settle(self.bytes);
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
