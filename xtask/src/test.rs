@@ -224,10 +224,12 @@ fn mutant(_: &Options) -> Outcome {
     if !root().join(SIM).exists() {
         return Err(Trouble::Missing(format!("there is no {SIM} in this checkout")));
     }
-    let mut sim = sim_tests();
-    sim.args(FEATURE);
-    must_fail(sim, "the simulation")?;
-    Ok(Counts { passed: 2, ..Counts::default() })
+    for (test, what) in [("engine", "the simulation of the engine"), ("whole", "the simulation of the whole node")] {
+        let mut sim = sim_tests();
+        sim.args(["--test", test]).args(FEATURE);
+        must_fail(sim, what)?;
+    }
+    Ok(Counts { passed: 3, ..Counts::default() })
 }
 
 /// Builds and runs tests of which at least one must fail.
