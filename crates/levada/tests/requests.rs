@@ -1,5 +1,6 @@
 //! Requests as bytes against a node on a simulated disk and clock: AWS's order of checks, and what no client library
 //! would send or ask so exactly.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::Path;
 use std::sync::Arc;
