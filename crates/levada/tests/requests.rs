@@ -86,6 +86,9 @@ impl World {
     }
 }
 
+/// Method, headers and body of a request; status and a part of the answer.
+type Row<'a> = (Method, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+
 /// One row, one early answer: what is sent, and what AWS says to it.
 #[tokio::test]
 async fn the_checks_stand_in_aws_order() {
@@ -96,7 +99,7 @@ async fn the_checks_stand_in_aws_order() {
     let auth = ("authorization", AUTHORIZATION);
     let date = ("x-amz-date", "20261120T000000Z");
     let origin = ("origin", "http://localhost");
-    let rows: [(Method, &[(&str, &str)], &str, u16, &str); 17] = [
+    let rows: [Row; 17] = [
         (Method::OPTIONS, &[origin], "", 200, ""),
         (Method::GET, &[json, put, auth, date], "", 403, "Unable to determine service/operation name"),
         (Method::PUT, &[], "{}", 403, "<AccessDeniedException>"),
