@@ -8,15 +8,13 @@
 //!
 //! A batch is counted from before it is appended, so that no number of callers exceeds the quota together and no caller
 //! that goes away in the middle is forgotten. The engine may have counted a batch already while its reservation is
-//! open; then it counts twice until the worker asks again, which a refused reservation makes it do.
+//! open; then it counts twice until the worker asks again, which it does a moment after the reservation has ended.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::mpsc::UnboundedSender;
-
-use crate::worker::Command;
+use tokio::sync::Notify;
 
 /// The three parts, in encoded bytes.
 #[derive(Debug, Default)]
@@ -24,8 +22,11 @@ pub(crate) struct Backlog {
     known: AtomicU64,
     settled: AtomicU64,
     open: AtomicU64,
+    /// How often the worker has looked.
+    looks: AtomicU64,
     /// The worker was asked to look, and has not yet.
     asked: AtomicBool,
+    ask: Notify,
 }
 
 /// What was settled before the engine was asked, and is therefore part of its answer.
@@ -45,6 +46,7 @@ impl Backlog {
     /// Call before the engine is asked.
     pub(crate) fn look(&self) -> Look {
         self.asked.store(false, Ordering::SeqCst);
+        self.looks.fetch_add(1, Ordering::SeqCst);
         Look { settled: self.settled.load(Ordering::SeqCst) }
     }
 
@@ -54,31 +56,29 @@ impl Backlog {
         self.settled.fetch_sub(look.settled, Ordering::SeqCst);
     }
 
-    fn settle(&self, bytes: u64) {
-        self.settled.fetch_add(bytes, Ordering::SeqCst);
-        self.open.fetch_sub(bytes, Ordering::SeqCst);
+    fn ask(&self) {
+        if !self.asked.swap(true, Ordering::SeqCst) {
+            self.ask.notify_one();
+        }
     }
 
-    fn release(&self, bytes: u64) {
-        self.open.fetch_sub(bytes, Ordering::SeqCst);
+    /// Waits until the worker is asked to look. May be dropped and called again.
+    pub(crate) async fn asked(&self) {
+        while !self.asked.load(Ordering::SeqCst) {
+            self.ask.notified().await;
+        }
     }
 
     /// Counts `bytes` if they fit under `quota`, else asks the worker to look again.
-    pub(crate) fn reserve(
-        self: &Arc<Self>,
-        bytes: u64,
-        quota: u64,
-        worker: &UnboundedSender<Command>,
-    ) -> Option<Reservation> {
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64, quota: u64) -> Option<Reservation> {
+        let looks = self.looks.load(Ordering::SeqCst);
         self.open.fetch_add(bytes, Ordering::SeqCst);
-        let reservation = Reservation { backlog: Arc::clone(self), bytes };
+        let reservation = Reservation { backlog: Arc::clone(self), bytes, looks, stored: false };
         if self.bytes() <= quota {
             return Some(reservation);
         }
         reservation.refused();
-        if !self.asked.swap(true, Ordering::SeqCst) {
-            let _ = worker.send(Command::Recount);
-        }
+        self.ask();
         None
     }
 }
@@ -90,21 +90,34 @@ impl Backlog {
 pub struct Reservation {
     backlog: Arc<Backlog>,
     bytes: u64,
+    /// How often the worker had looked before.
+    looks: u64,
+    stored: bool,
 }
 
 impl Reservation {
     /// The batch is in the data log.
-    pub fn stored(self) {}
+    pub fn stored(mut self) {
+        self.stored = true;
+    }
 
     /// The batch is not in the data log and never will be.
     pub fn refused(mut self) {
-        self.backlog.release(std::mem::take(&mut self.bytes));
+        self.backlog.open.fetch_sub(std::mem::take(&mut self.bytes), Ordering::SeqCst);
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.backlog.settle(self.bytes);
+        if self.bytes == 0 {
+            return;
+        }
+        self.backlog.settled.fetch_add(self.bytes, Ordering::SeqCst);
+        self.backlog.open.fetch_sub(self.bytes, Ordering::SeqCst);
+        // The engine may have counted the batch before this, or will never have it.
+        if !self.stored || self.backlog.looks.load(Ordering::SeqCst) != self.looks {
+            self.backlog.ask();
+        }
     }
 }
 

@@ -6,7 +6,6 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use flate2::write::GzEncoder;
 use levada_core::engine::{Engine, EngineError, LogId, Offset, ReadRequest};
 
@@ -27,9 +26,9 @@ const PAGE_RECORDS: u32 = 10_000;
 const GZIP_LEVEL: u32 = 6;
 
 /// An object's content.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Body {
-    pub(crate) bytes: Bytes,
+    pub(crate) bytes: Vec<u8>,
     /// Records of the range that are in it.
     pub(crate) records: u64,
     /// Records of the range that could not be read any more.
@@ -95,7 +94,7 @@ pub(crate) async fn build(
         record_bytes += bytes;
     }
     let bytes = settled(blocking.run(move || encoder.finish()).await)?;
-    Ok(Body { bytes: Bytes::from(bytes), records, lost, record_bytes })
+    Ok(Body { bytes, records, lost, record_bytes })
 }
 
 /// Writing into memory fails only when the runtime shuts down.

@@ -53,11 +53,6 @@ impl Buffer {
         (self.next - self.from) * RECORD_HEADER_BYTES as u64
     }
 
-    /// Bytes of its records in the data log, encoded.
-    pub(crate) fn encoded_bytes(&self) -> u64 {
-        self.bytes + self.header_bytes()
-    }
-
     /// Bytes to read next: not more than the buffer can take.
     pub(crate) fn room(&self, config: &Config) -> u64 {
         config.size_bytes().saturating_sub(self.bytes).max(1)

@@ -7,7 +7,7 @@ use crate::prefix::KeyLayout;
 /// AWS writes "MB" for buffering hints; here, as in its limits of the same pages, that is 1,048,576 bytes.
 pub const MIB: u64 = 1024 * 1024;
 
-/// Default ceiling of one delivery stream's undelivered bytes in its data log. At AWS's smaller Direct PUT quota of
+/// Default ceiling of the bytes that one delivery stream's data log may retain. At AWS's smaller Direct PUT quota of
 /// 1 MiB/s this holds more than an hour of a dead destination.
 pub const DEFAULT_BACKLOG_QUOTA_BYTES: u64 = 4 * 1024 * MIB;
 
@@ -24,7 +24,7 @@ pub struct Spec {
     pub config: Config,
     /// The `VersionId` of that configuration, from 1.
     pub config_version: u64,
-    /// Ceiling of undelivered bytes; beyond it [`crate::Handle::admit`] says no.
+    /// Ceiling of the bytes that the data log may retain; beyond it [`crate::Handle::reserve`] says no.
     pub backlog_quota_bytes: u64,
 }
 
@@ -102,7 +102,8 @@ pub struct Tuning {
     pub retry_for_ms: u64,
     /// Objects of one delivery stream that are uploaded at a time.
     pub parallel_uploads: usize,
-    /// Bytes that the bodies of all uploads of the node may hold in memory.
+    /// Bytes that the bodies of all uploads of the node may hold in memory: half of them for stores that answer, half
+    /// for stores that hang. An object larger than a half is sent alone in it.
     pub memory_bytes: u64,
     /// Wait after a first failed attempt, in ms; doubled after each further one.
     pub backoff_first_ms: u64,

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use levada_core::engine::Engine;
 use levada_core::env::{Clock, Random};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::backlog::{Backlog, Reservation};
 use crate::blocking::Blocking;
 use crate::config::{Config, Spec, Tuning};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::sink::Sink;
-use crate::upload::units;
 use crate::worker::{Command, Worker};
 
 /// The world of the workers.
@@ -37,7 +38,9 @@ pub struct Env {
 /// What all workers of a node share.
 pub(crate) struct Shared {
     pub(crate) env: Env,
-    pub(crate) memory: Arc<Semaphore>,
+    pub(crate) memory: Memory,
+    /// A random number of this process, part of what names an attempt.
+    pub(crate) run: u64,
 }
 
 /// Starts workers.
@@ -50,8 +53,9 @@ impl Delivery {
     /// For one node.
     #[must_use]
     pub fn new(env: Env) -> Self {
-        let memory = Arc::new(Semaphore::new(units(env.tuning.memory_bytes) as usize));
-        Self { shared: Arc::new(Shared { env, memory }) }
+        let memory = Memory::new(env.tuning.memory_bytes);
+        let run = env.random.next_u64();
+        Self { shared: Arc::new(Shared { env, memory, run }) }
     }
 
     /// Starts the worker of a delivery stream, whose two logs exist. Unfinished cuts of an earlier worker are taken
@@ -63,9 +67,10 @@ impl Delivery {
         let metrics = Arc::new(Metrics::default());
         let (send, receive) = mpsc::unbounded_channel();
         let quota = spec.backlog_quota_bytes;
-        let worker = Worker::new(Arc::clone(&self.shared), spec, Arc::clone(&metrics), receive);
+        let backlog = Arc::new(Backlog::default());
+        let worker = Worker::new(Arc::clone(&self.shared), spec, Arc::clone(&metrics), Arc::clone(&backlog), receive);
         let task = tokio::spawn(worker.run());
-        Handle { inner: Arc::new(Inner { commands: send, metrics, quota, task }) }
+        Handle { inner: Arc::new(Inner { commands: send, metrics, backlog, quota, task }) }
     }
 }
 
@@ -86,7 +91,7 @@ pub struct Stopped;
 pub struct Dropped {
     /// Records.
     pub records: u64,
-    /// Bytes in the data log, encoded; an estimate.
+    /// Bytes in the data log from the oldest of them on, encoded: an estimate, with what was delivered behind it.
     pub bytes: u64,
 }
 
@@ -99,27 +104,35 @@ pub struct Handle {
 struct Inner {
     commands: mpsc::UnboundedSender<Command>,
     metrics: Arc<Metrics>,
+    backlog: Arc<Backlog>,
     quota: u64,
     task: JoinHandle<()>,
 }
 
 impl Handle {
-    /// Whether `encoded_bytes` more fit under the backlog quota; if not, the answer is `Slow down.`. One atomic load;
-    /// calls that append at the same time may exceed the quota together by what they bring.
+    /// Room in the backlog for a batch that is to be appended to the data log, of so many encoded bytes; the caller
+    /// says what became of it. `None`: the quota is reached or the worker has halted, answer `Slow down.`. A few
+    /// atomic operations.
     #[must_use]
-    pub fn admit(&self, encoded_bytes: u64) -> bool {
-        self.backlog_bytes().saturating_add(encoded_bytes) <= self.inner.quota
+    pub fn reserve(&self, encoded_bytes: u64) -> Option<Reservation> {
+        if self.is_halted() {
+            return None;
+        }
+        self.inner.backlog.reserve(encoded_bytes, self.inner.quota)
     }
 
-    /// Counts what has been appended to the data log: the length of the batch in bytes.
-    pub fn note_appended(&self, encoded_bytes: u64) {
-        Metrics::add(&self.inner.metrics.backlog_bytes, encoded_bytes);
-    }
-
-    /// Undelivered bytes in the data log, encoded. An estimate, set right whenever the worker has caught up.
+    /// Bytes that the data log retains from the oldest undelivered record on, encoded, with what is about to be
+    /// appended. An estimate, set right by the engine whenever the worker does something.
     #[must_use]
     pub fn backlog_bytes(&self) -> u64 {
-        self.inner.metrics.backlog_bytes.load(Ordering::Relaxed)
+        self.inner.backlog.bytes()
+    }
+
+    /// Whether the worker has ended by itself, so that nothing is delivered until the node starts again: another
+    /// worker took over, its logs are gone, or its control log is unreadable.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.inner.metrics.halted.load(Ordering::Relaxed) != 0
     }
 
     /// The counters.

@@ -17,6 +17,7 @@
 //! [`levada_core::env::Random`]; tokio's timers only decide when the clock is read again. Requests to S3 are signed
 //! by the AWS SDK with the host's clock, never with a clock that tests move.
 
+mod backlog;
 mod blocking;
 mod body;
 mod buffer;
@@ -24,6 +25,7 @@ mod config;
 mod control;
 mod delivery;
 mod gap;
+mod memory;
 mod metrics;
 mod past;
 pub mod prefix;
@@ -33,11 +35,12 @@ mod tests;
 mod upload;
 mod worker;
 
+pub use backlog::Reservation;
 pub use blocking::{Blocking, GivenUp};
 pub use config::{Compression, Config, DEFAULT_BACKLOG_QUOTA_BYTES, MIB, Spec, Tuning};
 pub use delivery::{Delivery, Dropped, Env, Handle, Stopped};
 pub use metrics::Metrics;
 pub use prefix::{KeyLayout, PrefixError};
-pub use sink::{Buckets, DirectoryBucket, Object, Sink, SinkError, escape};
+pub use sink::{Attempt, Buckets, DirectoryBucket, Object, Sink, SinkError, escape};
 #[cfg(feature = "s3")]
 pub use sink::{S3Bucket, S3Config, StaticKeys};

@@ -27,8 +27,6 @@ pub struct Metrics {
     /// 1 once the worker has ended by itself, because another took over, its logs are gone, or its control log is
     /// unreadable; then nothing is delivered any more.
     pub halted: AtomicU64,
-    /// Undelivered bytes in the data log, encoded.
-    pub backlog_bytes: AtomicU64,
     /// Arrival time of the oldest undelivered record that the worker has seen, in ms; 0 if there is none.
     pub oldest_undelivered: AtomicU64,
 }
@@ -45,11 +43,5 @@ impl Metrics {
 
     pub(crate) fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// Takes `n` off the backlog, never below 0: `backlog_bytes` is an estimate between two corrections.
-    pub(crate) fn shrink_backlog(&self, n: u64) {
-        let take = |now: u64| Some(now.saturating_sub(n));
-        let _ = self.backlog_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
     }
 }

@@ -1,33 +1,102 @@
-//! What this process remembers of cuts that have failed, over all sessions of a worker.
+//! What this process remembers of a delivery stream's uploads, over all sessions of its worker.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// When each unfinished cut failed first, by the monotonic clock. Each cut has its own time: a success of another one
-/// says nothing about a cut that the store refuses.
-#[derive(Debug, Default)]
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A put that fails later than this was not refused: the store hangs.
+const QUICK: Duration = Duration::from_secs(10);
+
+/// How the store has answered last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Store {
+    /// It took an object, or was not asked yet.
+    #[default]
+    Well,
+    /// It refused within seconds. It is probed with one upload at a time.
+    Failing,
+    /// It let an upload wait. It is probed with one upload at a time, in the memory for stores that hang.
+    Hanging,
+}
+
+/// Of one worker.
+#[derive(Debug)]
 pub(crate) struct Past {
-    failing_since: Mutex<BTreeMap<u64, Duration>>,
+    inner: Mutex<Inner>,
+    probe: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    store: Store,
+    cuts: BTreeMap<u64, CutPast>,
+}
+
+#[derive(Debug)]
+struct CutPast {
+    /// When it failed first, by the monotonic clock. Each cut has its own time: a success of another one says nothing
+    /// about a cut that the store refuses.
+    failing_since: Option<Duration>,
+    /// Taken as long as an attempt's body is held by anyone.
+    turn: Arc<Semaphore>,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), probe: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl Default for CutPast {
+    fn default() -> Self {
+        Self { failing_since: None, turn: Arc::new(Semaphore::new(1)) }
+    }
 }
 
 impl Past {
-    /// Notes that the cut has failed at `now`.
-    pub(crate) fn failed(&self, cut: u64, now: Duration) {
-        self.with(|cuts| *cuts.entry(cut).or_insert(now));
+    pub(crate) fn store(&self) -> Store {
+        self.with(|inner| inner.store)
+    }
+
+    /// The store has taken an object.
+    pub(crate) fn succeeded(&self) {
+        self.with(|inner| inner.store = Store::Well);
+    }
+
+    /// A put of the cut has failed at `now`, after `took`.
+    pub(crate) fn failed(&self, cut: u64, now: Duration, took: Duration) {
+        self.with(|inner| {
+            inner.store = if took > QUICK { Store::Hanging } else { Store::Failing };
+            inner.cuts.entry(cut).or_default().failing_since.get_or_insert(now);
+        });
     }
 
     /// For how long the cut has failed; 0 if it has not.
     pub(crate) fn failing_for(&self, cut: u64, now: Duration) -> Duration {
-        self.with(|cuts| cuts.get(&cut).map_or(Duration::ZERO, |since| now.saturating_sub(*since)))
+        let since = self.with(|inner| inner.cuts.get(&cut).and_then(|cut| cut.failing_since));
+        since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
+    /// Waits until no earlier attempt at the cut is running any more, and takes the turn. `None` never happens: the
+    /// semaphore is not closed.
+    pub(crate) async fn turn(&self, cut: u64) -> Option<OwnedSemaphorePermit> {
+        let turn = self.with(|inner| Arc::clone(&inner.cuts.entry(cut).or_default().turn));
+        turn.acquire_owned().await.ok()
+    }
+
+    /// Waits to be the one upload that tries whether the store is well again. `None` never happens.
+    pub(crate) async fn probe(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.probe).acquire_owned().await.ok()
     }
 
     /// The cut is finished.
     pub(crate) fn forget(&self, cut: u64) {
-        self.with(|cuts| cuts.remove(&cut));
+        self.with(|inner| inner.cuts.remove(&cut));
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut BTreeMap<u64, Duration>) -> T) -> T {
-        f(&mut self.failing_since.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+        f(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

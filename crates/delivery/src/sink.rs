@@ -23,8 +23,20 @@ pub struct Object {
     pub key: String,
     /// `Content-Encoding`, if the content is compressed. `Content-Type` is always `application/octet-stream`.
     pub content_encoding: Option<&'static str>,
-    /// The content.
+    /// The content. It counts against the node's memory until its last clone is dropped, and so long its cut is not
+    /// tried again.
     pub body: Bytes,
+    /// Which attempt this is.
+    pub attempt: Attempt,
+}
+
+/// Names an attempt at putting an object, for stores that write beside the key first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// A random number, the same in all attempts of one run of the process.
+    pub run: u64,
+    /// A random number of this attempt.
+    pub number: u64,
 }
 
 /// Why an object was not put. The kinds are for the people who read the log: each is tried again until the cut is

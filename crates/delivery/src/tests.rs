@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use levada_core::env::Clock;
 
-use self::world::{CONTROL, DATA, Doubt, Mood, World, config, record};
+use self::world::{CONTROL, DATA, Doubt, Mood, SWAMP_DATA, World, config, record};
 use crate::{Compression, Dropped, Stopped};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -302,6 +302,88 @@ async fn a_silent_store_is_given_up_on_and_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_put_that_hangs_keeps_its_memory_and_its_cut_is_not_tried_beside_it() {
+    for budget in [8 << 20, 144 << 20] {
+        let mut world = World::new(1);
+        world.tuning.memory_bytes = budget;
+        world.sink.mood(Mood::Stuck);
+        for n in 0..100 {
+            world.engine.produce(record(n).as_bytes());
+        }
+        let handle = world.start();
+        pass(10 * HOUR).await;
+        let stuck = world.sink.stuck.lock().unwrap().clone();
+        let keys: std::collections::BTreeSet<_> = stuck.iter().map(|(key, _)| key).collect();
+        assert!(!keys.is_empty());
+        assert_eq!(keys.len(), stuck.len(), "one attempt for each cut at a time");
+        assert!(stuck.iter().map(|(_, bytes)| *bytes as u64).sum::<u64>() <= budget);
+        assert_eq!(handle.metrics().abandoned_records.load(Ordering::SeqCst), 0);
+        world.sink.mood(Mood::Well);
+        world.sink.release();
+        pass(seconds(300)).await;
+        world.assert_delivered(100);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_probed_with_one_upload_at_a_time() {
+    let world = World::new(1);
+    world.sink.mood(Mood::Silent);
+    for n in 0..100 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    let handle = world.start();
+    pass(seconds(30)).await;
+    assert_eq!(world.sink.most_waiting.load(Ordering::SeqCst), 4, "nobody knows yet");
+    pass(seconds(60)).await;
+    world.sink.most_waiting.store(0, Ordering::SeqCst);
+    pass(HOUR).await;
+    assert_eq!(world.sink.most_waiting.load(Ordering::SeqCst), 1);
+    world.sink.mood(Mood::Well);
+    handle.flush().await.unwrap();
+    world.assert_delivered(100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_hangs_for_ever_is_abandoned_after_a_day() {
+    let world = World::new(1);
+    world.sink.mood(Mood::Stuck);
+    world.engine.produce(record(0).as_bytes());
+    let handle = world.start();
+    pass(24 * HOUR).await;
+    assert_eq!(handle.metrics().abandoned_records.load(Ordering::SeqCst), 0);
+    pass(HOUR).await;
+    assert_eq!(handle.metrics().abandoned_records.load(Ordering::SeqCst), 1);
+    assert_eq!(world.engine.start_of(DATA), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_holds_nobody_else_up() {
+    for mood in [Mood::Silent, Mood::Stuck, Mood::Away] {
+        let mut world = World::new(1);
+        world.tuning.memory_bytes = 4 << 20;
+        *world.sink.swamp.lock().unwrap() = mood;
+        for n in 0..100 {
+            world.engine.produce_to(SWAMP_DATA, record(n).as_bytes());
+        }
+        let (orders, swamp) = world.start_with_swamp();
+        // Until the first put has not been answered in time, nobody knows.
+        pass(seconds(300)).await;
+        for n in 0..60 {
+            world.engine.produce(record(n).as_bytes());
+            let flushed = tokio::time::timeout(seconds(1), orders.flush()).await;
+            assert_eq!(flushed, Ok(Ok(())), "{mood:?}, record {n}");
+            pass(seconds(37)).await;
+        }
+        world.assert_delivered(60);
+        *world.sink.swamp.lock().unwrap() = Mood::Well;
+        world.sink.release();
+        swamp.flush().await.unwrap();
+        assert_eq!(swamp.metrics().records.load(Ordering::SeqCst), 100);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_zombie_is_refused() {
     let world = World::new(1);
     let zombie = world.start();
@@ -310,8 +392,7 @@ async fn a_zombie_is_refused() {
     let heir = world.start();
     pass(seconds(1)).await;
     assert_eq!(zombie.flush().await, Err(Stopped), "its cut is refused, and it ends");
-    assert_eq!(zombie.metrics().halted.load(Ordering::SeqCst), 1);
-    assert_eq!(heir.metrics().halted.load(Ordering::SeqCst), 0);
+    assert!(zombie.is_halted() && !heir.is_halted());
     heir.flush().await.unwrap();
     world.assert_delivered(1);
     let cuts = world.engine.control().iter().filter(|record| record["type"] == "Cut").count();
@@ -413,14 +494,22 @@ async fn the_backlog_has_a_quota() {
     world.sink.mood(Mood::Away);
     let handle = world.start();
     pass(seconds(1)).await;
-    assert!(handle.admit(10_000));
-    assert!(!handle.admit(10_001));
+    assert!(handle.reserve(10_001).is_none());
+    let all = handle.reserve(10_000).unwrap();
+    assert!(handle.reserve(1).is_none(), "what is reserved is taken, before it is appended");
+    all.refused();
+    assert_eq!(handle.backlog_bytes(), 0);
+    let reservation = handle.reserve(6_000).unwrap();
     world.engine.produce(&[b'x'; 5_994]);
-    handle.note_appended(6_000);
-    assert!(handle.admit(4_000));
-    assert!(!handle.admit(4_001));
+    // The worker sees the record before its producer says so.
+    pass(seconds(1)).await;
+    reservation.stored();
+    assert!(handle.reserve(4_000).is_none(), "counted twice for a moment");
+    pass(seconds(1)).await;
+    handle.reserve(4_000).unwrap().refused();
+    assert!(handle.reserve(4_001).is_none());
     pass(seconds(100)).await;
-    assert_eq!(handle.backlog_bytes(), 6_000, "neither forgotten nor counted twice when the worker sees it");
+    assert_eq!(handle.backlog_bytes(), 6_000, "neither forgotten nor counted twice");
     drop(handle);
     let handle = world.start();
     pass(seconds(1)).await;
@@ -428,6 +517,44 @@ async fn the_backlog_has_a_quota() {
     world.sink.mood(Mood::Well);
     handle.flush().await.unwrap();
     assert_eq!(handle.backlog_bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_append_of_unknown_outcome_counts_until_the_engine_says_what_is_true() {
+    let world = World::new(1);
+    world.sink.mood(Mood::Away);
+    let handle = world.start();
+    pass(seconds(1)).await;
+    // One that was stored, although its client went away, and one that was not.
+    drop(handle.reserve(2_000));
+    world.engine.produce(&[b'x'; 1_994]);
+    drop(handle.reserve(8_000));
+    assert_eq!(handle.backlog_bytes(), 10_000);
+    assert!(handle.reserve(1).is_none());
+    pass(seconds(1)).await;
+    assert_eq!(handle.backlog_bytes(), 2_000);
+    // Without any growth of the log too.
+    drop(handle.reserve(8_000));
+    assert_eq!(handle.backlog_bytes(), 10_000);
+    pass(seconds(1)).await;
+    assert_eq!(handle.backlog_bytes(), 2_000);
+    handle.reserve(8_000).unwrap().stored();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failing_cut_retains_behind_it_counts_against_the_quota() {
+    let world = World::new(1);
+    let handle = world.start();
+    world.sink.refuse_first_key();
+    for n in 0..9 {
+        let reservation = handle.reserve(1_100).unwrap_or_else(|| panic!("record {n}"));
+        world.engine.produce(&[b'x'; 1_094]);
+        reservation.stored();
+        pass(seconds(100)).await;
+    }
+    assert_eq!(handle.metrics().records.load(Ordering::SeqCst), 8, "all but the first are delivered");
+    assert_eq!(handle.backlog_bytes(), 9_900, "but not freed");
+    assert!(handle.reserve(1_100).is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -509,6 +636,7 @@ async fn the_worker_ends_when_its_logs_are_deleted() {
     pass(seconds(1)).await;
     world.engine.delete(vec![DATA, CONTROL]).await.unwrap();
     pass(seconds(1)).await;
+    assert!(handle.is_halted() && handle.reserve(1).is_none(), "nothing is accepted that nobody delivers");
     assert_eq!(handle.flush().await, Err(Stopped));
     handle.stop(seconds(1)).await;
 }

@@ -1,7 +1,7 @@
 //! One cut on its way: build the object, put it, again and again, until it is durable or its time is over.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, LogId};
@@ -10,16 +10,14 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use crate::body::{Body, Range, build};
 use crate::control::Cut;
 use crate::delivery::{Env, Shared};
+use crate::memory::Hold;
 use crate::metrics::Metrics;
-use crate::past::Past;
-use crate::sink::{Object, SinkError};
+use crate::past::{Past, Store};
+use crate::sink::{Attempt, Object, SinkError};
 
 /// What a put may take: this long, and so long for each byte at the slowest rate that is waited for.
 const PUT_TIMEOUT: Duration = Duration::from_secs(60);
 const SLOWEST_BYTES_PER_SECOND: u64 = 256 * 1024;
-
-/// Memory is counted in units of this many bytes, because the semaphore's numbers are small.
-const MEMORY_UNIT: u64 = 1024;
 
 /// A cut that needs no further work.
 #[derive(Debug)]
@@ -60,6 +58,19 @@ impl Signals {
         self.wake.notify_waiters();
     }
 
+    /// Waits until [`close`](Self::close) is called, or was.
+    async fn closed(&self) {
+        loop {
+            let woken = self.wake.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            if self.closing.load(Ordering::SeqCst) {
+                return;
+            }
+            woken.await;
+        }
+    }
+
     /// Waits, and answers whether to go on.
     async fn pause(&self, wait: Duration) -> bool {
         let woken = self.wake.notified();
@@ -89,15 +100,34 @@ pub(crate) struct Upload {
 }
 
 enum Failure {
-    Sink(SinkError),
+    Sink(Box<Refusal>),
     Engine(EngineError),
+}
+
+/// A put that failed.
+struct Refusal {
+    error: SinkError,
+    took: Duration,
+    /// Of the body, in case somebody still holds it.
+    hold: Weak<Hold>,
+}
+
+/// What an attempt may use.
+struct Lease {
+    memory: OwnedSemaphorePermit,
+    /// Held by the one upload that probes a store that fails.
+    _probe: Option<OwnedSemaphorePermit>,
 }
 
 impl Upload {
     pub(crate) async fn run(self, cut: Cut) -> Finished {
         let mut attempts = 0;
         let outcome = loop {
-            let failure = match self.attempt(&cut).await {
+            let turn = match self.turn(&cut).await {
+                Ok(turn) => turn,
+                Err(outcome) => break outcome,
+            };
+            let failure = match self.attempt(&cut, turn).await {
                 Ok(outcome) => break outcome,
                 Err(failure) => failure,
             };
@@ -108,9 +138,13 @@ impl Upload {
                 Failure::Engine(error) => {
                     tracing::warn!(delivery_stream = %self.stream, cut = cut.id, %error, "records cannot be read now");
                 }
-                Failure::Sink(error) => {
+                Failure::Sink(refusal) => {
+                    let Refusal { error, took, hold } = *refusal;
                     Metrics::add(&self.metrics.puts_failed, 1);
-                    self.past.failed(cut.id, self.shared.env.clock.monotonic());
+                    self.past.failed(cut.id, self.shared.env.clock.monotonic(), took);
+                    if let Some(hold) = hold.upgrade() {
+                        self.shared.memory.confine(&hold);
+                    }
                     if self.is_over(&cut) {
                         break Outcome::Abandoned { reason: error.to_string() };
                     }
@@ -131,32 +165,81 @@ impl Upload {
         late && self.past.failing_for(cut.id, clock.monotonic()) >= Duration::from_millis(tuning.retry_for_ms)
     }
 
+    /// Waits until an earlier attempt at the same cut has let go of its body: a blocking call that hangs runs on after
+    /// nobody waits for it any more, and another one would hang beside it.
+    async fn turn(&self, cut: &Cut) -> Result<OwnedSemaphorePermit, Outcome> {
+        let look_again = Duration::from_millis(self.shared.env.tuning.backoff_most_ms.max(1));
+        loop {
+            tokio::select! {
+                biased;
+                Some(turn) = self.past.turn(cut.id) => return Ok(turn),
+                go_on = self.signals.pause(look_again) => {
+                    if !go_on {
+                        return Err(Outcome::Interrupted);
+                    }
+                    if self.is_over(cut) {
+                        return Err(Outcome::Abandoned { reason: "the store hangs".into() });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for what an attempt needs; `None` if the worker is stopping before a store that fails could be probed.
+    async fn lease(&self, bytes: u64) -> Option<Lease> {
+        loop {
+            let store = self.past.store();
+            let probe = match store {
+                Store::Well => None,
+                Store::Failing | Store::Hanging => tokio::select! {
+                    biased;
+                    () = self.signals.closed() => return None,
+                    probe = self.past.probe() => probe,
+                },
+            };
+            // While this one waited, others may have learned more of the store.
+            if self.past.store() != store {
+                continue;
+            }
+            let memory = self.shared.memory.acquire(bytes, store == Store::Hanging).await?;
+            if probe.is_some() || self.past.store() == store {
+                return Some(Lease { memory, _probe: probe });
+            }
+        }
+    }
+
     /// One attempt. The content is built anew each time, so that a destination that is away holds no memory while
     /// its uploads wait.
-    async fn attempt(&self, cut: &Cut) -> Result<Outcome, Failure> {
+    async fn attempt(&self, cut: &Cut, turn: OwnedSemaphorePermit) -> Result<Outcome, Failure> {
         let env = &self.shared.env;
-        let mut memory = self.memory(cut.encoded_bytes()).await;
+        let Some(Lease { memory, _probe }) = self.lease(cut.encoded_bytes()).await else {
+            return Ok(Outcome::Interrupted);
+        };
         let range = Range { log: self.data, from: cut.from, to: cut.to, bytes: cut.bytes };
         let body = build(&env.engine, range, cut.compression, env.blocking).await.map_err(Failure::Engine)?;
-        if let Some(permit) = &mut memory {
-            let used = units(body.bytes.len() as u64) as usize;
-            drop(permit.split(permit.num_permits().saturating_sub(used)));
-        }
+        let Body { bytes, records, lost, record_bytes } = body;
+        let hold = Hold::new(memory, turn, bytes.len());
+        let bytes = hold.by(bytes);
         let mut object_bytes = 0;
         // A range of which nothing can be read any more makes no object.
-        if body.records > 0 {
+        if records > 0 {
             for name in &cut.objects {
                 let object = Object {
                     bucket: name.bucket.clone(),
                     key: name.key.clone(),
                     content_encoding: cut.compression.content_encoding(),
-                    body: body.bytes.clone(),
+                    body: bytes.clone(),
+                    attempt: Attempt { run: self.shared.run, number: env.random.next_u64() },
                 };
-                self.put(object).await.map_err(Failure::Sink)?;
-                object_bytes += body.bytes.len() as u64;
+                let began = env.clock.monotonic();
+                if let Err(error) = self.put(object).await {
+                    let took = env.clock.monotonic().saturating_sub(began);
+                    return Err(Failure::Sink(Box::new(Refusal { error, took, hold: Arc::downgrade(&hold) })));
+                }
+                self.past.succeeded();
+                object_bytes += bytes.len() as u64;
             }
         }
-        let Body { records, lost, record_bytes, .. } = body;
         Ok(Outcome::Delivered { records, lost, record_bytes, object_bytes })
     }
 
@@ -166,13 +249,6 @@ impl Upload {
             Ok(answer) => answer,
             Err(_) => Err(SinkError::Unavailable(format!("no answer within {} s", wait.as_secs()))),
         }
-    }
-
-    /// A share of the node's memory, first come, first served. A body larger than all of it takes all of it. `None`
-    /// never happens while the node runs: the semaphore is not closed.
-    async fn memory(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let all = units(self.shared.env.tuning.memory_bytes);
-        Arc::clone(&self.shared.memory).acquire_many_owned(units(bytes).min(all)).await.ok()
     }
 
     /// Doubled after each attempt, then between half of that and all of it.
@@ -186,8 +262,4 @@ pub(crate) fn backoff(shared: &Shared, attempts: u32) -> Duration {
     let doubled = tuning.backoff_first_ms.saturating_mul(1 << attempts.saturating_sub(1).min(30));
     let most = doubled.clamp(1, tuning.backoff_most_ms.max(1));
     Duration::from_millis(most / 2 + shared.env.random.next_u64() % (most - most / 2 + 1))
-}
-
-pub(crate) fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(MEMORY_UNIT)).unwrap_or(u32::MAX).max(1)
 }

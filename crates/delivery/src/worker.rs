@@ -24,6 +24,7 @@ use levada_core::engine::{EngineError, Offset, ReadRequest, Tail};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
+use crate::backlog::Backlog;
 use crate::buffer::{Buffer, Counted};
 use crate::config::{Config, Spec};
 use crate::control::{ControlError, ControlLog, Cut, ObjectName, Record, State};
@@ -62,6 +63,8 @@ enum Event {
     Command(Option<Command>),
     Finished(Result<Finished, JoinError>),
     Grown(Result<Tail, EngineError>),
+    /// The backlog is not known exactly.
+    Asked,
     Again,
 }
 
@@ -76,6 +79,7 @@ pub(crate) struct Worker {
     spec: Spec,
     stream: Arc<str>,
     metrics: Arc<Metrics>,
+    backlog: Arc<Backlog>,
     commands: mpsc::UnboundedReceiver<Command>,
     flushes: Vec<Flush>,
     past: Arc<Past>,
@@ -96,10 +100,11 @@ impl Worker {
         shared: Arc<Shared>,
         spec: Spec,
         metrics: Arc<Metrics>,
+        backlog: Arc<Backlog>,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         let stream = Arc::from(spec.name.as_str());
-        Self { shared, spec, stream, metrics, commands, flushes: Vec::new(), past: Arc::default() }
+        Self { shared, spec, stream, metrics, backlog, commands, flushes: Vec::new(), past: Arc::default() }
     }
 
     /// Works until told to stop, or until another worker has taken over.
@@ -181,6 +186,7 @@ impl Worker {
                 Event::Finished(joined) => self.conclude(&mut session, vec![joined]).await?,
                 Event::Grown(Ok(tail)) => session.buffer.at_end = tail.end <= session.buffer.next,
                 Event::Grown(Err(error)) => return Err(of_data_log(error)),
+                Event::Asked => drop(self.recount().await?),
                 // A page was counted without waiting for anything: let others run.
                 Event::Again => tokio::task::yield_now().await,
             }
@@ -193,8 +199,7 @@ impl Worker {
         let every = self.shared.env.tuning.snapshot_every;
         let control = ControlLog::open(engine, self.spec.control, worker, every).await?;
         self.trim(control.state()).await?;
-        let tail = self.shared.env.engine.tail(self.spec.data).await.map_err(of_data_log)?;
-        self.metrics.backlog_bytes.store(tail.bytes, Ordering::Relaxed);
+        let tail = self.recount().await?;
         for flush in &mut self.flushes {
             flush.upto = flush.upto.min(tail.end);
         }
@@ -219,6 +224,10 @@ impl Worker {
             }
             env.engine.grown(self.spec.data, buffer.next).await
         };
+        let asked = async {
+            self.backlog.asked().await;
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
         // Without a free upload nothing can be cut, and the end of an upload wakes the worker anyway.
         let free = session.uploads.len() < env.tuning.parallel_uploads.max(1);
         let due = buffer
@@ -231,6 +240,7 @@ impl Worker {
             Some(joined) = session.uploads.join_next(), if !session.uploads.is_empty() => Event::Finished(joined),
             () = std::future::ready(()), if busy => Event::Again,
             tail = grown, if follow => Event::Grown(tail),
+            () = asked => Event::Asked,
             () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => Event::Again,
         }
     }
@@ -330,11 +340,11 @@ impl Worker {
             self.past.forget(cut.id);
             self.account(&cut, &outcome);
         }
-        self.trim(session.control.state()).await
+        self.trim(session.control.state()).await?;
+        self.recount().await.map(drop)
     }
 
     fn account(&self, cut: &Cut, outcome: &Outcome) {
-        self.metrics.shrink_backlog(cut.encoded_bytes());
         match outcome {
             Outcome::Delivered { records, lost, record_bytes, object_bytes } => {
                 Metrics::add(&self.metrics.records, *records);
@@ -389,14 +399,15 @@ impl Worker {
         }
         let max_bytes = buffer.room(config).min(PAGE_BYTES);
         let request = ReadRequest { log: self.spec.data, from: buffer.next, max_records: PAGE_RECORDS, max_bytes };
+        let look = self.backlog.look();
         let (to, reason) = match env.engine.read(request).await {
-            Ok(page) => match buffer.count(&page, config, env.clock.monotonic()) {
-                Counted::Fine => {
-                    self.correct_backlog(session);
-                    return Ok(true);
+            Ok(page) => {
+                self.backlog.found(look, page.tail.bytes);
+                match buffer.count(&page, config, env.clock.monotonic()) {
+                    Counted::Fine => return Ok(true),
+                    Counted::StartsAt(start) => (start, "trimmed before delivery".to_owned()),
                 }
-                Counted::StartsAt(start) => (start, "trimmed before delivery".to_owned()),
-            },
+            }
             Err(EngineError::Corrupt { file, at }) => {
                 let end = env.engine.tail(self.spec.data).await.map_err(of_data_log)?.end;
                 let engine = env.engine.as_ref();
@@ -417,13 +428,12 @@ impl Worker {
         Ok(true)
     }
 
-    /// With the whole log counted, the backlog is known exactly.
-    fn correct_backlog(&self, session: &Session) {
-        if session.buffer.at_end {
-            let open: u64 = session.control.state().open.iter().map(Cut::encoded_bytes).sum();
-            let exact = open + session.buffer.encoded_bytes();
-            self.metrics.backlog_bytes.store(exact, Ordering::Relaxed);
-        }
+    /// What the log retains is what the quota is about: one old cut that is not done keeps all that stands behind it.
+    async fn recount(&self) -> Result<Tail, ControlError> {
+        let look = self.backlog.look();
+        let tail = self.shared.env.engine.tail(self.spec.data).await.map_err(of_data_log)?;
+        self.backlog.found(look, tail.bytes);
+        Ok(tail)
     }
 
     /// Fixes the buffer's range as a cut, if it is due and an upload is free for it.
@@ -478,7 +488,7 @@ impl Worker {
 
     /// What stands in the data log and is not delivered. Without a known state, all that stands there.
     async fn undelivered(&self, state: &State) -> Dropped {
-        let bytes = self.metrics.backlog_bytes.load(Ordering::Relaxed);
+        let bytes = self.backlog.bytes();
         let open: u64 = state.open.iter().map(Cut::records).sum();
         match self.shared.env.engine.tail(self.spec.data).await {
             Ok(tail) => Dropped { records: open + tail.end.saturating_sub(state.cut_to.max(tail.start)), bytes },
@@ -488,7 +498,7 @@ impl Worker {
 
     fn report_dropped(&self, dropped: Dropped) -> Dropped {
         Metrics::add(&self.metrics.dropped_records, dropped.records);
-        self.metrics.backlog_bytes.store(0, Ordering::Relaxed);
+        self.backlog.found(self.backlog.look(), 0);
         if dropped.records > 0 {
             let Dropped { records, bytes } = dropped;
             tracing::error!(delivery_stream = %self.stream, records, bytes, "undelivered records dropped: deleted");

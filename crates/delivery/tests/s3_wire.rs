@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use bytes::Bytes;
-use levada_delivery::{Object, S3Bucket, S3Config, Sink, SinkError, StaticKeys};
+use levada_delivery::{Attempt, Object, S3Bucket, S3Config, Sink, SinkError, StaticKeys};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -54,7 +54,13 @@ async fn put(key: &str, encoding: Option<&'static str>, answer: &'static str) ->
     };
     let bucket = bucket(endpoint);
     let body = Bytes::from_static(b"the body");
-    let object = Object { bucket: "my.bucket".into(), key: key.into(), content_encoding: encoding, body };
+    let object = Object {
+        bucket: "my.bucket".into(),
+        key: key.into(),
+        content_encoding: encoding,
+        body,
+        attempt: Attempt::default(),
+    };
     tokio::join!(server, bucket.put(object))
 }
 
@@ -137,7 +143,13 @@ async fn what_the_store_says_is_told_apart() {
         assert!(matches!(answer, Err(SinkError::Unavailable(_))), "{answer:?}");
     }
     let nobody = bucket("http://127.0.0.1:1".into());
-    let object = Object { bucket: "b".into(), key: "k".into(), content_encoding: None, body: Bytes::new() };
+    let object = Object {
+        bucket: "b".into(),
+        key: "k".into(),
+        content_encoding: None,
+        body: Bytes::new(),
+        attempt: Attempt::default(),
+    };
     let Err(SinkError::Unavailable(text)) = nobody.put(object).await else { panic!("nobody listens there") };
     assert!(!text.contains("very-secret"), "{text}");
     assert!(!format!("{nobody:?}").contains("very-secret"));

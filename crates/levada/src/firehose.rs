@@ -104,12 +104,13 @@ pub fn samples(stream: &DeliveryStream, handle: &Handle, now: u64) -> Vec<Sample
             freshness,
         ),
         sample("levada_delivery_failed_puts", "Failed attempts to put an object", count(&metrics.puts_failed)),
-        sample("levada_delivery_backlog_bytes", "Undelivered bytes", handle.backlog_bytes() as f64),
+        sample("levada_delivery_backlog_bytes", "Bytes retained from the oldest undelivered record on", handle.backlog_bytes() as f64),
         sample(
             "levada_delivery_abandoned_records",
             "Records given up after 24 hours of attempts",
             count(&metrics.abandoned_records),
         ),
+        sample("levada_delivery_halted", "1 while the worker cannot go on", f64::from(u8::from(handle.is_halted()))),
         sample("levada_delivery_lost_records", "Records that could not be read any more", count(&metrics.lost_records)),
     ]
 }

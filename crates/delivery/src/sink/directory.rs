@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <dir>/<escaped key>       an object; see `escape`
-//! <dir>/.%tmp/<n>           being written, then renamed; removed when the process begins to write to the bucket
+//! <dir>/.%tmp/<run>-<n>     being written, then renamed; what other runs of the process have left there is removed
+//!                           before the first write
 //! ```
 //!
 //! An object is written beside the keys (`.%tmp` is no key's path), synced, renamed to its place, and its directory
@@ -16,14 +17,15 @@ mod tests;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use levada_core::engine::BoxFuture;
 use levada_core::env::{Disk, Open};
+use tokio::sync::Semaphore;
 
 use super::escape::escape;
-use super::{Object, Sink, SinkError};
+use super::{Attempt, Object, Sink, SinkError};
 use crate::blocking::Blocking;
 
 /// Holds what is being written.
@@ -32,16 +34,20 @@ const TEMPORARY: &str = ".%tmp";
 /// Directories whose names are known to be durable; beyond so many they are found out again.
 const MOST_KNOWN: usize = 1_024;
 
-/// A directory that holds one bucket's objects. One value for each directory in a process.
+/// Objects written to one directory at a time. Each takes a thread that may block, and if the file system hangs, does
+/// not give it back.
+const MOST_WRITES: usize = 16;
+
+/// A directory that holds the objects of one bucket, or of several.
 pub struct DirectoryBucket {
     inner: Arc<Inner>,
     blocking: Blocking,
+    writes: Arc<Semaphore>,
 }
 
 struct Inner {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    next: AtomicU64,
     swept: AtomicBool,
     durable: Mutex<HashSet<PathBuf>>,
 }
@@ -50,14 +56,8 @@ impl DirectoryBucket {
     /// The bucket in `dir`, which is created with the first object.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, blocking: Blocking, dir: PathBuf) -> Self {
-        let inner = Inner {
-            disk,
-            dir,
-            next: AtomicU64::new(0),
-            swept: AtomicBool::new(false),
-            durable: Mutex::new(HashSet::new()),
-        };
-        Self { inner: Arc::new(inner), blocking }
+        let inner = Inner { disk, dir, swept: AtomicBool::new(false), durable: Mutex::new(HashSet::new()) };
+        Self { inner: Arc::new(inner), blocking, writes: Arc::new(Semaphore::new(MOST_WRITES)) }
     }
 }
 
@@ -65,7 +65,12 @@ impl Sink for DirectoryBucket {
     fn put(&self, object: Object) -> BoxFuture<'_, Result<(), SinkError>> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
-            match self.blocking.run(move || inner.put(&object)).await {
+            let write = Arc::clone(&self.writes).acquire_owned().await;
+            let work = move || {
+                let _until_done = write;
+                inner.put(&object)
+            };
+            match self.blocking.run(work).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(SinkError::Unavailable(error.to_string())),
                 Err(error) => Err(SinkError::Unavailable(error.to_string())),
@@ -74,18 +79,24 @@ impl Sink for DirectoryBucket {
     }
 }
 
+/// What the names of a run's temporary files begin with.
+fn prefix(attempt: Attempt) -> String {
+    format!("{:016x}-", attempt.run)
+}
+
 impl Inner {
     fn put(&self, object: &Object) -> io::Result<()> {
         let names = escape(&object.key);
         let path = names.iter().fold(self.dir.clone(), |path, name| path.join(name));
         let parent = path.parent().unwrap_or(&self.dir).to_owned();
-        self.sweep()?;
+        self.sweep(object.attempt)?;
         self.make_durable(&parent)?;
-        // A name of its own for each attempt: an earlier attempt that was given up may still be writing.
-        let temporary = self.dir.join(TEMPORARY).join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let written = self.write(&temporary, &object.body).and_then(|()| self.disk.rename(&temporary, &path));
+        // A name of its own for each attempt: an earlier attempt that was given up may still be writing, and several
+        // buckets may share a directory.
+        let name = format!("{}{:016x}", prefix(object.attempt), object.attempt.number);
+        let temporary = self.dir.join(TEMPORARY).join(name);
+        let written = self.write(&temporary, &path, &object.body);
         if written.is_err() {
-            let _ = self.disk.remove(&temporary);
             // Somebody may have removed directories: the next attempt looks again.
             self.durable.lock().unwrap_or_else(PoisonError::into_inner).clear();
             let _ = self.disk.create_dir_all(&self.dir.join(TEMPORARY));
@@ -94,18 +105,23 @@ impl Inner {
         self.disk.sync_dir(&parent)
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let file = self.disk.open(path, Open::CreateNew)?;
-        file.write_all_at(bytes, 0)?;
-        file.sync()
+    fn write(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let file = self.disk.open(temporary, Open::CreateNew)?;
+        let written = file.write_all_at(bytes, 0).and_then(|()| file.sync());
+        let renamed = written.and_then(|()| self.disk.rename(temporary, path));
+        if renamed.is_err() {
+            let _ = self.disk.remove(temporary);
+        }
+        renamed
     }
 
-    /// Once in a process: what an earlier one left unfinished goes, and the bucket's own directory becomes durable.
-    fn sweep(&self) -> io::Result<()> {
+    /// Once: what an earlier run of the process left unfinished goes, and the bucket's own directory becomes durable.
+    /// A file of another process that writes to the same directory may go too; then its rename fails, and it tries
+    /// again.
+    fn sweep(&self, attempt: Attempt) -> io::Result<()> {
         if self.swept.load(Ordering::Acquire) {
             return Ok(());
         }
-        // Whoever comes while another sweeps waits for it, lest a new file be swept too.
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
         if self.swept.load(Ordering::Acquire) {
             return Ok(());
@@ -113,7 +129,14 @@ impl Inner {
         let temporary = self.dir.join(TEMPORARY);
         self.disk.create_dir_all(&temporary)?;
         for entry in self.disk.list(&temporary)? {
-            self.disk.remove(&temporary.join(&entry.name))?;
+            if entry.is_dir || entry.name.starts_with(&prefix(attempt)) {
+                continue;
+            }
+            match self.disk.remove(&temporary.join(&entry.name)) {
+                // Another bucket of the same directory sweeps too.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
         }
         for above in self.dir.ancestors().skip(1) {
             let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };

@@ -16,10 +16,16 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::worker::Worker;
-use crate::{Blocking, Compression, Config, Delivery, Env, Handle, KeyLayout, Object, Sink, SinkError, Spec, Tuning};
+use crate::{
+    Attempt, Blocking, Compression, Config, Delivery, Env, Handle, KeyLayout, Object, Sink, SinkError, Spec, Tuning,
+};
 
 pub(crate) const DATA: LogId = LogId(1);
 pub(crate) const CONTROL: LogId = LogId(2);
+/// Of a second delivery stream, whose bucket is [`SWAMP`].
+pub(crate) const SWAMP_DATA: LogId = LogId(3);
+const SWAMP_CONTROL: LogId = LogId(4);
+const SWAMP: &str = "swamp";
 
 /// 2026-07-13 14:05:09 UTC
 pub(crate) const START: Millis = 1_783_951_509_000;
@@ -128,8 +134,12 @@ impl TestEngine {
 
     /// A producer's record.
     pub(crate) fn produce(&self, data: &[u8]) {
+        self.produce_to(DATA, data);
+    }
+
+    pub(crate) fn produce_to(&self, log: LogId, data: &[u8]) {
         let now = self.clock.now_ms();
-        self.with(DATA, |log| {
+        self.with(log, |log| {
             let arrival = log.records.last().map_or(0, |(last, _)| *last).max(now);
             log.records.push((arrival, data.to_vec()));
         })
@@ -300,6 +310,8 @@ pub(crate) enum Mood {
     StoresAndFails,
     /// Never answers.
     Silent,
+    /// Never answers, and keeps what it was given, as a blocking call does that hangs.
+    Stuck,
 }
 
 pub(crate) struct TestSink {
@@ -307,17 +319,62 @@ pub(crate) struct TestSink {
     pub(crate) puts: Mutex<BTreeMap<String, Vec<Object>>>,
     pub(crate) attempts: AtomicU64,
     mood: Mutex<Mood>,
+    /// Of the bucket [`SWAMP`].
+    pub(crate) swamp: Mutex<Mood>,
+    /// Keys and lengths of what puts that hang keep.
+    pub(crate) stuck: Arc<Mutex<Vec<(String, usize)>>>,
+    release: watch::Sender<()>,
     /// Set to the first key that is put; that one is refused from then on.
     refused: Mutex<Option<String>>,
     refuses_first: AtomicBool,
     fuse: Arc<Fuse>,
     in_flight: AtomicU64,
     pub(crate) most_in_flight: AtomicU64,
+    /// Puts that somebody waits for although no answer will come.
+    waiting: AtomicU64,
+    pub(crate) most_waiting: AtomicU64,
 }
 
 impl TestSink {
     pub(crate) fn mood(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Puts that hang end now.
+    pub(crate) fn release(&self) {
+        self.release.send_replace(());
+    }
+
+    async fn wait_in_vain(&self) -> Result<(), SinkError> {
+        struct Waiting<'a>(&'a AtomicU64);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let now = self.waiting.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_waiting.fetch_max(now, Ordering::SeqCst);
+        let _waiting = Waiting(&self.waiting);
+        std::future::pending().await
+    }
+
+    fn keep(&self, object: Object) {
+        self.stuck.lock().unwrap().push((object.key.clone(), object.body.len()));
+        let (stuck, mut released) = (Arc::clone(&self.stuck), self.release.subscribe());
+        tokio::spawn(async move {
+            // All of it, the body too.
+            let object = object;
+            let _ = released.changed().await;
+            stuck.lock().unwrap().retain(|(key, _)| *key != object.key);
+        });
+    }
+
+    fn mood_for(&self, object: &Object) -> Mood {
+        match object.bucket.as_str() {
+            SWAMP => *self.swamp.lock().unwrap(),
+            _ if self.is_refused(&object.key) => Mood::Away,
+            _ => *self.mood.lock().unwrap(),
+        }
     }
 
     /// The next key that is put is never taken.
@@ -340,14 +397,19 @@ impl Sink for TestSink {
             self.most_in_flight.fetch_max(now, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(20)).await;
             self.in_flight.fetch_sub(1, Ordering::SeqCst);
-            let mood = if self.is_refused(&object.key) { Mood::Away } else { *self.mood.lock().unwrap() };
+            let mood = self.mood_for(&object);
             if matches!(mood, Mood::Well | Mood::StoresAndFails) {
-                self.puts.lock().unwrap().entry(object.key.clone()).or_default().push(object);
+                // A copy, because what holds the body holds its memory.
+                let body = bytes::Bytes::copy_from_slice(&object.body);
+                let kept = Object { body, attempt: Attempt::default(), ..object };
+                self.puts.lock().unwrap().entry(kept.key.clone()).or_default().push(kept);
+            } else if mood == Mood::Stuck {
+                self.keep(object);
             }
             self.fuse.step().await;
             match mood {
                 Mood::Well => Ok(()),
-                Mood::Silent => std::future::pending().await,
+                Mood::Silent | Mood::Stuck => self.wait_in_vain().await,
                 Mood::Away | Mood::StoresAndFails => Err(SinkError::Unavailable("down".into())),
             }
         })
@@ -370,7 +432,7 @@ impl World {
         let fuse = Arc::new(Fuse::default());
         fuse.disarm();
         let engine = TestEngine {
-            logs: Mutex::new([(DATA, Log::default()), (CONTROL, Log::default())].into()),
+            logs: Mutex::new([DATA, CONTROL, SWAMP_DATA, SWAMP_CONTROL].map(|log| (log, Log::default())).into()),
             changes: watch::channel(0).0,
             clock: Arc::clone(&clock),
             fuse: Arc::clone(&fuse),
@@ -381,11 +443,16 @@ impl World {
             puts: Mutex::default(),
             attempts: AtomicU64::new(0),
             mood: Mutex::new(Mood::Well),
+            swamp: Mutex::new(Mood::Silent),
+            stuck: Arc::default(),
+            release: watch::channel(()).0,
             refused: Mutex::default(),
             refuses_first: AtomicBool::new(false),
             fuse: Arc::clone(&fuse),
             in_flight: AtomicU64::new(0),
             most_in_flight: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            most_waiting: AtomicU64::new(0),
         };
         Self {
             clock,
@@ -420,6 +487,14 @@ impl World {
         }
     }
 
+    /// Both delivery streams, on one node.
+    pub(crate) fn start_with_swamp(&self) -> (Handle, Handle) {
+        let delivery = self.delivery();
+        let config = Config { bucket: SWAMP.into(), ..self.config.clone() };
+        let swamp = Spec { name: SWAMP.into(), data: SWAMP_DATA, control: SWAMP_CONTROL, config, ..self.spec() };
+        (delivery.start(self.spec()), delivery.start(swamp))
+    }
+
     pub(crate) fn start(&self) -> Handle {
         self.delivery().start(self.spec())
     }
@@ -427,7 +502,7 @@ impl World {
     /// Size of the future that a worker is.
     pub(crate) fn worker_bytes(&self) -> usize {
         let (_, commands) = tokio::sync::mpsc::unbounded_channel();
-        let worker = Worker::new(self.delivery().shared(), self.spec(), Arc::default(), commands);
+        let worker = Worker::new(self.delivery().shared(), self.spec(), Arc::default(), Arc::default(), commands);
         size_of_val(&worker.run())
     }
 

@@ -147,22 +147,29 @@ async fn append(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -
     let count = u64::from(batch.count());
     let encoded = batch.bytes().len() as u64;
     target.metrics.incoming_requests.inc();
-    if !target.handle.admit(encoded) {
+    let Some(reservation) = target.handle.reserve(encoded) else {
         target.metrics.throttled_records.inc_by(count);
         return Ok(Put::SlowDown);
-    }
+    };
     let append = Append { log: target.stream.data_log, expect: Expect::Tail, batch };
     let appended = tokio::time::timeout(APPEND_TIMEOUT, caller.node.engine.append_many(vec![append])).await;
     match appended.ok().and_then(|mut outcomes| outcomes.pop()) {
         Some(Appended::At { first, .. }) => {
-            target.handle.note_appended(encoded);
+            reservation.stored();
             target.metrics.incoming_bytes.inc_by(bytes);
             target.metrics.incoming_records.inc_by(count);
             Ok(Put::Accepted(first))
         }
         // Deleted under the request.
-        Some(Appended::Missing | Appended::Closed { .. }) => Err(not_active(&target.stream)),
-        Some(Appended::Full) => Ok(Put::SlowDown),
+        Some(Appended::Missing | Appended::Closed { .. }) => {
+            reservation.refused();
+            Err(not_active(&target.stream))
+        }
+        Some(Appended::Full) => {
+            reservation.refused();
+            Ok(Put::SlowDown)
+        }
+        // The reservation is dropped: what may be stored counts as stored.
         Some(Appended::Moved { .. } | Appended::Unknown) | None => {
             tracing::warn!(delivery_stream = %target.stream.name, records = count, "an append failed or timed out");
             Ok(Put::Failed)

@@ -9,16 +9,19 @@ use levada_core::env::{Disk, Open};
 use super::DirectoryBucket;
 use crate::blocking::Blocking;
 use crate::sink::escape::unescape;
-use crate::sink::{Buckets, Object, Sink, SinkError};
+use crate::sink::{Attempt, Buckets, Object, Sink, SinkError};
 
 const DIR: &str = "/data/buckets/lake";
+const RUN: u64 = 7;
 
 fn bucket(disk: &SimDisk) -> DirectoryBucket {
     DirectoryBucket::new(Arc::new(disk.clone()), Blocking::Inline, PathBuf::from(DIR))
 }
 
+/// An object as the run `RUN` of the process puts it.
 fn object(key: &str, body: &str) -> Object {
     Object {
+        attempt: Attempt { run: RUN, number: 1 },
         bucket: "lake".into(),
         key: key.into(),
         content_encoding: None,
@@ -57,7 +60,8 @@ async fn the_power_may_go_at_any_call() {
             let second = found.get(&Some("2026/07/b".into()));
             assert!(second.is_none_or(|text| *text == body), "in part, after call {call}");
             assert!(put.is_err() || second.is_some(), "acknowledged but gone, after call {call}");
-            bucket(&disk).put(object("2026/07/b", &body)).await.unwrap();
+            let attempt = Attempt { run: RUN + 1, number: 1 };
+            bucket(&disk).put(Object { attempt, ..object("2026/07/b", &body) }).await.unwrap();
             let found = contents(&disk, DIR);
             assert_eq!(found.len(), 2, "unfinished files go: {:?}", found.keys());
             if !cut {
@@ -145,4 +149,25 @@ async fn buckets_are_mapped_or_directories_or_refused() {
         .collect();
     assert_eq!(paths.len(), 4, "{:?}", disk.files());
     assert_eq!(disk.files().len(), 4);
+}
+
+#[tokio::test]
+async fn buckets_that_share_a_directory_leave_each_others_files_alone() {
+    let disk = SimDisk::new();
+    let [first, second] = [bucket(&disk), bucket(&disk)];
+    first.put(object("a", "first")).await.unwrap();
+    // An attempt of this run that is still writing, and one that an earlier run has left.
+    let tmp = Path::new(DIR).join(".%tmp");
+    let (mine, left) = (tmp.join(format!("{RUN:016x}-{:016x}", 9)), tmp.join("0"));
+    for path in [&mine, &left] {
+        disk.open(path, Open::CreateNew).unwrap().write_all_at(b"half", 0).unwrap();
+    }
+    disk.create_dir_all(&tmp.join("not ours")).unwrap();
+    second.put(object("b", "second")).await.unwrap();
+    assert!(disk.files().contains(&mine), "still being written");
+    assert!(!disk.files().contains(&left), "left over");
+    // Whoever finds its name taken removes nothing.
+    let attempt = Attempt { run: RUN, number: 9 };
+    assert!(second.put(Object { attempt, ..object("c", "third") }).await.is_err());
+    assert!(disk.files().contains(&mine));
 }
