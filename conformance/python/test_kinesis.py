@@ -253,7 +253,9 @@ def test_iterators_are_refused(kinesis, stream):
         get, "ResourceNotFoundException", f"Shard shardId-000000000007 in stream {name} under account {ACCOUNT} does not exist",
         StreamName=name, ShardId="shardId-000000000007", ShardIteratorType="LATEST",
     )
-    refused(get, "ResourceNotFoundException", MISSING, StreamName="nothing", ShardId=shard, ShardIteratorType="LATEST")
+    # AWS does not tell readers a missing stream from a missing shard.
+    missing = f"Shard {shard} in stream nothing under account {ACCOUNT} does not exist"
+    refused(get, "ResourceNotFoundException", missing, StreamName="nothing", ShardId=shard, ShardIteratorType="LATEST")
     refused(kinesis.get_records, "InvalidArgumentException", "Invalid ShardIterator.", ShardIterator="AAAAAAAAAAnonsense")
 
 
