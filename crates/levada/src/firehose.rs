@@ -104,7 +104,11 @@ pub fn samples(stream: &DeliveryStream, handle: &Handle, now: u64) -> Vec<Sample
             freshness,
         ),
         sample("levada_delivery_failed_puts", "Failed attempts to put an object", count(&metrics.puts_failed)),
-        sample("levada_delivery_backlog_bytes", "Bytes retained from the oldest undelivered record on", handle.backlog_bytes() as f64),
+        sample(
+            "levada_delivery_backlog_bytes",
+            "Bytes retained from the oldest undelivered record on",
+            handle.backlog_bytes() as f64,
+        ),
         sample(
             "levada_delivery_abandoned_records",
             "Records given up after 24 hours of attempts",

@@ -414,6 +414,7 @@ impl Node {
             ),
             node("levada_segments", "Segment files", stats.segments as f64),
             node("levada_segment_bytes", "Bytes of segment files", stats.segment_bytes as f64),
+            node("levada_extents", "Pieces of logs in segments, 32 bytes of memory each", stats.extents as f64),
             node("levada_logs", "Logs: shards, and two for each delivery stream", stats.logs as f64),
             node("levada_open_files", "Open segment files", stats.open_files as f64),
             node("levada_commits", "Journal rounds since the start", stats.commits as f64),

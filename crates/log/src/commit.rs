@@ -14,7 +14,9 @@ use levada_core::batch::{Batch, MAX_BATCH_BYTES};
 use levada_core::engine::{Append, Appended, EngineError, Expect, LogSpec, Sealed};
 
 use crate::frame::{FRAME_HEADER_BYTES, Header, Kind};
+use crate::gate::Charge;
 use crate::journal::{BLOCK, MAX_ROUND_BYTES, Position, Prepared, ROUND_HEADER_BYTES, RoundBuffer};
+use crate::layout::{Passing, passing};
 use crate::oneshot::{Sender, lock};
 use crate::shared::{Call, Shared, Work};
 use crate::state::{Log, State, TailFrame};
@@ -34,7 +36,7 @@ struct Planned {
 
 /// An answer that waits for the round.
 enum Answer {
-    Append(Vec<Appended>, Sender<Vec<Appended>>),
+    Append(Vec<Appended>, Sender<Vec<Appended>>, Charge),
     Done(Result<(), EngineError>, Sender<Result<(), EngineError>>),
     Seal(Result<Sealed, EngineError>, Sender<Result<Sealed, EngineError>>),
 }
@@ -42,7 +44,10 @@ enum Answer {
 impl Answer {
     fn give(self) {
         match self {
-            Self::Append(outcomes, sender) => sender.send(outcomes),
+            Self::Append(outcomes, sender, charge) => {
+                sender.send(outcomes);
+                drop(charge);
+            }
             Self::Done(result, sender) => sender.send(result),
             Self::Seal(result, sender) => sender.send(result),
         }
@@ -94,6 +99,11 @@ impl Space {
     }
 }
 
+/// Why what must be written is refused when the journal cannot take it.
+fn no_room() -> EngineError {
+    EngineError::Unavailable("the disk is too full for another journal file".to_owned())
+}
+
 impl Committer {
     /// Goes on with round `round` in a fresh `file`.
     pub(crate) fn new(shared: Arc<Shared>, file: Prepared, round: u64) -> Self {
@@ -127,17 +137,23 @@ impl Committer {
         if matches!(first, Work::Shutdown(_)) {
             return self.shut_down();
         }
-        let first_frame = match first {
-            Work::Append(call) => call.appends.as_slice().first().map_or(0, |append| append.batch.bytes().len()),
-            Work::Create(..) | Work::Seal(..) | Work::Delete(..) | Work::Shutdown(_) => 0,
+        let first_append = match first {
+            Work::Append(call) => call.appends.as_slice().first(),
+            Work::Create(..) | Work::Seal(..) | Work::Delete(..) | Work::Shutdown(_) => None,
         };
+        let first_frame = first_append.map_or(0, |append| append.batch.bytes().len());
+        let first_expect = first_append.map(|append| append.expect);
         self.outcomes_at_risk = 0;
         self.look_at_space();
-        let has_room = match self.make_room(FRAME_HEADER_BYTES + first_frame.min(MAX_BATCH_BYTES)) {
-            Ok(has_room) => has_room,
-            Err(error) => return self.give_up(&format!("the next journal file could not be prepared: {error}")),
-        };
-        if !self.plan(has_room) {
+        let mut space = Space { none: false, low: self.shared.full.load(Ordering::Relaxed) };
+        // An append that is refused anyway is no reason to take space for another file.
+        if !first_expect.is_some_and(|expect| space.refuses(expect)) {
+            match self.make_room(FRAME_HEADER_BYTES + first_frame.min(MAX_BATCH_BYTES)) {
+                Ok(has_room) => space.none = !has_room,
+                Err(error) => return self.give_up(&format!("the next journal file could not be prepared: {error}")),
+            }
+        }
+        if !self.plan(space) {
             return Turn::Idle;
         }
         if !self.planned.is_empty() {
@@ -187,11 +203,11 @@ impl Committer {
 
     /// Bytes of frames that a round may still have in this file.
     fn room(&self) -> usize {
-        let left = (self.file.size - self.at).min((MAX_ROUND_BYTES) as u64) as usize;
+        let left = (self.file.size.saturating_sub(self.at)).min(MAX_ROUND_BYTES as u64) as usize;
         left.saturating_sub(ROUND_HEADER_BYTES)
     }
 
-    /// Changes to the next file if a frame of `bytes` does not fit. False if the disk is too full for one.
+    /// Changes to the next file if a frame of `bytes` does not fit. False if the system refuses one for now.
     fn make_room(&mut self, bytes: usize) -> io::Result<bool> {
         if bytes <= self.room() {
             return Ok(true);
@@ -204,20 +220,24 @@ impl Committer {
                 self.at = BLOCK;
                 Ok(true)
             }
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                self.shared.full.store(true, Ordering::Relaxed);
+            Err(error) => {
+                let why = passing(&error).ok_or(error)?;
+                drop(files);
+                if why == Passing::Full {
+                    self.shared.full.store(true, Ordering::Relaxed);
+                }
+                // What is drained gives its journal files back.
+                self.shared.want_drain();
                 Ok(false)
             }
-            Err(error) => Err(error),
         }
     }
 
     /// Decides what the round holds. False if it must wait for the drain.
-    fn plan(&mut self, has_room: bool) -> bool {
+    fn plan(&mut self, space: Space) -> bool {
         let shared = Arc::clone(&self.shared);
         let now = shared.clock.now_ms();
-        let space = Space { none: !has_room, low: shared.full.load(Ordering::Relaxed) };
-        let room = if has_room { self.room() } else { 0 };
+        let room = if space.none { 0 } else { self.room() };
         self.planned_bytes = 0;
         self.outcomes_at_risk = 0;
         let mut state = lock(&shared.state);
@@ -239,19 +259,17 @@ impl Committer {
                 Work::Seal(..) => self.fits(FRAME_HEADER_BYTES, room),
                 Work::Shutdown(_) => false,
             };
-            if !finished && (has_room || matches!(work, Work::Shutdown(_))) {
+            if !finished && (!space.none || matches!(work, Work::Shutdown(_))) {
                 self.works.push_front(work);
                 break;
             }
             let answer = match work {
-                Work::Append(call) => Answer::Append(call.outcomes, call.sender),
+                Work::Append(call) => Answer::Append(call.outcomes, call.sender, call.charge),
                 Work::Create(_, sender) | Work::Delete(_, sender) => {
-                    let full = || Err(EngineError::Unavailable("the disk is full".to_owned()));
-                    Answer::Done(if finished { Ok(()) } else { full() }, sender)
+                    Answer::Done(if finished { Ok(()) } else { Err(no_room()) }, sender)
                 }
                 Work::Seal(log, sender) => {
-                    let full = || Err(EngineError::Unavailable("the disk is full".to_owned()));
-                    Answer::Seal(if finished { self.plan_seal(&mut state, log.0) } else { full() }, sender)
+                    Answer::Seal(if finished { self.plan_seal(&mut state, log.0) } else { Err(no_room()) }, sender)
                 }
                 Work::Shutdown(_) => continue,
             };
@@ -369,6 +387,7 @@ impl Committer {
         let shared = &self.shared;
         let mut state = lock(&shared.state);
         let mut appends = 0;
+        let had_dead = state.maybe_dead;
         for Planned { header, batch, crc } in self.planned.drain(..) {
             let id = header.log;
             match (header.kind, batch) {
@@ -385,13 +404,14 @@ impl Committer {
                         log.sealed = log.plan_sealed && header.kind == Kind::Seal;
                         State::mark_dirty(&mut state.dirty, id, log);
                         if let Some(live) = &mut log.live {
-                            self.wake.append(&mut live.watchers);
+                            live.watchers.take(&mut self.wake);
                         }
                     }
                 }
             }
         }
         state.position = Position { round: self.round, seq: self.file.seq, at: self.at };
+        let freed = state.maybe_dead && !had_dead;
         let drain_due = state.undrained >= shared.drain_threshold(&state);
         drop(state);
         shared.counters.appends.fetch_add(appends, Ordering::Relaxed);
@@ -400,7 +420,9 @@ impl Committer {
         if prepare_due {
             shared.prepare_due.store(true, Ordering::Relaxed);
         }
-        if drain_due || prepare_due {
+        if freed {
+            shared.want_drain();
+        } else if drain_due || prepare_due {
             shared.drain_signal.set();
         }
     }
@@ -410,7 +432,7 @@ impl Committer {
         for answer in self.answers.drain(..) {
             let unavailable = EngineError::Unavailable(reason.to_owned());
             match answer {
-                Answer::Append(outcomes, sender) => sender.send(vec![Appended::Unknown; outcomes.len()]),
+                Answer::Append(outcomes, sender, _) => sender.send(vec![Appended::Unknown; outcomes.len()]),
                 Answer::Done(_, sender) => sender.send(Err(unavailable)),
                 Answer::Seal(_, sender) => sender.send(Err(unavailable)),
             }

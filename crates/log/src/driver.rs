@@ -29,6 +29,9 @@ impl Drop for PanicGuard {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.poison(&format!("the {} thread panicked", self.1));
+            if let Some(pool) = self.0.pool.get() {
+                pool.give_up();
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The engine as its callers see it.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use levada_core::engine::{
     Append, Appended, BoxFuture, Engine, EngineError, LogId, LogSpec, Millis, Offset, Page, ReadRequest, Sealed, Tail,
@@ -13,7 +14,9 @@ use levada_core::env::{Clock, Disk, Random};
 
 use crate::driver::Driver;
 use crate::error::OpenError;
-use crate::oneshot::{channel, lock};
+use crate::frame::FRAME_HEADER_BYTES;
+use crate::gate::Charge;
+use crate::oneshot::{Receiver, channel, lock};
 use crate::options::Options;
 use crate::shared::{Call, Shared, Work};
 use crate::{reader, recovery};
@@ -37,6 +40,8 @@ pub struct Stats {
     pub segments: u64,
     /// Their recorded bytes.
     pub segment_bytes: u64,
+    /// Number of index entries in memory that say where records stand in segments, 32 bytes each.
+    pub extents: u64,
     /// Number of logs.
     pub logs: u64,
     /// Segment files open for reading.
@@ -83,7 +88,7 @@ impl EmbeddedLog {
     pub fn shutdown(&self) -> impl Future<Output = Result<(), EngineError>> + Send + 'static {
         let (sender, receiver) = channel();
         self.shared.submit(Work::Shutdown(sender));
-        receiver
+        answered(receiver)
     }
 
     /// Resolves with the reason when the engine gave itself up after a failed write or sync, which is never tried
@@ -106,6 +111,7 @@ impl EmbeddedLog {
             undrained_bytes: state.undrained as u64,
             segments: state.segments.len() as u64,
             segment_bytes: state.segments.values().map(|segment| u64::from(segment.len)).sum(),
+            extents: state.segments.values().map(|segment| u64::from(segment.live)).sum(),
             logs: state.logs.len() as u64,
             open_files: shared.handles.len() as u64,
             commits: counters.commits.load(Ordering::Relaxed),
@@ -127,12 +133,71 @@ impl Drop for EmbeddedLog {
     }
 }
 
+/// Gives appends to the log thread at once; the future waits for the answer.
+fn append(shared: &Shared, appends: Vec<Append>, charge: Charge) -> impl Future<Output = Vec<Appended>> + use<> {
+    let (sender, receiver) = channel();
+    let count = appends.len();
+    let outcomes = Vec::with_capacity(count);
+    shared.submit(Work::Append(Call { appends: appends.into_iter(), outcomes, sender, charge }));
+    async move { receiver.await.unwrap_or_else(|| vec![Appended::Unknown; count]) }
+}
+
+/// The answer, or that there is none because its thread ended.
+async fn answered<T>(receiver: Receiver<Result<T, EngineError>>) -> Result<T, EngineError> {
+    receiver.await.unwrap_or_else(|| Err(EngineError::Unavailable("the engine stopped".to_owned())))
+}
+
+/// See [`Engine::grown`].
+struct Grown<'a> {
+    shared: &'a Shared,
+    log: u64,
+    end: Offset,
+    key: Option<u64>,
+}
+
+impl Future for Grown<'_> {
+    type Output = Result<Tail, EngineError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let (id, end) = (self.log, self.end);
+        let mut state = lock(&self.shared.state);
+        if let Err(error) = state.log(id) {
+            return Poll::Ready(Err(error));
+        }
+        let Some(log) = state.logs.get_mut(&id) else { return Poll::Ready(Err(EngineError::Missing)) };
+        if log.end > end || log.sealed {
+            return Poll::Ready(Ok(log.tail()));
+        }
+        log.live.get_or_insert_default().watchers.register(&mut self.key, context.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Grown<'_> {
+    fn drop(&mut self) {
+        if self.key.is_none() {
+            return;
+        }
+        let mut state = lock(&self.shared.state);
+        if let Some(log) = state.logs.get_mut(&self.log)
+            && let Some(live) = &mut log.live
+        {
+            live.watchers.remove(self.key);
+            log.settle();
+        }
+    }
+}
+
 impl Engine for EmbeddedLog {
     fn append_many(&self, appends: Vec<Append>) -> BoxFuture<'_, Vec<Appended>> {
-        let (sender, receiver) = channel();
-        let outcomes = Vec::with_capacity(appends.len());
-        self.shared.submit(Work::Append(Call { appends: appends.into_iter(), outcomes, sender }));
-        Box::pin(receiver)
+        let bytes = appends.iter().map(|append| FRAME_HEADER_BYTES + append.batch.bytes().len()).sum();
+        match self.shared.gate.enter(bytes) {
+            Some(charge) => Box::pin(append(&self.shared, appends, charge)),
+            None => Box::pin(async move {
+                let charge = self.shared.gate.wait(bytes).await;
+                append(&self.shared, appends, charge).await
+            }),
+        }
     }
 
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Page, EngineError>> {
@@ -145,22 +210,7 @@ impl Engine for EmbeddedLog {
     }
 
     fn grown(&self, log: LogId, end: Offset) -> BoxFuture<'_, Result<Tail, EngineError>> {
-        Box::pin(poll_fn(move |context| {
-            let mut state = lock(&self.shared.state);
-            if let Err(error) = state.log(log.0) {
-                return Poll::Ready(Err(error));
-            }
-            let Some(found) = state.logs.get_mut(&log.0) else { return Poll::Ready(Err(EngineError::Missing)) };
-            if found.end > end || found.sealed {
-                return Poll::Ready(Ok(found.tail()));
-            }
-            // A dropped waiter leaves its waker until the log grows; one task leaves one however often it waits.
-            let watchers = &mut found.live.get_or_insert_default().watchers;
-            if !watchers.iter().any(|waker| waker.will_wake(context.waker())) {
-                watchers.push(context.waker().clone());
-            }
-            Poll::Pending
-        }))
+        Box::pin(Grown { shared: &self.shared, log: log.0, end, key: None })
     }
 
     fn seek(&self, log: LogId, time: Millis) -> BoxFuture<'_, Result<Offset, EngineError>> {
@@ -170,14 +220,23 @@ impl Engine for EmbeddedLog {
     fn seal(&self, log: LogId) -> BoxFuture<'_, Result<Sealed, EngineError>> {
         let (sender, receiver) = channel();
         self.shared.submit(Work::Seal(log, sender));
-        Box::pin(receiver)
+        Box::pin(answered(receiver))
     }
 
     fn trim(&self, log: LogId, before: Offset) -> BoxFuture<'_, Result<(), EngineError>> {
-        let trimmed = lock(&self.shared.state).trim(log.0, before);
+        let memory = self.shared.options.memory_bytes;
+        let (trimmed, relieved) = {
+            let mut state = lock(&self.shared.state);
+            let was_full = state.undrained >= memory;
+            (state.trim(log.0, before), was_full && state.undrained < memory)
+        };
+        if relieved {
+            // It may wait for a drain that is not due any more.
+            self.shared.log_signal.set();
+        }
         let result = trimmed.map(|freed| {
             if freed {
-                self.shared.drain_signal.set();
+                self.shared.want_drain();
             }
         });
         Box::pin(std::future::ready(result))
@@ -186,12 +245,12 @@ impl Engine for EmbeddedLog {
     fn create(&self, logs: Vec<LogSpec>) -> BoxFuture<'_, Result<(), EngineError>> {
         let (sender, receiver) = channel();
         self.shared.submit(Work::Create(logs.into_iter(), sender));
-        Box::pin(receiver)
+        Box::pin(answered(receiver))
     }
 
     fn delete(&self, logs: Vec<LogId>) -> BoxFuture<'_, Result<(), EngineError>> {
         let (sender, receiver) = channel();
         self.shared.submit(Work::Delete(logs.into_iter(), sender));
-        Box::pin(receiver)
+        Box::pin(answered(receiver))
     }
 }

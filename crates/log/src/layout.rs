@@ -135,10 +135,35 @@ impl Window {
     }
 }
 
-/// A refused write may be tried again when there is space; whatever else fails must not, also if the system says that
-/// it is for want of space, because nobody knows what it left.
+/// What the system may lack now and have later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passing {
+    /// Space on the disk, or the user's share of it.
+    Full,
+    /// File handles or memory.
+    Scarce,
+}
+
+/// Says whether a refusal may pass by itself. For calls that leave nothing ambiguous when they are refused: opening a
+/// file, and writing where nothing is that counts.
+pub(crate) fn passing(error: &io::Error) -> Option<Passing> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Passing::Full),
+        io::ErrorKind::OutOfMemory => Some(Passing::Scarce),
+        // ENFILE and EMFILE, which have no kind; the numbers are the same on Linux, the BSDs and macOS.
+        _ => error.raw_os_error().filter(|code| [23, 24].contains(code)).map(|_| Passing::Scarce),
+    }
+}
+
+/// For a sync, a rename, and a write over what counts: these must never be tried again, whatever the system says is
+/// the matter, because nobody knows what they left.
 pub(crate) fn no_retry<T>(result: io::Result<T>) -> io::Result<T> {
-    result.map_err(|error| if error.kind() == io::ErrorKind::StorageFull { io::Error::other(error) } else { error })
+    result.map_err(|error| if passing(&error).is_some() { io::Error::other(error) } else { error })
+}
+
+/// The name of a file that is to become `name`.
+pub(crate) fn new_name(name: &str) -> String {
+    format!("{name}.new")
 }
 
 /// Puts a file in place so that after a crash either the old one or the whole new one stands there.
@@ -147,19 +172,26 @@ pub(crate) fn replace(disk: &dyn Disk, root: &Path, name: &str, bytes: &[u8]) ->
 }
 
 /// As [`replace`], with content that `write` writes.
+///
+/// # Errors
+/// Those of the disk. If one is [`passing`], the old file is still in place and the new one is not.
 pub(crate) fn replace_with(
     disk: &dyn Disk,
     root: &Path,
     name: &str,
     write: impl FnOnce(&dyn DiskFile) -> io::Result<()>,
 ) -> io::Result<Arc<dyn DiskFile>> {
-    let new = root.join(format!("{name}.new"));
+    let new = root.join(new_name(name));
     match disk.remove(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let file = disk.open(&new, Open::CreateNew)?;
-    write(&*file)?;
+    if let Err(error) = write(&*file) {
+        // A full disk needs the space. If it cannot be removed, the next one to write the file does it.
+        let _ = disk.remove(&new);
+        return Err(error);
+    }
     no_retry(file.sync())?;
     no_retry(disk.rename(&new, &root.join(name)))?;
     no_retry(disk.sync_dir(root))?;

@@ -21,6 +21,7 @@ mod driver;
 mod engine;
 mod error;
 mod frame;
+mod gate;
 mod journal;
 mod layout;
 mod manifest;

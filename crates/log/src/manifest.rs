@@ -43,6 +43,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Its ops.
+    #[cfg(test)]
+    pub(crate) fn ops(&self) -> &[u8] {
+        &self.ops
+    }
+
     /// Bytes of its ops.
     pub(crate) fn len(&self) -> usize {
         self.ops.len()
@@ -149,10 +155,11 @@ impl Manifest {
         self.number
     }
 
-    /// Appends a record and makes it durable. `StorageFull` may be tried again, other errors must not.
+    /// Appends a record and makes it durable.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Those of the disk. One that is [`passing`](layout::passing) may be tried again, also with another record: what
+    /// stands after the last record is overwritten. After others this file must never be written again.
     pub(crate) fn append(&mut self, record: &Record) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(RECORD_HEADER_BYTES + record.ops.len());
         record.encode(self.number + 1, &mut bytes);
@@ -171,7 +178,8 @@ impl Manifest {
     /// Begins a new file with `everything`.
     ///
     /// # Errors
-    /// Those of the disk; the old file stays in use if the new one could not be written.
+    /// Those of the disk. After one that is [`passing`](layout::passing) the old file stays in use; after others neither
+    /// may be written again, because nobody knows which of them has the name.
     pub(crate) fn snapshot(&mut self, everything: impl Iterator<Item = Record>) -> io::Result<()> {
         *self = Self::create(Arc::clone(&self.disk), self.layout.clone(), self.number + 1, everything)?;
         Ok(())
@@ -307,7 +315,7 @@ impl Ops<'_> {
     }
 }
 
-fn apply(state: &mut State, ops: &[u8]) -> Result<(), &'static str> {
+pub(crate) fn apply(state: &mut State, ops: &[u8]) -> Result<(), &'static str> {
     let mut ops = Ops(ops);
     while !ops.0.is_empty() {
         match ops.u8()? {

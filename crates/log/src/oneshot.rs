@@ -1,36 +1,43 @@
 //! Handing one value from a thread to a future, and waking futures, without an async runtime.
 //!
-//! Of our own because the whole need is forty lines: `futures-channel` would do the same with a receiver that also
-//! reports cancellation, which nothing here asks for.
+//! Of our own because the whole need is forty lines, of which `futures-channel` would spare half.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 struct Slot<T> {
     value: Option<T>,
+    /// The sender is gone.
+    closed: bool,
     waker: Option<Waker>,
 }
 
-/// The end that gives the value. Dropped without one, the future stays pending; the engine never does that while a
-/// caller waits, except when the whole engine is dropped.
+/// The end that gives the value. Dropped without one, as by a thread that panics, it resolves the future with `None`.
 pub(crate) struct Sender<T>(Arc<Mutex<Slot<T>>>);
 
 /// The future that gets it.
 pub(crate) struct Receiver<T>(Arc<Mutex<Slot<T>>>);
 
 pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let slot = Arc::new(Mutex::new(Slot { value: None, waker: None }));
+    let slot = Arc::new(Mutex::new(Slot { value: None, closed: false, waker: None }));
     (Sender(Arc::clone(&slot)), Receiver(slot))
 }
 
 impl<T> Sender<T> {
     /// Gives the value and wakes the future if it has been polled already.
     pub(crate) fn send(self, value: T) {
+        lock(&self.0).value = Some(value);
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
         let waker = {
             let mut slot = lock(&self.0);
-            slot.value = Some(value);
+            slot.closed = true;
             slot.waker.take()
         };
         if let Some(waker) = waker {
@@ -40,20 +47,59 @@ impl<T> Sender<T> {
 }
 
 impl<T> Future for Receiver<T> {
-    type Output = T;
+    type Output = Option<T>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         let mut slot = lock(&self.0);
         match slot.value.take() {
-            Some(value) => Poll::Ready(value),
-            None => {
+            None if !slot.closed => {
                 match &mut slot.waker {
                     Some(waker) => waker.clone_from(context.waker()),
                     none => *none = Some(context.waker().clone()),
                 }
                 Poll::Pending
             }
+            value => Poll::Ready(value),
         }
+    }
+}
+
+/// Those who wait for the same thing, each with a key, so that who stops waiting is forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers(Vec<(u64, Waker)>);
+
+/// Keys are never used twice, so that one which was woken does not meet another's.
+static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
+
+impl Wakers {
+    /// Remembers whom to wake, in the place of `key` if that still waits.
+    pub(crate) fn register(&mut self, key: &mut Option<u64>, waker: &Waker) {
+        if let Some((_, known)) = self.0.iter_mut().find(|(known, _)| Some(*known) == *key) {
+            known.clone_from(waker);
+            return;
+        }
+        let new = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
+        *key = Some(new);
+        self.0.push((new, waker.clone()));
+    }
+
+    /// Forgets one.
+    pub(crate) fn remove(&mut self, key: Option<u64>) {
+        self.0.retain(|(known, _)| Some(*known) != key);
+    }
+
+    /// Takes all out.
+    pub(crate) fn take(&mut self, into: &mut Vec<Waker>) {
+        into.extend(self.0.drain(..).map(|(_, waker)| waker));
+    }
+
+    /// All, who go on waiting.
+    pub(crate) fn copy(&self) -> Vec<Waker> {
+        self.0.iter().map(|(_, waker)| waker.clone()).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

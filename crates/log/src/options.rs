@@ -24,6 +24,9 @@ pub struct Options {
     pub many_logs: usize,
     /// Undrained bytes in memory above which appends wait for the drain. Default 80 MiB.
     pub memory_bytes: usize,
+    /// Bytes of appends that wait for their round or are in it, from which on further calls wait before they are
+    /// queued. Default 32 MiB.
+    pub queue_bytes: usize,
     /// Bytes one log must have in one drain to get segment files of its own. Default 256 KiB.
     pub busy_log_bytes: usize,
     /// Size in bytes from which on a segment takes no further drain. Default 128 MiB; at most 1 GiB.
@@ -50,6 +53,7 @@ impl Default for Options {
             drain_bytes_many_logs: 48 * MIB as usize,
             many_logs: 256,
             memory_bytes: 80 * MIB as usize,
+            queue_bytes: 32 * MIB as usize,
             busy_log_bytes: 256 * KIB as usize,
             segment_bytes: 128 * MIB,
             segment_age_ms: 60 * 60 * 1000,

@@ -14,7 +14,7 @@ use levada_core::engine::{Chunk, EngineError, Page, ReadRequest, Tail};
 use levada_core::env::{DiskFile, Open};
 
 use crate::frame::{self, FRAME_HEADER_BYTES, Header, Kind};
-use crate::layout::segment_name;
+use crate::layout::{passing, segment_name};
 use crate::oneshot::{Receiver, YieldOnce, channel, lock};
 use crate::shared::{HintMap, Shared};
 use crate::state::{EXTENT_BYTES, Log};
@@ -62,7 +62,7 @@ impl Handles {
         Ok(file)
     }
 
-    /// Closes a file that is about to be removed.
+    /// Closes a file that was removed, so that its space is freed. Nobody can open it again.
     pub(crate) fn close(&self, segment: u32) {
         lock(&self.open).remove(&segment);
     }
@@ -122,6 +122,17 @@ impl Pool {
     /// Lets the threads end once nothing waits any more.
     pub(crate) fn close(&self) {
         lock(&self.jobs).1 = false;
+        self.thread.notify_all();
+    }
+
+    /// Ends the work and forgets what waits, whose callers are told so.
+    pub(crate) fn give_up(&self) {
+        let jobs = {
+            let mut jobs = lock(&self.jobs);
+            jobs.1 = false;
+            std::mem::take(&mut jobs.0)
+        };
+        drop(jobs);
         self.thread.notify_all();
     }
 
@@ -335,7 +346,7 @@ pub(crate) async fn read(shared: &Arc<Shared>, request: ReadRequest) -> Result<P
             Step::Piece(piece) => piece,
         };
         let from = page.next;
-        let found = fetch(shared, piece, move |header| header.end() > from).await;
+        let found = fetch(shared, piece, move |header| header.end() > from).await?;
         let (found, damage) = settle(found, piece)?;
         // The extent says that the record is here.
         let nothing = || EngineError::Corrupt { file: segment_name(piece.segment), at: u64::from(piece.at) };
@@ -369,16 +380,13 @@ fn settle(found: io::Result<Found>, piece: Piece) -> Result<(Vec<FoundFrame>, Op
     let corrupt = |at| EngineError::Corrupt { file: segment_name(piece.segment), at };
     match found {
         Ok(found) => Ok((found.frames, found.damaged_at.map(corrupt))),
+        // The process has no file handle or memory left; the bytes may be fine.
+        Err(error) if passing(&error).is_some() => {
+            Err(EngineError::Unavailable(format!("{}: {error}", segment_name(piece.segment))))
+        }
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
                 Ok((Vec::new(), Some(corrupt(u64::from(piece.at)))))
-            }
-            // The process has no file handle or memory left; the bytes may be fine.
-            io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded => {
-                Err(EngineError::Unavailable(format!("{}: {error}", segment_name(piece.segment))))
-            }
-            _ if error.raw_os_error().is_some_and(|code| code == 23 || code == 24) => {
-                Err(EngineError::Unavailable(format!("{}: {error}", segment_name(piece.segment))))
             }
             _ => {
                 tracing::error!(segment = piece.segment, at = piece.at, %error, "a segment cannot be read");
@@ -392,15 +400,16 @@ async fn fetch(
     shared: &Arc<Shared>,
     piece: Piece,
     wanted: impl Fn(&Header) -> bool + Send + 'static,
-) -> io::Result<Found> {
+) -> Result<io::Result<Found>, EngineError> {
     match shared.pool.get() {
         Some(pool) => {
             let shared = Arc::clone(shared);
-            pool.run(move || read_piece(&shared, piece, wanted)).await
+            let found = pool.run(move || read_piece(&shared, piece, wanted)).await;
+            found.ok_or_else(|| EngineError::Unavailable("the engine stopped".to_owned()))
         }
         None => {
             YieldOnce::new().await;
-            read_piece(shared, piece, wanted)
+            Ok(read_piece(shared, piece, wanted))
         }
     }
 }
@@ -422,7 +431,7 @@ pub(crate) async fn seek(shared: &Arc<Shared>, id: u64, time: u64) -> Result<u64
     };
     // The record may stand in the last extent that begins before the time.
     piece.window = u64::from(EXTENT_BYTES);
-    let found = fetch(shared, piece, move |header| header.arrival >= time).await;
+    let found = fetch(shared, piece, move |header| header.arrival >= time).await?;
     let (frames, damage) = settle(found, piece)?;
     let log_start = lock(&shared.state).log(id)?.start;
     if let Some(frame) = frames.first() {

@@ -14,12 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, OnceLock};
 
 use bytes::Bytes;
+use levada_core::batch::Batch;
 use levada_core::env::{Clock, Disk, Open, Random};
 
 use crate::commit::Committer;
 use crate::drain::{Background, everything};
 use crate::error::{Doing, OpenError};
 use crate::frame::{self, Frame, Kind};
+use crate::gate::Gate;
 use crate::journal::{self, BLOCK, Files, Position, Round, Scanned};
 use crate::layout::{self, Clean, Found, Layout, MANIFEST, segment_name};
 use crate::manifest::{self, Manifest};
@@ -136,6 +138,9 @@ impl Replay<'_> {
                 if header.first != log.end {
                     return Err(format!("log {id} ends at {}, the next record is {}", log.end, header.first));
                 }
+                // Memory of its own: what the journal is read into is larger, and nobody would count it.
+                let bytes = Bytes::copy_from_slice(batch.bytes());
+                let batch = Batch::from_bytes(bytes).map_err(|error| format!("log {id}: {error}"))?;
                 let arrival = header.arrival.max(log.last_arrival);
                 (log.plan_end, log.plan_arrival) = (header.end(), arrival);
                 let frame = TailFrame { first: header.first, arrival: header.arrival, batch, crc };
@@ -236,6 +241,8 @@ fn start(
         queue: Mutex::new(Queue::default()),
         log_signal: Signal::new(),
         drain_signal: Signal::new(),
+        gate: Arc::new(Gate::new(options.queue_bytes)),
+        drain_wanted: AtomicBool::new(false),
         files: Mutex::new(files),
         handles: Handles::new(options.max_open_files),
         hints: Hints::default(),

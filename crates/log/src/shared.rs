@@ -10,6 +10,7 @@ use std::vec::IntoIter;
 use levada_core::engine::{Append, Appended, EngineError, LogId, LogSpec, Sealed};
 use levada_core::env::{Clock, Disk};
 
+use crate::gate::{Charge, Gate};
 use crate::journal::Files;
 use crate::layout::Layout;
 use crate::oneshot::{Sender, lock};
@@ -68,12 +69,14 @@ pub(crate) struct Call {
     pub(crate) appends: IntoIter<Append>,
     pub(crate) outcomes: Vec<Appended>,
     pub(crate) sender: Sender<Vec<Appended>>,
+    /// Counts it against what may wait, until it is answered.
+    pub(crate) charge: Charge,
 }
 
 impl Call {
     /// Answers that nothing is known of what was not settled.
     pub(crate) fn give_up(self, planned_in_round: usize) {
-        let Self { appends, mut outcomes, sender } = self;
+        let Self { appends, mut outcomes, sender, charge: _charge } = self;
         let settled = outcomes.len() - planned_in_round.min(outcomes.len());
         outcomes[settled..].fill(Appended::Unknown);
         outcomes.extend(appends.map(|_| Appended::Unknown));
@@ -143,6 +146,10 @@ pub(crate) struct Shared {
     pub(crate) queue: Mutex<Queue>,
     pub(crate) log_signal: Signal,
     pub(crate) drain_signal: Signal,
+    /// What may wait for the log thread.
+    pub(crate) gate: Arc<Gate>,
+    /// True if a drain is to begin although none is due by the numbers, because it may give room.
+    pub(crate) drain_wanted: AtomicBool,
     pub(crate) files: Mutex<Files>,
     pub(crate) handles: Handles,
     pub(crate) hints: Hints,
@@ -201,7 +208,7 @@ impl Shared {
             state.stopped.get_or_insert_with(|| reason.to_owned());
             for log in state.logs.values_mut() {
                 if let Some(live) = &mut log.live {
-                    wake.append(&mut live.watchers);
+                    live.watchers.take(&mut wake);
                 }
             }
         }
@@ -211,7 +218,14 @@ impl Shared {
         }
         works.into_iter().for_each(|work| work.refuse(reason));
         wake.into_iter().for_each(Waker::wake);
+        self.gate.open();
         self.log_signal.set();
+        self.drain_signal.set();
+    }
+
+    /// Has the background thread drain soon, whatever is due.
+    pub(crate) fn want_drain(&self) {
+        self.drain_wanted.store(true, Ordering::Relaxed);
         self.drain_signal.set();
     }
 

@@ -14,6 +14,7 @@ use levada_core::engine::{EngineError, Tail};
 
 use crate::frame::{FRAME_HEADER_BYTES, Header, Kind};
 use crate::journal::Position;
+use crate::oneshot::Wakers;
 
 /// Bytes of memory that a frame costs besides its records: its place in the tail and the allocations' own.
 const FRAME_OVERHEAD_BYTES: usize = 144;
@@ -84,7 +85,7 @@ impl TailFrame {
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     pub(crate) tail: VecDeque<TailFrame>,
-    pub(crate) watchers: Vec<Waker>,
+    pub(crate) watchers: Wakers,
 }
 
 /// One log. About 150 bytes without extents, so that ten thousand idle ones are nothing.
@@ -157,6 +158,8 @@ impl Log {
             && last.segment == extent.segment
             && last.at + last.len == extent.at
             && last.len + extent.len <= EXTENT_BYTES
+            // Frames that were trimmed before they were drained leave a gap; then all that stands before is trimmed too.
+            && extent.first > self.start
         {
             last.len += extent.len;
             last.frames += extent.frames;
@@ -298,7 +301,7 @@ impl State {
         Self::mark_dirty(&mut self.dirty, id, log);
         let live = log.live.get_or_insert_default();
         live.tail.push_back(frame);
-        wake.append(&mut live.watchers);
+        live.watchers.take(wake);
     }
 
     /// Forgets a log. Answers who waited for it.
@@ -307,7 +310,7 @@ impl State {
         self.deleted.push(id);
         if let Some(mut live) = log.live.take() {
             self.undrained -= live.tail.iter().map(TailFrame::cost).sum::<usize>();
-            wake.append(&mut live.watchers);
+            live.watchers.take(wake);
         }
         self.release(&log.extents);
     }

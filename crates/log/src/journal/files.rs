@@ -7,7 +7,7 @@ use std::sync::Arc;
 use levada_core::env::{Disk, DiskFile, Open, Random};
 
 use super::{BLOCK, FILE_MAJOR, FileHeader, Salt, zeros};
-use crate::layout::{Layout, no_retry};
+use crate::layout::{Layout, no_retry, passing};
 
 /// How much larger the next new file is than the last, up to the maximum.
 const GROWTH: u64 = 8;
@@ -79,12 +79,36 @@ impl Files {
     /// that it holds rounds that are not drained.
     pub(crate) fn adopt(&mut self, slot: u32, size: u64, seq: Option<u64>, needed: bool) {
         self.next_slot = self.next_slot.max(slot + 1);
-        let spare = Spare { slot, size };
+        // A crash while the file was zeroed leaves any length.
+        let spare = Spare { slot, size: size / BLOCK * BLOCK };
         match seq {
             Some(seq) if needed => self.used.push_back(Used { seq, spare }),
-            _ => self.spare.push(spare),
+            _ => self.keep(spare),
         }
         self.next_seq = self.next_seq.max(seq.map_or(0, |seq| seq + 1));
+    }
+
+    /// Keeps a file that nobody needs for another use, if it can hold a round.
+    fn keep(&mut self, spare: Spare) {
+        if spare.size >= 2 * BLOCK {
+            self.spare.push(spare);
+        } else {
+            self.remove(spare);
+        }
+    }
+
+    fn remove(&self, spare: Spare) {
+        if let Err(error) = self.disk.remove(&self.layout.journal_file(spare.slot)) {
+            // Its number says that it is not needed, so the next start takes it over.
+            tracing::warn!(slot = spare.slot, %error, "an unused journal file cannot be removed");
+        }
+    }
+
+    /// Removes the files that nobody needs, for the disk is full. True if there were any.
+    pub(crate) fn remove_spares(&mut self) -> bool {
+        let spares = std::mem::take(&mut self.spare);
+        spares.iter().for_each(|&spare| self.remove(spare));
+        !spares.is_empty()
     }
 
     /// The files after `seq` get higher numbers than it.
@@ -110,7 +134,8 @@ impl Files {
     /// Gets a file ready whose rounds may be `min_round` bytes long.
     ///
     /// # Errors
-    /// Those of the disk. After `StorageFull` nothing is left behind; after others the journal is to be given up.
+    /// Those of the disk. After one that is [`passing`] nothing is left behind; after others the journal is to be given
+    /// up.
     pub(crate) fn prepare(&mut self, min_round: u64) -> io::Result<()> {
         let least = min_round.next_multiple_of(BLOCK) + BLOCK;
         let first_use = self.last_size == 0;
@@ -123,35 +148,44 @@ impl Files {
             Some(spare) => (spare.slot, spare.size, false),
             None => (self.next_slot, wanted, true),
         };
-        let path = self.layout.journal_file(slot);
-        if is_new {
+        let opened = if is_new {
             self.next_slot += 1;
-            if let Err(error) = self.create(slot, size) {
-                if error.kind() == io::ErrorKind::StorageFull {
-                    self.disk.remove(&path)?;
+            self.create(slot, size)
+        } else {
+            self.disk.open(&self.layout.journal_file(slot), Open::WriteDirect)
+        };
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => {
+                if let Some(spare) = spare {
+                    self.spare.push(spare);
+                } else if passing(&error).is_some() {
+                    // It may not even be there.
+                    let _ = self.disk.remove(&self.layout.journal_file(slot));
                 }
                 return Err(error);
             }
-        }
+        };
         let mut salt = Salt::default();
         self.random.fill(&mut salt);
         let header = FileHeader { major: FILE_MAJOR, salt, seq: self.next_seq, size };
+        // Before it is written: whatever becomes of that, no other file gets this number.
+        self.next_seq += 1;
         let (mut block, start) = zeros(BLOCK as usize);
         header.encode(&mut block[start..]);
-        let file = self.disk.open(&path, Open::WriteDirect)?;
         // The blocks are the file's already: no failure from here on is about space.
         no_retry(file.write_all_at(&block[start..start + BLOCK as usize], 0))?;
         no_retry(file.sync())?;
         if is_new {
             no_retry(self.disk.sync_dir(&self.layout.journal))?;
         }
-        self.next_seq += 1;
         self.last_size = size;
         self.ready.push_back(Prepared { file, salt, seq: header.seq, size, slot });
-        self.drop_small_spares(wanted)
+        self.drop_small_spares(wanted);
+        Ok(())
     }
 
-    fn create(&self, slot: u32, size: u64) -> io::Result<()> {
+    fn create(&self, slot: u32, size: u64) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.layout.journal_file(slot);
         drop(self.disk.open(&path, Open::CreateNew)?);
         let file = self.disk.open(&path, Open::WriteDirect)?;
@@ -164,15 +198,14 @@ impl Files {
             at += len;
         }
         // The zeros need no sync of their own: the header's makes them durable, and a header is believed only then.
-        Ok(())
+        Ok(file)
     }
 
-    fn drop_small_spares(&mut self, wanted: u64) -> io::Result<()> {
+    fn drop_small_spares(&mut self, wanted: u64) {
         while self.spare.first().is_some_and(|spare| spare.size < wanted) || self.spare.len() > MAX_SPARE {
             let spare = self.spare.remove(0);
-            self.disk.remove(&self.layout.journal_file(spare.slot))?;
+            self.remove(spare);
         }
-        Ok(())
     }
 
     /// The next file to write, at least `min_round` bytes large besides its header.
@@ -200,7 +233,7 @@ impl Files {
     pub(crate) fn recycle(&mut self, seq: u64) {
         while self.used.front().is_some_and(|used| used.seq < seq) {
             if let Some(used) = self.used.pop_front() {
-                self.spare.push(used.spare);
+                self.keep(used.spare);
             }
         }
     }

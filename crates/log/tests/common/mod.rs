@@ -31,6 +31,7 @@ pub fn tiny() -> Options {
         drain_bytes_many_logs: 12 * 1024,
         many_logs: 3,
         memory_bytes: 64 * 1024,
+        queue_bytes: 24 * 1024,
         busy_log_bytes: 2 * 1024,
         segment_bytes: 24 * 1024,
         segment_age_ms: 1000,
@@ -62,6 +63,11 @@ impl Stepped {
     /// Works until there is nothing to do.
     pub fn settle(&self) {
         while self.driver.lock().unwrap().step() {}
+    }
+
+    /// One step of the engine's work.
+    pub fn step(&self) -> bool {
+        self.driver.lock().unwrap().step()
     }
 
     pub fn shutdown(&self) -> Result<(), EngineError> {
