@@ -56,21 +56,24 @@ fn query_credential(query: &str) -> Result<String, AwsError> {
 }
 
 fn header_credential(header: &str, headers: &HeaderMap) -> Result<String, AwsError> {
-    let parameter = |name: &str| {
-        header
-            .split([',', ' '])
-            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
-            .filter(|value| !value.is_empty())
-    };
+    let (mut credential, mut signature, mut signed_headers) = (None, false, false);
+    for part in header.split([',', ' ']) {
+        match part.split_once('=') {
+            Some((_, "")) | None => {}
+            Some(("Credential", value)) => credential = Some(value),
+            Some(("Signature", _)) => signature = true,
+            Some(("SignedHeaders", _)) => signed_headers = true,
+            Some(_) => {}
+        }
+    }
     let mut missing = Vec::new();
-    let credential = parameter("Credential");
     if credential.is_none() {
         missing.push("Authorization header requires 'Credential' parameter.");
     }
-    if parameter("Signature").is_none() {
+    if !signature {
         missing.push("Authorization header requires 'Signature' parameter.");
     }
-    if parameter("SignedHeaders").is_none() {
+    if !signed_headers {
         missing.push("Authorization header requires 'SignedHeaders' parameter.");
     }
     if !headers.contains_key("x-amz-date") && !headers.contains_key(DATE) {
@@ -78,7 +81,7 @@ fn header_credential(header: &str, headers: &HeaderMap) -> Result<String, AwsErr
     }
     match credential {
         Some(credential) if missing.is_empty() => Ok(credential.to_owned()),
-        _ => Err(signature::incomplete(&missing, Some(header))),
+        _ => Err(levada_wire::signature::incomplete(&missing, Some(header))),
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "these are the implementations that the ban names"
 )]
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
@@ -188,9 +189,40 @@ impl Clock for RealClock {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealRandom;
 
+/// Random bytes that a thread has asked for and not used yet: every answer needs some seventy, and a system call for
+/// each is a noticeable part of a small one.
+struct Pool {
+    bytes: [u8; POOL_BYTES],
+    used: usize,
+}
+
+const POOL_BYTES: usize = 4096;
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL_BYTES], used: POOL_BYTES }) };
+}
+
 impl Random for RealRandom {
-    #[allow(clippy::expect_used, reason = "a system without randomness cannot run; every key and salt depends on it")]
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the operating system gives random bytes");
+        if bytes.len() > POOL_BYTES / 8 {
+            return fill_from_system(bytes);
+        }
+        POOL.with_borrow_mut(|pool| {
+            if POOL_BYTES - pool.used < bytes.len() {
+                fill_from_system(&mut pool.bytes);
+                pool.used = 0;
+            }
+            let taken = &mut pool.bytes[pool.used..pool.used + bytes.len()];
+            bytes.copy_from_slice(taken);
+            // What was handed out is a secret of whoever has it.
+            taken.fill(0);
+            pool.used += bytes.len();
+        });
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the real randomness")]
+#[allow(clippy::expect_used, reason = "a system without randomness cannot run; every key and salt depends on it")]
+fn fill_from_system(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
 }

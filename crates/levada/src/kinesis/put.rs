@@ -1,7 +1,7 @@
 //! PutRecord and PutRecords: which shard, then the log, then the numbers.
 
 use bytes::Bytes;
-use levada_core::batch::BatchBuilder;
+use levada_core::batch::{BatchBuilder, RECORD_HEADER_BYTES};
 use levada_core::catalog::Stream;
 use levada_core::engine::{Append, Appended, Expect};
 use levada_core::env::Clock;
@@ -176,6 +176,9 @@ fn group<'a>(request: &PutRecordsRequest<'_>, stream: &'a Stream) -> Result<Opti
     let mut place_of_shard = vec![UNSEEN; shards];
     let mut places = Vec::with_capacity(request.records.len());
     let mut batches: Vec<ShardBatch<'a>> = Vec::new();
+    // An even share and a quarter more, so that most batches never grow while they are filled.
+    let encoded: usize = request.records.iter().map(|entry| entry.size() + RECORD_HEADER_BYTES).sum();
+    let share = encoded / stream.shards.open_count().clamp(1, request.records.len().max(1)) * 5 / 4;
     for entry in &request.records {
         let key = entry.partition_key.as_deref().unwrap_or_default();
         let hash = hash(key, entry.explicit_hash_key.as_deref())?;
@@ -183,7 +186,8 @@ fn group<'a>(request: &PutRecordsRequest<'_>, stream: &'a Stream) -> Result<Opti
         let index = shard.index as usize;
         if place_of_shard[index] == UNSEEN {
             place_of_shard[index] = batches.len() as u32;
-            batches.push(ShardBatch { shard, batch: BatchBuilder::default(), bytes: 0 });
+            let batch = BatchBuilder::with_capacity(share.min(encoded));
+            batches.push(ShardBatch { shard, batch, bytes: 0 });
         }
         let place = place_of_shard[index];
         let ShardBatch { batch, bytes, .. } = &mut batches[place as usize];
