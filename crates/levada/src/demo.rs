@@ -70,7 +70,7 @@ async fn through_the_network(running: &Running, lines: &[Vec<u8>]) -> Result<(),
     let destination = json!({
         "BucketARN": format!("arn:aws:s3:::{BUCKET}"),
         "RoleARN": "arn:aws:iam::000000000000:role/demo",
-        "Prefix": "flights/",
+        "Prefix": "demo/",
         "CompressionFormat": "GZIP",
         "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 1},
     });

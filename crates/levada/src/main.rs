@@ -10,7 +10,9 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging();
+    // A server's log is for machines too; the other commands talk to the person who started them.
+    let serves = matches!(cli.command, Command::Serve(_));
+    start_logging(if serves { "info" } else { "warn" });
     let result = match cli.command {
         Command::Check(args) => return levada::check::run(&args.data_dir),
         Command::Serve(args) => Config::load(&args).map_err(Into::into).and_then(|config| {
@@ -25,7 +27,11 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error}");
+            if serves {
+                tracing::error!("{error}");
+            } else {
+                report(&error);
+            }
             ExitCode::FAILURE
         }
     }
@@ -45,9 +51,14 @@ fn warn_of_what_is_not_enforced(config: &Config) {
     }
 }
 
+#[allow(clippy::print_stderr, reason = "the command's own words")]
+fn report(error: &levada::ServeError) {
+    eprintln!("{error}");
+}
+
 /// Structured logs to stderr: for people on a terminal, JSON otherwise. `LEVADA_LOG` filters as `RUST_LOG` does.
-fn start_logging() {
-    let filter = EnvFilter::try_from_env("LEVADA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_logging(default: &str) {
+    let filter = EnvFilter::try_from_env("LEVADA_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         builder.with_target(false).init();
