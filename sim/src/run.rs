@@ -61,6 +61,7 @@ pub(crate) fn small() -> Options {
         drain_bytes_many_logs: 16 * 1024,
         memory_bytes: 128 * 1024,
         busy_log_bytes: 4 * 1024,
+        direct_bytes: 4 * 1024,
         segment_bytes: 32 * 1024,
         segment_age_ms: 500,
         max_open_files: 4,

@@ -7,6 +7,7 @@
 //! A drain is several turns. Rounds, trims and deletions go on between them: in production because the log has a
 //! thread of its own, in a simulation because its turns come in between.
 
+mod pieces;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use self::pieces::Pieces;
 pub(crate) use self::whole::everything;
 use self::write::Owner;
 use crate::commit::Turn;
@@ -96,13 +98,13 @@ pub(crate) struct Background {
     open: HashMap<Owner, u32>,
     next_segment: u32,
     /// Bytes of the segment that is being written which the file does not have yet; here to keep the allocation.
-    pending: Vec<u8>,
+    pieces: Pieces,
 }
 
 impl Background {
     pub(crate) fn new(shared: Arc<Shared>, manifest: Manifest, next_segment: u32) -> Self {
-        let (stage, open, pending) = (Stage::Idle, HashMap::new(), Vec::new());
-        Self { shared, manifest, stage, refused: None, open, next_segment, pending }
+        let (stage, open, pieces) = (Stage::Idle, HashMap::new(), Pieces::default());
+        Self { shared, manifest, stage, refused: None, open, next_segment, pieces }
     }
 
     /// Does a step of what is due.

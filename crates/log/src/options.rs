@@ -29,6 +29,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// Bytes one log must have in one drain to get segment files of its own. Default 256 KiB.
     pub busy_log_bytes: usize,
+    /// Bytes that one drain must have for a segment to be written past the page cache. Default 256 KiB.
+    pub direct_bytes: usize,
     /// Size in bytes from which on a segment takes no further drain. Default 128 MiB; at most 1 GiB.
     pub segment_bytes: u64,
     /// Age in milliseconds from which on a segment takes no further drain, so that trimming frees whole files in
@@ -55,6 +57,7 @@ impl Default for Options {
             memory_bytes: 80 * MIB as usize,
             queue_bytes: 32 * MIB as usize,
             busy_log_bytes: 256 * KIB as usize,
+            direct_bytes: 256 * KIB as usize,
             segment_bytes: 128 * MIB,
             segment_age_ms: 60 * 60 * 1000,
             manifest_bytes: 4 * MIB,

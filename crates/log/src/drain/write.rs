@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use levada_core::env::{DiskFile, Open};
 
+use super::pieces::Target;
 use super::{Background, Capture, Share, Written};
 use crate::layout::no_retry;
 use crate::oneshot::lock;
@@ -20,9 +21,6 @@ const MAX_SHARED: usize = 16;
 
 /// The class of a segment that takes several.
 const MIXED_CLASS: u32 = u32::MAX;
-
-/// Segments are written in pieces of so many bytes.
-const WRITE_BYTES: usize = 1024 * 1024;
 
 /// Whom a segment that still takes frames is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -125,52 +123,45 @@ impl Background {
         };
         let (id, mut segment, is_new) = self.segment_for(owner, class);
         let path = self.shared.layout.segment_file(id);
-        let file = self.shared.disk.open(&path, if is_new { Open::CreateNew } else { Open::Write })?;
-        let mut pending = std::mem::take(&mut self.pending);
-        pending.clear();
-        let mut written_to = segment.len;
-        if is_new {
-            pending.extend_from_slice(&segment::header(id, &segment));
-            written_to = 0;
-        }
+        let buffered = self.shared.disk.open(&path, if is_new { Open::CreateNew } else { Open::Write })?;
+        let large = shares.iter().map(|share| share.bytes).sum::<usize>() >= self.shared.options.direct_bytes;
+        // Refused for want of a file descriptor, say: then everything goes the other way.
+        let direct = if large { self.shared.disk.open(&path, Open::WriteDirect).ok() } else { None };
+        let target = Target { buffered, direct };
+        let mut pieces = std::mem::take(&mut self.pieces);
+        let header = if is_new { segment::header(id, &segment) } else { Vec::new() };
+        pieces.begin(u64::from(segment.len) - header.len() as u64);
         let mut extents: Vec<(u64, Extent)> = Vec::new();
-        let result = shares.iter().try_for_each(|share| {
-            let mut run: Option<Extent> = None;
-            for frame in &share.frames {
-                let len = frame.frame_len() as u32;
-                match &mut run {
-                    Some(extent) if extent.len + len <= EXTENT_BYTES => {
-                        extent.len += len;
-                        extent.frames += 1;
+        let result = pieces.push(&header, &target).and_then(|()| {
+            shares.iter().try_for_each(|share| {
+                let mut run: Option<Extent> = None;
+                for frame in &share.frames {
+                    let len = frame.frame_len() as u32;
+                    match &mut run {
+                        Some(extent) if extent.len + len <= EXTENT_BYTES => {
+                            extent.len += len;
+                            extent.frames += 1;
+                        }
+                        _ => {
+                            extents.extend(run.map(|extent| (share.log, extent)));
+                            let (first, first_arrival) = (frame.first, frame.arrival);
+                            run = Some(Extent { first, first_arrival, segment: id, at: segment.len, len, frames: 1 });
+                        }
                     }
-                    _ => {
-                        extents.extend(run.map(|extent| (share.log, extent)));
-                        let (first, first_arrival) = (frame.first, frame.arrival);
-                        run = Some(Extent { first, first_arrival, segment: id, at: segment.len, len, frames: 1 });
-                    }
+                    pieces.push(&frame.header(share.log).with_crc(frame.crc), &target)?;
+                    pieces.push(frame.batch.bytes(), &target)?;
+                    segment.len += len;
                 }
-                pending.extend_from_slice(&frame.header(share.log).with_crc(frame.crc));
-                pending.extend_from_slice(frame.batch.bytes());
-                segment.len += len;
-                if pending.len() >= WRITE_BYTES {
-                    file.write_all_at(&pending, u64::from(written_to))?;
-                    written_to = segment.len;
-                    pending.clear();
-                }
-            }
-            extents.extend(run.map(|extent| (share.log, extent)));
-            Ok(())
+                extents.extend(run.map(|extent| (share.log, extent)));
+                Ok(())
+            })
         });
-        let result = result.and_then(|()| {
-            if pending.is_empty() { Ok(()) } else { file.write_all_at(&pending, u64::from(written_to)) }
-        });
-        pending.clear();
-        pending.shrink_to(2 * WRITE_BYTES);
-        self.pending = pending;
+        let result = result.and_then(|()| pieces.flush(&target));
+        self.pieces = pieces;
         if let Err(error) = result {
             self.discard_new(&[Written { id, segment, is_new, extents: Vec::new() }]);
             return Err(error);
         }
-        Ok((file, Written { id, segment, is_new, extents }))
+        Ok((target.buffered, Written { id, segment, is_new, extents }))
     }
 }

@@ -33,6 +33,7 @@ pub fn tiny() -> Options {
         memory_bytes: 64 * 1024,
         queue_bytes: 24 * 1024,
         busy_log_bytes: 2 * 1024,
+        direct_bytes: 4 * 1024,
         segment_bytes: 24 * 1024,
         segment_age_ms: 1000,
         manifest_bytes: 1024,
