@@ -8,8 +8,8 @@ use levada_core::catalog::Account;
 use levada_wire::error::AwsError;
 use levada_wire::signature;
 
-use crate::ladder::Principal;
-use crate::node::Node;
+use crate::call::Principal;
+use crate::config::Config;
 
 /// Longest region name that is believed.
 const MAX_REGION_CHARS: usize = 64;
@@ -18,14 +18,14 @@ const MAX_REGION_CHARS: usize = 64;
 ///
 /// # Errors
 /// AWS's for a request that is not signed, signed twice or signed incompletely, unless the node serves anybody.
-pub fn authenticate(node: &Node, head: &Parts) -> Result<Principal, AwsError> {
+pub fn authenticate(config: &Config, head: &Parts) -> Result<Principal, AwsError> {
     let query = head.uri.query().unwrap_or_default();
     let credential = match credential(&head.headers, query) {
         Ok(credential) => Some(credential),
-        Err(_) if node.config.serve_anybody => None,
+        Err(_) if config.serve_anybody => None,
         Err(error) => return Err(error),
     };
-    Ok(principal(credential.as_deref(), &node.config.account, &node.config.region))
+    Ok(principal(credential.as_deref(), &config.account, &config.region))
 }
 
 fn credential(headers: &HeaderMap, query: &str) -> Result<String, AwsError> {

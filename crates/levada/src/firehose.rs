@@ -5,21 +5,16 @@ mod destination;
 mod put;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use levada_core::catalog::{Command, DeliveryStream, Scope};
-use levada_delivery::Handle;
 use levada_wire::error::AwsError;
 use levada_wire::firehose::{Request, decode, errors, types};
 use levada_wire::operation::FirehoseOp;
 
-pub use destination::delivery_config;
-
-use crate::kinesis::{not_submitted, refused};
-use crate::ladder::{Answer, Principal, Reply};
-use crate::metrics::Sample;
+use crate::call::{Answer, Principal, Reply};
 use crate::node::Node;
+use crate::refusal::{not_submitted, refused};
 
 /// Answers a request of an authenticated caller.
 ///
@@ -80,43 +75,6 @@ async fn delete(caller: Caller<'_>, request: &types::DeleteDeliveryStream) -> An
     let command = Command::DeleteDeliveryStream { scope: caller.scope(), name };
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     Ok(Reply::Json(types::DeleteDeliveryStreamReply {}.to_json()))
-}
-
-/// What `/metrics` says of a delivery stream's delivery.
-#[must_use]
-pub fn samples(stream: &DeliveryStream, handle: &Handle, now: u64) -> Vec<Sample> {
-    let metrics = handle.metrics();
-    let labels = crate::metrics::delivery_stream_labels(stream);
-    let sample = |metric, help, value: f64| Sample { metric, help, labels: labels.clone(), value };
-    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
-    let freshness = metrics.data_freshness_ms(now) as f64 / 1000.0;
-    vec![
-        sample("aws_firehose_delivery_to_s3_bytes", "AWS/Firehose DeliveryToS3.Bytes", count(&metrics.object_bytes)),
-        sample("aws_firehose_delivery_to_s3_records", "AWS/Firehose DeliveryToS3.Records", count(&metrics.records)),
-        sample(
-            "aws_firehose_delivery_to_s3_success",
-            "AWS/Firehose DeliveryToS3.Success",
-            count(&metrics.puts_succeeded),
-        ),
-        sample(
-            "aws_firehose_delivery_to_s3_data_freshness_seconds",
-            "AWS/Firehose DeliveryToS3.DataFreshness",
-            freshness,
-        ),
-        sample("levada_delivery_failed_puts", "Failed attempts to put an object", count(&metrics.puts_failed)),
-        sample(
-            "levada_delivery_backlog_bytes",
-            "Bytes retained from the oldest undelivered record on",
-            handle.backlog_bytes() as f64,
-        ),
-        sample(
-            "levada_delivery_abandoned_records",
-            "Records given up after 24 hours of attempts",
-            count(&metrics.abandoned_records),
-        ),
-        sample("levada_delivery_halted", "1 while the worker cannot go on", f64::from(u8::from(handle.is_halted()))),
-        sample("levada_delivery_lost_records", "Records that could not be read any more", count(&metrics.lost_records)),
-    ]
 }
 
 /// The delivery stream takes no records: it is not there, or not (any more) ACTIVE.

@@ -8,7 +8,7 @@ mod put;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_core::catalog::{Command, DomainError, Scope, Stream, StreamMode};
+use levada_core::catalog::{Command, Scope, Stream, StreamMode};
 use levada_core::env::Clock;
 use levada_core::shard::ShardId;
 use levada_wire::error::AwsError;
@@ -17,9 +17,9 @@ use levada_wire::kinesis::types::{self, StreamRef};
 use levada_wire::kinesis::{Request, decode};
 use levada_wire::operation::KinesisOp;
 
-use crate::ladder::{Answer, Principal, Reply};
+use crate::call::{Answer, Principal, Reply};
 use crate::node::Node;
-use crate::registry::SubmitError;
+use crate::refusal::{not_submitted, refused};
 
 /// Answers a request of an authenticated caller.
 ///
@@ -106,43 +106,6 @@ fn text(stream: &Stream) -> StreamText<'_> {
 /// The shard that a request names, or AWS's two ways of not knowing it.
 fn shard_id(given: &str, stream: &Stream) -> Result<ShardId, AwsError> {
     ShardId::parse(given).ok_or_else(|| errors::could_not_find_shard(given, text(stream)))
-}
-
-/// The one place where refusals of the catalog become AWS's errors.
-pub(crate) fn refused(error: &DomainError) -> AwsError {
-    use levada_wire::firehose::errors as firehose;
-    let stream = |name, account| StreamText { stream: name, account };
-    match error {
-        DomainError::StreamNotFound { name, account } => errors::stream_not_found(stream(name, account.as_str())),
-        DomainError::StreamExists { name, account } => errors::stream_exists(stream(name, account.as_str())),
-        DomainError::StreamNotActive { name, account, status } => {
-            errors::stream_not_active(stream(name, account.as_str()), status.name())
-        }
-        DomainError::ShardCountMissing => errors::shard_count_missing(),
-        DomainError::ShardCountOnDemand => errors::shard_count_on_demand(),
-        DomainError::ShardLimit { scope, current, limit, requested } => {
-            errors::shard_limit_exceeded(scope.account.as_str(), &scope.region, *current, *limit, *requested)
-        }
-        DomainError::SystemTag => errors::system_tag(),
-        DomainError::TooManyTags { arn, account } => errors::too_many_tags(arn, account.as_str()),
-        DomainError::DeliveryStreamNotFound { name, account } => firehose::not_found(name, account.as_str()),
-        DomainError::DeliveryStreamExists { name, account } => firehose::exists(name, account.as_str()),
-        DomainError::DeliveryStreamBusy { name, account, status } => {
-            firehose::not_deletable(name, account.as_str(), status.name())
-        }
-    }
-}
-
-/// What a failed command answers.
-pub(crate) fn not_submitted(error: &SubmitError) -> AwsError {
-    match error {
-        SubmitError::Refused(error) => refused(error),
-        SubmitError::Moved | SubmitError::Unavailable(_) => {
-            let reason = error;
-            tracing::error!(%reason, "the catalog cannot be written");
-            AwsError::internal_failure()
-        }
-    }
 }
 
 async fn create_stream(caller: Caller<'_>, request: types::CreateStream) -> Answer {

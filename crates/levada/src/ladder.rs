@@ -1,7 +1,8 @@
 //! A request's way down to its handler: first the pages that are ours, then AWS's checks in AWS's order. Every
 //! early answer stands where AWS gives it.
 //!
-//! Architecture invariant: no handler runs without a [`Principal`], and only this module makes one.
+//! Architecture invariant: no handler runs without a [`Principal`](crate::call::Principal), and only this module asks
+//! for one.
 
 use std::sync::Arc;
 
@@ -14,7 +15,6 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use http_body_util::Full;
-use levada_core::catalog::Account;
 use levada_core::env::Random;
 use levada_wire::error::{AwsError, ErrorForm, XmlError};
 use levada_wire::json;
@@ -22,28 +22,8 @@ use levada_wire::operation::Operation;
 use sha2::{Digest, Sha256};
 
 use crate::authentication::authenticate;
+use crate::call::Reply;
 use crate::node::Node;
-
-/// What a handler answers.
-pub type Answer = Result<Reply, AwsError>;
-
-/// A handler's success.
-#[derive(Debug)]
-pub enum Reply {
-    /// A JSON document.
-    Json(Vec<u8>),
-    /// The empty body of an operation without a reply shape.
-    Empty,
-}
-
-/// Who calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// The account that owns what a bare name means.
-    pub account: Account,
-    /// The region that the request was signed for.
-    pub region: String,
-}
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
@@ -90,7 +70,7 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Fu
     let Some(operation) = operation else {
         return refusal(node, head, None, form, &parsed(AwsError::unknown_operation()));
     };
-    let answer = match authenticate(node, head).and_then(|p| check_digest(&head.headers, &body).map(|()| p)) {
+    let answer = match authenticate(&node.config, head).and_then(|p| check_digest(&head.headers, &body).map(|()| p)) {
         Ok(principal) => match operation {
             Operation::Kinesis(op) => crate::kinesis::answer(node, &principal, op, &body).await,
             Operation::Firehose(op) => crate::firehose::answer(node, &principal, op, &body).await,

@@ -3,11 +3,13 @@
 //! append to the engine. A library only so that the simulation and the tests can build a [`node::Node`] themselves.
 
 pub mod authentication;
+pub mod call;
 pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod controls;
+pub mod deliveries;
 pub mod demo;
 pub mod firehose;
 pub mod kinesis;
@@ -15,6 +17,7 @@ pub mod ladder;
 pub mod listener;
 pub mod metrics;
 pub mod node;
+pub mod refusal;
 pub mod registry;
 pub mod retention;
 pub mod serve;

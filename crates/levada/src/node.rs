@@ -314,7 +314,7 @@ impl Node {
     }
 
     fn start_delivery(&self, stream: &DeliveryStream) {
-        let config = match crate::firehose::delivery_config(&stream.destination) {
+        let config = match crate::deliveries::delivery_config(&stream.destination) {
             Ok(config) => config,
             Err(error) => {
                 tracing::error!(delivery_stream = %stream.name, %error, "this version cannot deliver this stream");
@@ -432,7 +432,7 @@ impl Node {
         let state = self.registry.state();
         for stream in state.all_delivery_streams() {
             let Some(handle) = self.delivery(stream.incarnation) else { continue };
-            samples.extend(crate::firehose::samples(stream, &handle, self.clock.now_ms()));
+            samples.extend(crate::deliveries::samples(stream, &handle, self.clock.now_ms()));
         }
         samples
     }

@@ -6,7 +6,7 @@ use levada_wire::limits;
 use levada_wire::typed::TimestampMs;
 
 use super::{Caller, destination};
-use crate::ladder::{Answer, Reply};
+use crate::call::{Answer, Reply};
 
 pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeDeliveryStream) -> Answer {
     let stream = caller.stream(&request.delivery_stream_name)?;

@@ -1,8 +1,6 @@
-//! A delivery stream's destination: checked and brought from the wire to the domain, to the delivery worker, and
-//! back to the wire.
+//! A delivery stream's destination: checked and brought from the wire to the domain, and back.
 
 use levada_core::catalog::{Buffering, CloudWatchLogging, Compression, S3Destination};
-use levada_delivery::{Config, KeyLayout, PrefixError};
 use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
 use levada_wire::firehose::types::{
@@ -10,34 +8,8 @@ use levada_wire::firehose::types::{
     EncryptionConfiguration, ExtendedS3DestinationConfiguration, KmsEncryptionConfig, S3BackupMode,
 };
 
+use crate::deliveries::delivery_config;
 use crate::node::Node;
-
-/// What a worker needs to know of a destination.
-///
-/// # Errors
-/// [`PrefixError`] if the destination was accepted by a version that understood more.
-pub fn delivery_config(destination: &S3Destination) -> Result<Config, PrefixError> {
-    let layout = KeyLayout::new(
-        destination.prefix.as_deref(),
-        destination.error_prefix.as_deref(),
-        destination.time_zone.as_deref(),
-        destination.file_extension.as_deref(),
-    )?;
-    let compression = match destination.compression {
-        Compression::Gzip => levada_delivery::Compression::Gzip,
-        // The others are refused at creation.
-        Compression::Uncompressed | Compression::Zip | Compression::Snappy | Compression::HadoopSnappy => {
-            levada_delivery::Compression::Uncompressed
-        }
-    };
-    Ok(Config {
-        bucket: destination.bucket().to_owned(),
-        layout,
-        compression,
-        size_mib: destination.buffering.size_mb,
-        interval_s: destination.buffering.interval_secs,
-    })
-}
 
 /// The one destination of a request.
 ///

@@ -16,7 +16,7 @@ use levada_wire::firehose::{errors, types};
 use levada_wire::limits;
 
 use super::{Caller, not_active};
-use crate::ladder::{Answer, Reply};
+use crate::call::{Answer, Reply};
 use crate::metrics::DeliveryStreamMetrics;
 use crate::node::APPEND_TIMEOUT;
 

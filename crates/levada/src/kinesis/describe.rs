@@ -11,7 +11,7 @@ use levada_wire::limits;
 use levada_wire::typed::TimestampSeconds;
 
 use super::{Caller, shard_id};
-use crate::ladder::{Answer, Reply};
+use crate::call::{Answer, Reply};
 
 pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeStream) -> Answer {
     let stream = caller.stream(request.stream())?;

@@ -16,7 +16,7 @@ use levada_wire::kinesis::types::{self, ShardIteratorType};
 use levada_wire::limits;
 
 use super::{Caller, text};
-use crate::ladder::{Answer, Reply};
+use crate::call::{Answer, Reply};
 
 pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShardIterator) -> Answer {
     // AWS looks at the shard's id first, and does not tell a missing stream from a missing shard.

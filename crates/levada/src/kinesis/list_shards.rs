@@ -13,7 +13,7 @@ use levada_wire::limits;
 
 use super::describe::{describe_shard, open_token};
 use super::{Caller, shard_id, text};
-use crate::ladder::{Answer, Reply};
+use crate::call::{Answer, Reply};
 
 /// Where a page begins and what it shows.
 struct Page {
@@ -78,7 +78,7 @@ fn next_page(caller: Caller<'_>, request: &types::ListShards, token: &str) -> Re
         }
     }
     let stream = caller.node.registry.state().stream(&scope, &name).cloned();
-    let stream = listed(stream.map_err(|error| super::refused(&error))?)?;
+    let stream = listed(stream.map_err(|error| crate::refusal::refused(&error))?)?;
     if stream.incarnation != incarnation {
         return Err(errors::invalid_next_token());
     }

@@ -15,7 +15,7 @@ use levada_wire::kinesis::types;
 use levada_wire::limits;
 
 use super::{Caller, text};
-use crate::ladder::{Answer, Reply};
+use crate::call::{Answer, Reply};
 use crate::node::APPEND_TIMEOUT;
 
 /// The hash key that decides the shard: the explicit one, or the MD5 of the partition key.

@@ -1,0 +1,25 @@
+//! A call as a handler sees it: who makes it, and what may be answered.
+
+use levada_core::catalog::Account;
+use levada_wire::error::AwsError;
+
+/// What a handler answers.
+pub type Answer = Result<Reply, AwsError>;
+
+/// A handler's success.
+#[derive(Debug)]
+pub enum Reply {
+    /// A JSON document.
+    Json(Vec<u8>),
+    /// The empty body of an operation without a reply shape.
+    Empty,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The account that owns what a bare name means.
+    pub account: Account,
+    /// The region that the request was signed for.
+    pub region: String,
+}

@@ -1,0 +1,84 @@
+//! Between the catalog and the delivery workers: what a worker is told, and what it tells `/metrics`.
+
+use std::sync::atomic::Ordering;
+
+use levada_core::catalog::{Compression, DeliveryStream, S3Destination};
+use levada_delivery::{Config, Handle, KeyLayout, PrefixError};
+
+use crate::metrics::Sample;
+
+/// A destination that this version cannot deliver to. Creation refuses it; a version that understood more may have
+/// accepted it.
+#[derive(Debug, thiserror::Error)]
+pub enum Undeliverable {
+    /// Its keys cannot be built.
+    #[error(transparent)]
+    Keys(#[from] PrefixError),
+    /// Its objects cannot be compressed.
+    #[error("compression {0} is not implemented")]
+    Compression(&'static str),
+}
+
+/// What a worker needs to know of a destination.
+///
+/// # Errors
+/// [`Undeliverable`].
+pub fn delivery_config(destination: &S3Destination) -> Result<Config, Undeliverable> {
+    let layout = KeyLayout::new(
+        destination.prefix.as_deref(),
+        destination.error_prefix.as_deref(),
+        destination.time_zone.as_deref(),
+        destination.file_extension.as_deref(),
+    )?;
+    let compression = match destination.compression {
+        Compression::Uncompressed => levada_delivery::Compression::Uncompressed,
+        Compression::Gzip => levada_delivery::Compression::Gzip,
+        other @ (Compression::Zip | Compression::Snappy | Compression::HadoopSnappy) => {
+            return Err(Undeliverable::Compression(other.name()));
+        }
+    };
+    Ok(Config {
+        bucket: destination.bucket().to_owned(),
+        layout,
+        compression,
+        size_mib: destination.buffering.size_mb,
+        interval_s: destination.buffering.interval_secs,
+    })
+}
+
+/// What `/metrics` says of a delivery stream's delivery.
+#[must_use]
+pub fn samples(stream: &DeliveryStream, handle: &Handle, now: u64) -> Vec<Sample> {
+    let metrics = handle.metrics();
+    let labels = crate::metrics::delivery_stream_labels(stream);
+    let sample = |metric, help, value: f64| Sample { metric, help, labels: labels.clone(), value };
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
+    let freshness = metrics.data_freshness_ms(now) as f64 / 1000.0;
+    vec![
+        sample("aws_firehose_delivery_to_s3_bytes", "AWS/Firehose DeliveryToS3.Bytes", count(&metrics.object_bytes)),
+        sample("aws_firehose_delivery_to_s3_records", "AWS/Firehose DeliveryToS3.Records", count(&metrics.records)),
+        sample(
+            "aws_firehose_delivery_to_s3_success",
+            "AWS/Firehose DeliveryToS3.Success",
+            count(&metrics.puts_succeeded),
+        ),
+        sample(
+            "aws_firehose_delivery_to_s3_data_freshness_seconds",
+            "AWS/Firehose DeliveryToS3.DataFreshness",
+            freshness,
+        ),
+        sample("levada_delivery_failed_puts", "Failed attempts to put an object", count(&metrics.puts_failed)),
+        sample(
+            "levada_delivery_backlog_bytes",
+            "Bytes retained from the oldest undelivered record on",
+            handle.backlog_bytes() as f64,
+        ),
+        sample(
+            "levada_delivery_abandoned_records",
+            "Records given up after 24 hours of attempts",
+            count(&metrics.abandoned_records),
+        ),
+        sample("levada_delivery_halted", "1 while the worker cannot go on", f64::from(u8::from(handle.is_halted()))),
+        sample("levada_delivery_lost_records", "Records that could not be read any more", count(&metrics.lost_records)),
+    ]
+}
