@@ -8,6 +8,10 @@ use levada::cli::{AuthMode, Cli, Command, LifecycleMode, LimitsMode};
 use levada::config::Config;
 use tracing_subscriber::EnvFilter;
 
+/// A small put allocates some hundred times, on one thread, and frees on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // A server's log is for machines too; the other commands talk to the person who started them.
