@@ -116,37 +116,15 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     }
     let appended = append_all(caller, appends, &stream).await;
 
-    let (mut failed, mut stored, mut bytes) = (0, 0, 0);
-    let mut outcomes: Vec<ShardOutcome> = Vec::with_capacity(shards.len());
-    for ((shard, count, shard_bytes), appended) in shards.into_iter().zip(appended) {
-        let outcome = outcome(shard, &appended);
-        match outcome {
-            ShardOutcome::Stored { .. } => {
-                stored += u64::from(count);
-                bytes += shard_bytes;
-            }
-            ShardOutcome::Failed(_) => failed += count as usize,
-        }
-        outcomes.push(outcome);
-    }
-    let mut reply = PutRecordsReply::new(failed, places.len());
-    for place in places {
-        match &mut outcomes[place as usize] {
-            ShardOutcome::Stored { next, id } => {
-                reply.stored(&next.current(), id);
-                next.advance();
-            }
-            ShardOutcome::Failed(error) => reply.failed(error.code.name(), &error.message),
-        }
-    }
+    let Answered { reply, stored, failed, bytes } = answer_each(&places, shards, &appended);
     metrics.incoming_bytes.inc_by(bytes);
     metrics.incoming_records.inc_by(stored);
     metrics.put_records.success.inc_by(u64::from(stored > 0));
     metrics.put_records.bytes.inc_by(bytes);
     metrics.put_records.records.inc_by(stored);
-    metrics.put_records.failed.inc_by(failed as u64);
+    metrics.put_records.failed.inc_by(failed);
     metrics.put_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
-    Ok(Reply::Json(reply.finish()))
+    Ok(Reply::Json(reply))
 }
 
 /// One invalid entry refuses the whole call.
@@ -202,6 +180,43 @@ fn group<'a>(request: &PutRecordsRequest<'_>, stream: &'a Stream) -> Result<Opti
     Ok(Some((places, batches)))
 }
 
+/// The reply of a call, and what became of its records.
+struct Answered {
+    reply: Vec<u8>,
+    stored: u64,
+    failed: u64,
+    /// Bytes of keys and data of the stored ones.
+    bytes: u64,
+}
+
+/// Answers each record in its place: a shard's failure is its own records' only.
+fn answer_each(places: &[u32], shards: Vec<(&Shard, u32, u64)>, appended: &[Appended]) -> Answered {
+    let (mut failed, mut stored, mut bytes) = (0, 0, 0);
+    let mut outcomes: Vec<ShardOutcome> = Vec::with_capacity(shards.len());
+    for (n, (shard, count, shard_bytes)) in shards.into_iter().enumerate() {
+        let outcome = outcome(shard, appended.get(n).unwrap_or(&Appended::Unknown));
+        match outcome {
+            ShardOutcome::Stored { .. } => {
+                stored += u64::from(count);
+                bytes += shard_bytes;
+            }
+            ShardOutcome::Failed(_) => failed += u64::from(count),
+        }
+        outcomes.push(outcome);
+    }
+    let mut reply = PutRecordsReply::new(failed as usize, places.len());
+    for place in places {
+        match &mut outcomes[*place as usize] {
+            ShardOutcome::Stored { next, id } => {
+                reply.stored(&next.current(), id);
+                next.advance();
+            }
+            ShardOutcome::Failed(error) => reply.failed(error.code.name(), &error.message),
+        }
+    }
+    Answered { reply: reply.finish(), stored, failed, bytes }
+}
+
 fn outcome(shard: &Shard, appended: &Appended) -> ShardOutcome {
     match appended {
         Appended::At { first, arrival } => {
@@ -221,6 +236,48 @@ async fn append_all(caller: Caller<'_>, appends: Vec<Append>, stream: &Stream) -
         Err(_) => {
             tracing::warn!(stream = %stream.name, seconds = APPEND_TIMEOUT.as_secs(), "an append timed out");
             vec![Appended::Unknown; count]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use levada_core::engine::LogId;
+    use levada_core::hash_range::HashKeyRange;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn shard(index: u32) -> Shard {
+        let (range, log) = (HashKeyRange::ALL, LogId(16 + u64::from(index)));
+        Shard { index, range, parents: Vec::new(), created_secs: 1_795_000_000, log, floor: 0, closed: None }
+    }
+
+    /// Five records to three shards, one of which fails in each possible way.
+    #[test]
+    fn a_shards_failure_is_its_own_records_only() {
+        let shards = [shard(0), shard(1), shard(2)];
+        let at = |first| Appended::At { first, arrival: 1_795_000_001_000 };
+        let failures = [
+            Appended::Unknown,
+            Appended::Full,
+            Appended::Missing,
+            Appended::Closed { end: 9 },
+            Appended::Moved { end: 9 },
+        ];
+        for failure in failures {
+            let counted = vec![(&shards[0], 2, 20), (&shards[1], 2, 7), (&shards[2], 1, 5)];
+            let answered = answer_each(&[0, 1, 2, 1, 0], counted, &[at(4), failure.clone(), at(0)]);
+            assert_eq!((answered.stored, answered.failed, answered.bytes), (3, 2, 25));
+            let reply: Value = serde_json::from_slice(&answered.reply).unwrap();
+            let stored = |shard: &Shard, offset| {
+                let number = shard.space().number(offset, 1_795_000_001_000).to_string();
+                json!({"SequenceNumber": number, "ShardId": shard.id().to_string()})
+            };
+            let failed = json!({"ErrorCode": "InternalFailure", "ErrorMessage": "Internal Service Failure"});
+            let expected =
+                [stored(&shards[0], 4), failed.clone(), stored(&shards[2], 0), failed, stored(&shards[0], 5)];
+            assert_eq!(reply, json!({"FailedRecordCount": 2, "Records": expected}), "{failure:?}");
         }
     }
 }
