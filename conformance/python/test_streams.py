@@ -154,10 +154,19 @@ def test_no_such_stream_by_arn(send, operation):
     refused(send, operation, "InvalidArgumentException", text, StreamARN=elsewhere, **more)
 
 
-def test_the_arn_beats_the_name(send, stream):
+@fact("name-and-arn")
+def test_name_and_arn_must_agree(send, stream):
     name = stream(1)
-    summary = send("DescribeStreamSummary", StreamName="nothing", StreamARN=ARN + name)["StreamDescriptionSummary"]
+    summary = send("DescribeStreamSummary", StreamName=name, StreamARN=ARN + name)["StreamDescriptionSummary"]
     assert summary["StreamName"] == name
+    text = f"Input stream name nothing doesn't match the inferred name in stream arn {name}"
+    refused(send, "DescribeStreamSummary", "InvalidArgumentException", text, StreamName="nothing", StreamARN=ARN + name)
+
+
+@fact("neither-name-nor-arn")
+def test_one_of_name_and_arn_is_needed(send):
+    text = "Stream arn and stream name can't be empty at the same time"
+    refused(send, "DescribeStreamSummary", "InvalidArgumentException", text)
 
 
 @pytest.mark.ours("other accounts and regions with invented keys")
