@@ -252,8 +252,9 @@ def test_limits_of_an_account(server, boto_at, stream):
 @fact("settings-need-active")
 @pytest.mark.ours("AWS's seconds")
 def test_settings_need_an_active_stream(node, boto_at, stream):
-    send = boto_at(node("--lifecycle", "aws", "--test-controls"))
-    name = stream(1, send=send)
+    server = node("--lifecycle", "aws", "--test-controls")
+    send = boto_at(server)
+    name = stream(1, send=send, server=server)
     send("IncreaseStreamRetentionPeriod", StreamName=name, RetentionPeriodHours=48)
     text = f"Stream {name} under account {ACCOUNT} not ACTIVE, instead in state UPDATING"
     rows = [
