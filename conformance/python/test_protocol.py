@@ -1,30 +1,26 @@
-"""The port itself: health, metrics, HTTP/2 with prior knowledge, and the order of the first checks."""
+"""The port itself: the order of the first checks, headers, JSON forms, browsers, HTTP/2 with prior knowledge, health."""
 
 import json
+import re
 import socket
 import urllib.parse
 
+import cbor2
 import httpx
 import pytest
 
-JSON = "application/x-amz-json-1.1"
-SIGNED = (
-    "AWS4-HMAC-SHA256 Credential=000000000000/20261120/us-east-1/kinesis/aws4_request, "
-    "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64
-)
+from wire import CBOR, JSON, KINESIS, address, post
+
+fact = pytest.mark.fact
 
 
-def post(server, target, body, content_type=JSON, **headers):
-    headers = {"x-amz-target": target, "content-type": content_type, "authorization": SIGNED, "x-amz-date": "20261120T000000Z"} | headers
-    headers = {name: value for name, value in headers.items() if value is not None}
-    return httpx.post(server.url, content=body, headers=headers)
-
-
+@pytest.mark.ours("a page of Levada's")
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_health(server, path):
     assert httpx.get(server.url + path).status_code == 200
 
 
+@pytest.mark.ours("a page of Levada's")
 def test_metrics(server, kinesis, stream):
     name = stream(1)
     kinesis.put_record(StreamName=name, PartitionKey="k", Data=b"x")
@@ -35,14 +31,12 @@ def test_metrics(server, kinesis, stream):
     assert "# EOF" in answer.text
 
 
+@pytest.mark.ours("cleartext")
 def test_cleartext_http2_with_prior_knowledge(server, stream):
     name = stream(1)
-    headers = {"content-type": JSON, "authorization": SIGNED, "x-amz-date": "20261120T000000Z"}
-    with httpx.Client(http1=False, http2=True, headers=headers) as client:
-        call = lambda operation, body: client.post(
-            server.url, headers={"x-amz-target": f"Kinesis_20131202.{operation}"}, content=json.dumps(body)
-        )
-        for n in range(5):
+    with httpx.Client(http1=False, http2=True) as client:
+        call = lambda operation, body: post(server, KINESIS + operation, body, client=client)
+        for _ in range(5):
             put = call("PutRecord", {"StreamName": name, "PartitionKey": "k", "Data": "eA=="})
             assert put.http_version == "HTTP/2" and put.status_code == 200
             assert put.json()["ShardId"] == "shardId-000000000000"
@@ -50,42 +44,139 @@ def test_cleartext_http2_with_prior_knowledge(server, stream):
         assert refused.status_code == 400 and refused.json()["__type"] == "ResourceNotFoundException"
 
 
+LIST = KINESIS + "ListStreams"
+PUT = KINESIS + "PutRecord"
+SERIALIZATION = "SerializationException"
+UNSIGNED = {"authorization": None, "x-amz-date": None}
 # (target, body, headers beyond the usual, status, __type or None, a fragment of the body)
 LADDER = [
-    ("Kinesis_20131202.ListStreams", b"", {}, 400, "SerializationException", ""),
-    ("Kinesis_20131202.ListStreams", b"{", {}, 400, "SerializationException", ""),
-    ("Kinesis_20131202.ListStreams", b"[]", {}, 400, "SerializationException", ""),
-    ("Kinesis_20131202.NoSuchThing", b"{}", {}, 400, "UnknownOperationException", ""),
+    (LIST, b"", {}, 400, SERIALIZATION, ""),
+    (LIST, b"{", {}, 400, SERIALIZATION, ""),
+    (LIST, b"[]", {}, 400, SERIALIZATION, ""),
+    (LIST, b"null", {}, 400, SERIALIZATION, ""),
+    (LIST, b"{}{}", {}, 400, SERIALIZATION, ""),
+    (LIST, b"[" * 100_000, {}, 400, SERIALIZATION, ""),
+    (LIST, b'{"Limit":' + b"[" * 100_000, {}, 400, SERIALIZATION, ""),
+    (LIST, b"\xff\xfe", {}, 400, SERIALIZATION, ""),
+    (KINESIS + "NoSuchThing", b"{}", {}, 400, "UnknownOperationException", ""),
+    (KINESIS + "NoSuchThing", b"", {}, 400, "UnknownOperationException", ""),
+    ("Kinesis_20111202.ListStreams", b"{}", {}, 400, "UnknownOperationException", ""),
     (None, b"{}", {}, 400, "UnknownOperationException", ""),
     (None, b"{}", {"content-type": "text/plain"}, 403, None, "AccessDeniedException"),
-    ("Kinesis_20131202.ListStreams", b"{}", {"content-type": "text/plain"}, 404, None, "<UnknownOperationException/>"),
-    ("Kinesis_20131202.ListStreams", b"{}", {"authorization": None, "x-amz-date": None}, 400, "MissingAuthenticationTokenException",
-     "Missing Authentication Token"),
-    ("Kinesis_20131202.ListStreams", b'{"Limit":"x"}', {}, 400, "SerializationException",
-     "class java.lang.String can not be converted to an Integer"),
-    ("Kinesis_20131202.ListStreams", b'{"Limit":0}', {}, 400, "ValidationException", "1 validation error detected: "),
-    ("Kinesis_20131202.PutRecord", b'{"StreamName":"x","PartitionKey":"k","Data":"v"}', {}, 400, "SerializationException",
-     "Base64 encoded length is expected a multiple of 4 bytes but found: 1"),
+    (LIST, b"{}", {"content-type": "text/plain"}, 404, None, "<UnknownOperationException/>"),
+    (LIST, b"{}", UNSIGNED, 400, "MissingAuthenticationTokenException", "Missing Authentication Token"),
+    (LIST, b'{"Limit":"x"}', UNSIGNED, 400, "MissingAuthenticationTokenException", ""),
+    (LIST, b"{", UNSIGNED, 400, SERIALIZATION, ""),
+    (LIST, b"{}", {"authorization": "AWS4-HMAC-SHA256 Credential=x"}, 400, "IncompleteSignatureException",
+     "Authorization header requires 'Signature' parameter."),
+    (LIST, b'{"Limit":"x"}', {}, 400, SERIALIZATION, "class java.lang.String can not be converted to an Integer"),
+    (LIST, b'{"Limit":[1]}', {}, 400, SERIALIZATION, "Start of list found where not expected"),
+    (LIST, b'{"Limit":{}}', {}, 400, SERIALIZATION, "Start of structure or map found where not expected."),
+    (LIST, b'{"NextToken":5}', {}, 400, SERIALIZATION,
+     "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to an String"),
+    (LIST, b'{"Limit":0}', {}, 400, "ValidationException", "1 validation error detected: "),
+    (LIST, b'{"Limit":"x","NextToken":""}', {}, 400, SERIALIZATION, "Integer"),
+    (PUT, b'{"StreamName":"x","PartitionKey":"k","Data":"v"}', {}, 400, SERIALIZATION,
+     "'v' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 1"),
+    (KINESIS + "AddTagsToStream", b'{"StreamName":"x","Tags":["a"]}', {}, 400, SERIALIZATION,
+     "Start of list found where not expected"),
+    (KINESIS + "SplitShard", b'{"StreamName":7}', {}, 400, SERIALIZATION, "can not be converted to an String"),
     ("Firehose_20150804.DescribeDeliveryStream", b"{}", {}, 400, "ValidationException",
      "Value null at 'deliveryStreamName' failed to satisfy constraint: Member must not be null"),
 ]
 
 
+@fact("error-closes-connection", "bare-type", "message-member", "no-checksum-header", "request-ids")
 @pytest.mark.parametrize("row", range(len(LADDER)))
 def test_the_order_of_the_first_checks(server, row):
     target, body, headers, status, kind, fragment = LADDER[row]
-    answer = post(server, target, body, **{"content_type": headers.pop("content-type", JSON), **headers})
+    headers = dict(headers)
+    answer = post(server, target, body, headers.pop("content-type", JSON), **headers)
     assert answer.status_code == status, answer.text
     assert fragment in answer.text
-    if kind:
-        assert answer.json()["__type"] == kind
-        assert answer.headers["content-type"] == JSON
-        assert answer.headers["connection"] == "close"
+    if kind is None:
+        return
+    error = answer.json()
+    assert error["__type"] == kind
+    own = "Message" if kind in (SERIALIZATION, "AccessDeniedException") else "message"
+    assert set(error) in ({"__type"}, {"__type", own})
+    assert answer.headers["content-type"] == JSON
+    assert answer.headers["connection"] == "close"
+    assert "x-amz-crc32" not in answer.headers and "x-amzn-errortype" not in answer.headers
+    check_ids(answer.headers)
+
+
+def check_ids(headers):
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", headers["x-amzn-requestid"])
+    assert len(headers["x-amz-id-2"]) >= 72
+    assert "date" in headers and "content-length" in headers
+
+
+def test_plain_json_is_wrapped(server):
+    answer = post(server, LIST, b"{", "application/json")
+    assert answer.status_code == 400
+    assert answer.json() == {"Output": {"__type": "com.amazon.coral.service#SerializationException"}, "Version": "1.0"}
+
+
+@fact("void-is-empty", "request-ids", "no-checksum-header")
+@pytest.mark.parametrize("content_type, encode", [(JSON, json.dumps), (CBOR, cbor2.dumps)])
+def test_an_operation_without_a_result(server, stream, content_type, encode):
+    body = encode({"StreamName": stream(1), "Tags": {"a": "b"}})
+    answer = post(server, KINESIS + "AddTagsToStream", body if isinstance(body, bytes) else body.encode(), content_type)
+    assert answer.status_code == 200 and answer.content == b"" and answer.headers["content-length"] == "0"
+    assert answer.headers["content-type"] == content_type
+    assert "x-amz-crc32" not in answer.headers
+    check_ids(answer.headers)
+
+
+@fact("members-sorted", "times-with-exponent", "creation-whole-seconds", "no-stream-id", "request-ids")
+def test_the_form_of_an_answer(server, stream):
+    name = stream(1)
+    answer = post(server, KINESIS + "DescribeStreamSummary", {"StreamName": name})
+    assert answer.headers["content-type"] == JSON and "connection" not in answer.headers
+    check_ids(answer.headers)
+    summary = answer.json()["StreamDescriptionSummary"]
+    assert list(summary) == sorted(summary)
+    number = re.search(r'"StreamCreationTimestamp":([^,}]+)', answer.text)[1]
+    assert re.fullmatch(r"1\.\d{1,9}E9", number), number
+    assert float(number) == int(float(number)), "whole seconds"
+    assert "StreamId" not in answer.text
+
+
+@fact("times-with-exponent", "arrival-milliseconds", "members-sorted")
+def test_the_form_of_a_record(server, stream):
+    name = stream(1)
+    for n in range(5):
+        post(server, PUT, {"StreamName": name, "PartitionKey": "k", "Data": "eA=="})
+    at = {"StreamName": name, "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = post(server, KINESIS + "GetShardIterator", at).json()["ShardIterator"]
+    answer = post(server, KINESIS + "GetRecords", {"ShardIterator": iterator})
+    for record in answer.json()["Records"]:
+        assert list(record) == sorted(record)
+    for number in re.findall(r'"ApproximateArrivalTimestamp":([^,}]+)', answer.text):
+        assert re.fullmatch(r"1\.\d{1,12}E9", number), number
+
+
+def test_content_type_parameters_are_ignored(server):
+    answer = post(server, LIST, b"{}", JSON + "; charset=utf-8")
+    assert answer.status_code == 200
+
+
+def test_fractions_are_cut_off(server):
+    assert post(server, LIST, b'{"Limit":1.9}').status_code == 200
+    assert post(server, LIST, b'{"Limit":0.9}').json()["__type"] == "ValidationException"
+
+
+def test_any_path_will_do(server):
+    headers = {"x-amz-target": LIST}
+    assert httpx.post(address(server) + "/some/path", content=b"{}", headers=headers | {"content-type": JSON}).json()["__type"] == (
+        "MissingAuthenticationTokenException"
+    )
 
 
 def test_browsers(server):
     answer = httpx.options(
-        server.url,
+        address(server),
         headers={"origin": "http://a", "access-control-request-headers": "x-amz-target", "access-control-request-method": "POST"},
     )
     assert answer.status_code == 200 and answer.content == b""
@@ -93,15 +184,20 @@ def test_browsers(server):
     assert answer.headers["access-control-allow-headers"] == "x-amz-target"
     assert answer.headers["access-control-allow-methods"] == "POST"
     assert answer.headers["access-control-max-age"] == "172800"
-    assert httpx.get(server.url).status_code == 403
+    refused = httpx.get(address(server))
+    assert refused.status_code == 403 and "<AccessDeniedException>" in refused.text
+    assert "Unable to determine service/operation name to be authorized" in refused.text
+    answer = post(server, LIST, b"{}", origin="http://a")
+    assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == "*"
 
 
 def test_unknown_members_and_nulls_are_ignored(server, stream):
     name = stream(1)
     body = {"StreamName": name, "StreamId": None, "Something": {"else": [1, 2]}, "PartitionKey": "k", "Data": "eA=="}
-    assert post(server, "Kinesis_20131202.PutRecord", json.dumps(body)).status_code == 200
+    assert post(server, PUT, body).status_code == 200
 
 
+@pytest.mark.ours("cleartext")
 def test_garbage_ends_only_its_own_connection(server):
     address = urllib.parse.urlsplit(server.url)
     for garbage in (b"\0" * 100, b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 64):
