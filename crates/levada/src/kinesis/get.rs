@@ -103,7 +103,7 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     let now = caller.now();
     let behind = millis_behind(&page, &shard, now);
     // A closed shard's last records come with an iterator; the call after them says that there is no more.
-    let ended = page.tail.sealed && page.chunks.is_empty() && page.next >= page.tail.end;
+    let ended = shard.is_sealed() && page.chunks.is_empty() && page.next >= page.tail.end;
     let next = if page.chunks.is_empty() { start } else { Start::Offset(page.next) };
     let head = GetRecordsHead {
         child_shards: ended.then(|| children(&stream, &shard)),
@@ -199,8 +199,8 @@ async fn settle(engine: &Arc<dyn Engine>, shard: &Shard, start: Start) -> Result
 fn millis_behind(page: &Page, shard: &Shard, now: u64) -> u64 {
     let caught_up = page.next >= page.tail.end;
     match (caught_up, &shard.closed) {
-        (true, None) => 0,
-        (true, Some(closed)) => (now / 1000).saturating_sub(closed.at_secs) * 1000,
+        (true, Some(closed)) if closed.sealed => now.saturating_sub(closed.at_ms) / 1000 * 1000,
+        (true, _) => 0,
         (false, _) => {
             let last = page.chunks.last().map(|chunk| chunk.arrival).or(page.tail.first_arrival);
             // Less than a second behind is still behind: AWS tells whole seconds.
