@@ -66,6 +66,12 @@ const STEPS: &[Step] = &[
     Step { name: "rust", about: "the suite: AWS SDK for Rust", nightly_only: false, run: |_| adapters::rust() },
     Step { name: "java", about: "the suite: AWS SDK for Java v2", nightly_only: false, run: |_| java::java() },
     Step { name: "sdk", about: "the AWS SDK for Rust", nightly_only: false, run: sdk },
+    Step {
+        name: "matrix",
+        about: "COMPATIBILITY.md shows what the suite saw",
+        nightly_only: false,
+        run: |_| suite::matrix(),
+    },
     Step { name: "deny", about: "cargo deny: advisories, sources, licences", nightly_only: true, run: deny },
 ];
 
