@@ -17,6 +17,7 @@ use levada_wire::limits;
 use super::{Caller, text};
 use crate::call::{Answer, Reply};
 use crate::node::APPEND_TIMEOUT;
+use crate::traffic::{Admitted, Demand, StreamTraffic};
 
 /// The hash key that decides the shard: the explicit one, or the MD5 of the partition key.
 fn hash(partition_key: &str, explicit: Option<&str>) -> Result<u128, AwsError> {
@@ -49,6 +50,13 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
     }
     let metrics = caller.node.metrics.stream(&stream);
     metrics.put_record.requests.inc();
+    let bytes = (key.len() + request.data.len()) as u64;
+    let traffic = caller.node.traffic.of(&stream);
+    if traffic.as_ref().is_some_and(|traffic| !traffic.put_one(shard.id(), bytes)) {
+        metrics.put_record.failed.inc();
+        metrics.writes_refused.inc();
+        return Err(errors::shard_rate_exceeded(&shard.id().to_string(), text(&stream)));
+    }
     let batch = levada_core::batch::Batch::single(key.as_bytes(), &request.data);
     let append = Append { log: shard.log, expect: Expect::Tail, batch };
     let outcome = append_all(caller, vec![append], &stream).await.pop();
@@ -65,7 +73,9 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
             return Err(AwsError::internal_failure());
         }
     };
-    let bytes = (key.len() + request.data.len()) as u64;
+    if let Some(traffic) = traffic {
+        traffic.stored(shard.id(), 1, bytes);
+    }
     metrics.incoming_bytes.inc_by(bytes);
     metrics.incoming_records.inc();
     metrics.put_record.success.inc();
