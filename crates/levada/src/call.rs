@@ -3,16 +3,20 @@
 use levada_core::catalog::Account;
 use levada_wire::error::AwsError;
 
+use crate::body::Frames;
+
 /// What a handler answers.
 pub type Answer = Result<Reply, AwsError>;
 
 /// A handler's success.
 #[derive(Debug)]
 pub enum Reply {
-    /// A JSON document.
-    Json(Vec<u8>),
+    /// A document in the protocol of the request.
+    Document(Vec<u8>),
     /// The empty body of an operation without a reply shape.
     Empty,
+    /// An event stream, which begins now and goes on.
+    Events(Frames),
 }
 
 /// Who calls.

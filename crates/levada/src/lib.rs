@@ -3,6 +3,7 @@
 //! append to the engine. A library only so that the simulation and the tests can build a [`node::Node`] themselves.
 
 pub mod authentication;
+pub mod body;
 pub mod call;
 pub mod check;
 pub mod cli;

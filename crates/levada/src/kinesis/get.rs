@@ -9,9 +9,10 @@ use levada_core::iterator::{Position, ShardIterator, TokenError, java_date, open
 use levada_core::retention::cutoff;
 use levada_core::sequence::{Side, Start, StartError, start};
 use levada_core::shard::{Shard, ShardId};
+use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
-use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, RECORD_OVERHEAD_BYTES};
+use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, encoded_bytes};
 use levada_wire::kinesis::types::{self, ShardIteratorType};
 use levada_wire::limits;
 
@@ -33,7 +34,7 @@ pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShard
         return Err(errors::dry_run("GetShardIterator"));
     }
     let iterator = seal_iterator(caller, stream, shard, position);
-    Ok(Reply::Json(types::GetShardIteratorReply { shard_iterator: iterator }.to_json()))
+    caller.reply(&types::GetShardIteratorReply { shard_iterator: iterator })
 }
 
 /// Where the asked-for iterator begins.
@@ -108,9 +109,10 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
         child_shards: ended.then(|| children(&stream, &shard)),
         millis_behind_latest: behind,
         next_shard_iterator: (!ended).then(|| seal_iterator(caller, &stream, &shard, Position::Start(next))),
+        encryption_type: None,
     };
-    let capacity = page.chunks.iter().map(json_bytes).sum();
-    let mut reply = GetRecordsWriter::new(&head, capacity);
+    let capacity = page.chunks.iter().map(|chunk| reply_bytes(caller.protocol, chunk)).sum();
+    let mut reply = GetRecordsWriter::new(caller.protocol, &head, capacity);
     let (mut bytes, mut count) = (0, 0);
     for chunk in &page.chunks {
         let mut digits = shard.space().digits_from(chunk.first, chunk.arrival);
@@ -130,13 +132,13 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     metrics.get_records.records.inc_by(count);
     metrics.get_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
     metrics.iterator_age.set(i64::try_from(behind).unwrap_or(i64::MAX));
-    Ok(Reply::Json(reply.finish()))
+    Ok(Reply::Document(reply.finish()))
 }
 
 /// About as many bytes as the chunk's records take in the reply.
-fn json_bytes(chunk: &Chunk) -> usize {
+fn reply_bytes(protocol: Protocol, chunk: &Chunk) -> usize {
     let share = chunk.batch.bytes().len() as u64 * u64::from(chunk.take) / u64::from(chunk.batch.count());
-    share as usize * 4 / 3 + chunk.take as usize * RECORD_OVERHEAD_BYTES
+    encoded_bytes(protocol, chunk.take as usize, share as usize)
 }
 
 /// The stream and shard of an iterator. One of a deleted stream finds nothing, also if the name lives again.
