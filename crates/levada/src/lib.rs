@@ -21,6 +21,7 @@ pub mod node;
 pub mod refusal;
 pub mod registry;
 pub mod retention;
+pub mod rules;
 pub mod serve;
 pub mod traffic;
 
