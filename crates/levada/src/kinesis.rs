@@ -31,7 +31,9 @@ pub async fn answer(node: &Arc<Node>, principal: &Principal, op: KinesisOp, body
     if op == KinesisOp::PutRecords {
         return put::put_records(caller, body).await;
     }
-    match decode(op, body)? {
+    let request = decode(op, body)?;
+    node.rates.admit(principal, op, &request)?;
+    match request {
         Request::CreateStream(request) => create_stream(caller, request).await,
         Request::DeleteStream(request) => delete_stream(caller, &request).await,
         Request::DescribeStream(request) => describe::stream(caller, &request),
