@@ -190,6 +190,7 @@ fn shard_of(request: &Request) -> &str {
 mod tests {
     use levada_core::catalog::Account;
     use levada_core::env::sim::SimClock;
+    use levada_wire::codec::Protocol;
     use levada_wire::kinesis::decode;
     use serde_json::{Value, json};
 
@@ -212,7 +213,7 @@ mod tests {
 
         /// Calls as `who` until it is refused; how often it was served, and what the refusal says.
         fn exhaust(&self, who: &Principal, op: KinesisOp, body: &Value) -> (u32, String) {
-            let request = decode(op, body.to_string().as_bytes()).unwrap();
+            let request = decode(op, Protocol::Json, body.to_string().as_bytes()).unwrap();
             for served in 0..2_000 {
                 if let Err(error) = self.rates.admit(who, op, &request) {
                     return (served, format!("{} {}", error.code.name(), error.message.unwrap_or_default()));
@@ -278,7 +279,7 @@ mod tests {
     #[test]
     fn the_table_of_buckets_is_bounded_by_a_second_of_calls() {
         let world = World::new();
-        let request = decode(KinesisOp::ListStreams, b"{}").unwrap();
+        let request = decode(KinesisOp::ListStreams, Protocol::Json, b"{}").unwrap();
         for n in 0..20_000_u64 {
             let who = principal(&format!("{n:012}"), "us-east-1");
             assert!(world.rates.admit(&who, KinesisOp::ListStreams, &request).is_ok());
