@@ -162,6 +162,18 @@ impl Bucket {
         self.level < 0
     }
 
+    /// When debt will be paid off: `now`, if there is none.
+    pub fn paid_off(&mut self, now: Duration) -> Duration {
+        if !self.in_debt(now) {
+            return now;
+        }
+        // Rounded up to the nanosecond in which it is true. A rate of nothing pays nothing off.
+        let per_nano = i128::from(self.limit.rate.milli);
+        let nanos = if per_nano == 0 { i128::MAX } else { (-self.level + per_nano - 1) / per_nano };
+        let secs = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+        self.at.saturating_add(Duration::new(secs, (nanos % 1_000_000_000) as u32))
+    }
+
     /// True if nothing would be lost by forgetting this bucket.
     pub fn is_full(&mut self, now: Duration) -> bool {
         self.fill(now);

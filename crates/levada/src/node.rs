@@ -19,6 +19,7 @@ use crate::cli::LifecycleMode;
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
 use crate::metrics::{Metrics, Sample};
+use crate::rates::Rates;
 use crate::registry::{self, Registry, SubmitError};
 use crate::retention;
 use crate::traffic::Traffic;
@@ -91,6 +92,8 @@ pub struct Node {
     pub metrics: Metrics,
     /// What goes through each shard, and how much may.
     pub traffic: Traffic,
+    /// How often control operations may be called.
+    pub rates: Rates,
     /// Seals iterators and tokens.
     pub token_key: TokenKey,
     /// Woken whenever the clock was moved by hand.
@@ -146,6 +149,7 @@ impl Node {
             tuning: Tuning::default(),
         });
         let traffic = Traffic::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
+        let rates = Rates::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.are_strict());
         let node = Arc::new(Self {
             config,
             clock,
@@ -154,6 +158,7 @@ impl Node {
             registry,
             metrics: Metrics::default(),
             traffic,
+            rates,
             token_key,
             clock_moved: Arc::default(),
             log,

@@ -10,7 +10,7 @@
 //! multiple = 10                       # instead of the one above
 //! write_bytes_per_second = 100000000  # as they stand, whatever the multiple
 //! write_records_per_second = 50000
-//! read_bytes_per_second = 200000000
+//! read_bytes_per_second = 200000000   # also of each consumer with enhanced fan-out, for itself
 //! read_calls_per_second = 50
 //! ```
 
@@ -58,6 +58,8 @@ pub struct ShardLimits {
     pub read_calls: Limit,
     /// `GetShardIterator` calls.
     pub iterators: Limit,
+    /// Bytes of keys and data pushed to each consumer by itself (`SubscribeToShard`).
+    pub fan_out_bytes: Limit,
 }
 
 impl ShardLimits {
@@ -70,6 +72,7 @@ impl ShardLimits {
         let records = rate(given.write_records_per_second, limits::SHARD_WRITE_RECORDS_PER_SECOND.into());
         let calls = rate(given.read_calls_per_second, calls_per_second(KinesisOp::GetRecords));
         let iterators = rate(None, calls_per_second(KinesisOp::GetShardIterator));
+        let fan_out = rate(given.read_bytes_per_second, limits::CONSUMER_BYTES_PER_SECOND as u64);
         let read = rate(given.read_bytes_per_second, limits::SHARD_READ_BYTES_PER_SECOND as u64);
         Self {
             write_bytes: Limit::new(bytes, 1, ORDINARY_RECORD_BYTES),
@@ -78,6 +81,7 @@ impl ShardLimits {
             read_bytes: Limit::new(read, 1, 1),
             read_calls: Limit::new(calls, 1, 1),
             iterators: Limit::new(iterators, 1, 1),
+            fan_out_bytes: Limit::new(fan_out, 1, 1),
         }
     }
 }
