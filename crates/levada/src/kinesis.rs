@@ -42,7 +42,37 @@ pub async fn answer(node: &Arc<Node>, principal: &Principal, op: KinesisOp, body
         Request::PutRecords(_) => Err(AwsError::internal_failure()),
         Request::GetShardIterator(request) => get::shard_iterator(caller, &request).await,
         Request::GetRecords(request) => get::records(caller, &request).await,
-        Request::Unserved(..) => Err(AwsError::unknown_operation()),
+        Request::AddTagsToStream(_)
+        | Request::DecreaseStreamRetentionPeriod(_)
+        | Request::DeleteResourcePolicy(_)
+        | Request::DeregisterStreamConsumer(_)
+        | Request::DescribeAccountSettings(_)
+        | Request::DescribeLimits(_)
+        | Request::DescribeStreamConsumer(_)
+        | Request::DisableEnhancedMonitoring(_)
+        | Request::EnableEnhancedMonitoring(_)
+        | Request::GetResourcePolicy(_)
+        | Request::IncreaseStreamRetentionPeriod(_)
+        | Request::ListStreamConsumers(_)
+        | Request::ListTagsForResource(_)
+        | Request::ListTagsForStream(_)
+        | Request::MergeShards(_)
+        | Request::PutResourcePolicy(_)
+        | Request::RegisterStreamConsumer(_)
+        | Request::RemoveTagsFromStream(_)
+        | Request::SplitShard(_)
+        | Request::StartStreamEncryption(_)
+        | Request::StopStreamEncryption(_)
+        | Request::SubscribeToShard(_)
+        | Request::TagResource(_)
+        | Request::UntagResource(_)
+        | Request::UpdateAccountSettings(_)
+        | Request::UpdateMaxRecordSize(_)
+        | Request::UpdateShardCount(_)
+        | Request::UpdateStreamMode(_)
+        | Request::UpdateStreamRecordDistributionStrategy(_)
+        | Request::UpdateStreamWarmThroughput(_)
+        | Request::Unserved(..) => Err(AwsError::unknown_operation()),
     }
 }
 

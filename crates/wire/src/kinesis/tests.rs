@@ -11,29 +11,77 @@ fn text(bytes: Vec<u8>) -> String {
 
 #[test]
 fn requests_have_the_model_s_members() {
+    request_agrees::<DescribeLimits>();
+    request_agrees::<MinimumThroughputBillingCommitmentInput>();
+    request_agrees::<DescribeAccountSettings>();
+    request_agrees::<UpdateAccountSettings>();
+    request_agrees::<RegisterStreamConsumer>();
+    request_agrees::<DeregisterStreamConsumer>();
+    request_agrees::<DescribeStreamConsumer>();
+    request_agrees::<ListStreamConsumers>();
+    request_agrees::<StartingPosition>();
+    request_agrees::<SubscribeToShard>();
+    request_agrees::<PutRecord>();
+    request_agrees::<PutRecordsRequestEntry>();
+    request_agrees::<PutRecords>();
+    request_agrees::<GetShardIterator>();
+    request_agrees::<GetRecords>();
+    request_agrees::<PutResourcePolicy>();
+    request_agrees::<GetResourcePolicy>();
+    request_agrees::<DeleteResourcePolicy>();
+    request_agrees::<IncreaseStreamRetentionPeriod>();
+    request_agrees::<DecreaseStreamRetentionPeriod>();
+    request_agrees::<StartStreamEncryption>();
+    request_agrees::<StopStreamEncryption>();
+    request_agrees::<EnableEnhancedMonitoring>();
+    request_agrees::<DisableEnhancedMonitoring>();
+    request_agrees::<UpdateMaxRecordSize>();
+    request_agrees::<UpdateStreamMode>();
+    request_agrees::<UpdateStreamRecordDistributionStrategy>();
+    request_agrees::<UpdateStreamWarmThroughput>();
+    request_agrees::<ShardFilter>();
+    request_agrees::<ListShards>();
+    request_agrees::<SplitShard>();
+    request_agrees::<MergeShards>();
+    request_agrees::<UpdateShardCount>();
     request_agrees::<StreamModeDetails>();
     request_agrees::<CreateStream>();
     request_agrees::<DeleteStream>();
     request_agrees::<DescribeStream>();
     request_agrees::<DescribeStreamSummary>();
     request_agrees::<ListStreams>();
-    request_agrees::<ShardFilter>();
-    request_agrees::<ListShards>();
-    request_agrees::<PutRecord>();
-    request_agrees::<PutRecordsRequestEntry>();
-    request_agrees::<PutRecords>();
-    request_agrees::<GetShardIterator>();
-    request_agrees::<GetRecords>();
+    request_agrees::<AddTagsToStream>();
+    request_agrees::<RemoveTagsFromStream>();
+    request_agrees::<ListTagsForStream>();
+    request_agrees::<TagResource>();
+    request_agrees::<UntagResource>();
+    request_agrees::<ListTagsForResource>();
 }
 
 #[test]
 fn replies_have_members_of_the_model() {
+    reply_agrees::<DescribeLimitsReply>(&[]);
+    reply_agrees::<MinimumThroughputBillingCommitmentOutput>(&[]);
+    reply_agrees::<DescribeAccountSettingsReply>(&[]);
+    reply_agrees::<UpdateAccountSettingsReply>(&[]);
+    reply_agrees::<Consumer>(&[]);
+    reply_agrees::<ConsumerDescription>(&[]);
+    reply_agrees::<RegisterStreamConsumerReply>(&[]);
+    reply_agrees::<DescribeStreamConsumerReply>(&[]);
+    reply_agrees::<ListStreamConsumersReply>(&[]);
+    reply_agrees::<SubscribeToShardEvent>(&[]);
     reply_agrees::<PutRecordReply>(&[]);
     reply_agrees::<GetShardIteratorReply>(&[]);
+    reply_agrees::<Record>(&[]);
+    reply_agrees::<GetResourcePolicyReply>(&[]);
+    reply_agrees::<EnhancedMonitoringReply>(&[]);
+    reply_agrees::<UpdateStreamWarmThroughputReply>(&[]);
     reply_agrees::<HashKeyRange>(&[]);
     reply_agrees::<SequenceNumberRange>(&[]);
     reply_agrees::<Shard>(&[]);
     reply_agrees::<ChildShard>(&[]);
+    reply_agrees::<ListShardsReply>(&[]);
+    reply_agrees::<UpdateShardCountReply>(&[]);
     reply_agrees::<EnhancedMetrics>(&[]);
     reply_agrees::<StreamDescription>(&[]);
     reply_agrees::<DescribeStreamReply>(&[]);
@@ -42,7 +90,9 @@ fn replies_have_members_of_the_model() {
     reply_agrees::<DescribeStreamSummaryReply>(&[]);
     reply_agrees::<StreamSummary>(&[]);
     reply_agrees::<ListStreamsReply>(&[]);
-    reply_agrees::<ListShardsReply>(&[]);
+    reply_agrees::<Tag>(&[]);
+    reply_agrees::<ListTagsForStreamReply>(&[]);
+    reply_agrees::<ListTagsForResourceReply>(&[]);
 }
 
 #[test]
@@ -50,6 +100,12 @@ fn enumerations_have_the_model_s_values() {
     use super::shapes;
     enum_agrees(&shapes::SHARD_ITERATOR_TYPE, ShardIteratorType::ALL, ShardIteratorType::as_str);
     enum_agrees(&shapes::SHARD_FILTER_TYPE, ShardFilterType::ALL, ShardFilterType::as_str);
+    enum_agrees(&shapes::CONSUMER_STATUS, ConsumerStatus::ALL, ConsumerStatus::as_str);
+    enum_agrees(&shapes::SCALING_TYPE, ScalingType::ALL, ScalingType::as_str);
+    let wished = &shapes::MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS;
+    enum_agrees(wished, CommitmentRequest::ALL, CommitmentRequest::as_str);
+    let there = &shapes::MINIMUM_THROUGHPUT_BILLING_COMMITMENT_OUTPUT_STATUS;
+    enum_agrees(there, CommitmentStatus::ALL, CommitmentStatus::as_str);
     enum_agrees(&shapes::STREAM_MODE, StreamMode::ALL, StreamMode::as_str);
     enum_agrees(&shapes::STREAM_STATUS, StreamStatus::ALL, StreamStatus::as_str);
     enum_agrees(&shapes::ENCRYPTION_TYPE, EncryptionType::ALL, EncryptionType::as_str);
@@ -115,11 +171,9 @@ fn a_request_becomes_typed() {
         };
         assert_eq!(dry_run, Some(true));
     }
-    let Ok(Request::Unserved(KinesisOp::SplitShard, _)) =
-        decode(KinesisOp::SplitShard, br#"{"StreamName":"s","ShardToSplit":"shardId-0","NewStartingHashKey":"5"}"#)
-    else {
-        panic!("not SplitShard")
-    };
+    let body = br#"{"StreamName":"s","ShardToSplit":"shardId-0","NewStartingHashKey":"5"}"#;
+    let Ok(Request::SplitShard(request)) = decode(KinesisOp::SplitShard, body) else { panic!("not SplitShard") };
+    assert_eq!((request.shard_to_split.as_str(), request.new_starting_hash_key.as_str()), ("shardId-0", "5"));
 }
 
 #[test]
