@@ -4,6 +4,7 @@ mod describe;
 mod get;
 mod list_shards;
 mod put;
+mod reading;
 
 use std::sync::Arc;
 

@@ -1,0 +1,183 @@
+//! What GetShardIterator, GetRecords and SubscribeToShard have in common: places in a shard, pages of it, and what
+//! is said when it cannot be read.
+
+use std::sync::Arc;
+
+use levada_core::catalog::Stream;
+use levada_core::engine::{Chunk, Engine, EngineError, Millis, Offset, Page, ReadRequest, Tail};
+use levada_core::iterator::Position;
+use levada_core::retention::cutoff;
+use levada_core::sequence::{Side, Start, StartError, start};
+use levada_core::shard::{Shard, ShardId};
+use levada_wire::error::AwsError;
+use levada_wire::kinesis::errors;
+use levada_wire::kinesis::get_records::RECORD_OVERHEAD_BYTES;
+use levada_wire::kinesis::types::{self, ShardIteratorType};
+
+use super::text;
+use crate::node::Node;
+
+/// A stream and one of its shards, as of one moment.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) stream: Arc<Stream>,
+    pub(super) shard: Arc<Shard>,
+}
+
+/// Where a request asks to begin, as it says it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) kind: ShardIteratorType,
+    pub(super) number: Option<&'a str>,
+    /// Milliseconds since the Unix epoch.
+    pub(super) timestamp: Option<i64>,
+}
+
+/// At most how much to read: records, and bytes of their keys and data.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) records: u32,
+    pub(super) bytes: u64,
+}
+
+impl Place {
+    /// Where the asked-for reading begins. `LATEST` is pinned now.
+    pub(super) async fn position(&self, node: &Node, now: Millis, asked: Asked<'_>) -> Result<Position, AwsError> {
+        use ShardIteratorType::{AfterSequenceNumber, AtSequenceNumber, AtTimestamp, Latest, TrimHorizon};
+        match (asked.kind, asked.number) {
+            (AtSequenceNumber, Some(number)) => self.at_number(number, Side::At),
+            (AfterSequenceNumber, Some(number)) => self.at_number(number, Side::After),
+            (TrimHorizon, None) => Ok(Position::Start(Start::Offset(0))),
+            (Latest, None) => {
+                let tail = self.tail(node).await.map_err(|error| self.unreadable(&error))?;
+                Ok(Position::Start(Start::Offset(tail.end)))
+            }
+            (AtTimestamp, None) => {
+                let at = asked.timestamp.ok_or_else(errors::timestamp_missing)?;
+                let now = i64::try_from(now).unwrap_or(i64::MAX);
+                if at > now {
+                    return Err(errors::timestamp_in_future(at, now));
+                }
+                // A time before the oldest record is the trim horizon.
+                Ok(Position::Time(u64::try_from(at).unwrap_or(0)))
+            }
+            (AtSequenceNumber | AfterSequenceNumber, None) | (TrimHorizon | Latest | AtTimestamp, Some(_)) => {
+                Err(errors::iterator_type_mismatch(asked.kind.as_str(), asked.number.is_some()))
+            }
+        }
+    }
+
+    fn at_number(&self, number: &str, side: Side) -> Result<Position, AwsError> {
+        let (used, stream) = (self.shard.id().to_string(), text(&self.stream));
+        start(number, side, self.shard.space()).map(Position::Start).map_err(|error| match error {
+            StartError::Invalid { given } => errors::invalid_sequence_number(&given, &used, stream),
+            StartError::OtherShard { encodes, .. } => {
+                errors::sequence_number_of_other_shard(&encodes.to_string(), &used)
+            }
+            StartError::OtherStream { printed } => errors::sequence_number_of_other_stream(&printed, &used, stream),
+        })
+    }
+
+    /// Where the shard's log starts and ends.
+    pub(super) async fn tail(&self, node: &Node) -> Result<Tail, EngineError> {
+        node.engine.tail(self.shard.log).await
+    }
+
+    /// Reads the page at a position, and tells where it really begins. Retention is exact here: what has outlived it
+    /// is passed over, whether or not its bytes are gone.
+    pub(super) async fn read(
+        &self,
+        node: &Node,
+        now: Millis,
+        position: &Position,
+        bounds: Bounds,
+    ) -> Result<(Page, Start), EngineError> {
+        let (engine, log) = (&node.engine, self.shard.log);
+        let tail = self.tail(node).await?;
+        let cutoff = cutoff(now, self.stream.retention_hours);
+        let oldest: Offset = match tail.first_arrival {
+            Some(first) if first < cutoff => engine.seek(log, cutoff).await?,
+            _ => tail.start,
+        };
+        let start = match position {
+            Position::Start(start) => *start,
+            Position::Time(time) => Start::Offset(engine.seek(log, *time).await?),
+        };
+        let late = start.read_from() < oldest;
+        let start = if late { Start::Offset(oldest) } else { self.settle(engine, start).await? };
+        let request =
+            ReadRequest { log, from: start.read_from(), max_records: bounds.records, max_bytes: bounds.bytes };
+        Ok((engine.read(request).await?, start))
+    }
+
+    /// Compares the one record that may lie on either side of a start given as a number, if it is there already, so
+    /// that the page holds as many records as were asked for.
+    async fn settle(&self, engine: &Arc<dyn Engine>, start: Start) -> Result<Start, EngineError> {
+        let Start::CompareAt { offset, .. } = start else { return Ok(start) };
+        let request = ReadRequest { log: self.shard.log, from: offset, max_records: 1, max_bytes: 0 };
+        let page = engine.read(request).await?;
+        Ok(match page.chunks.first().filter(|chunk| chunk.first == offset) {
+            Some(chunk) if start.admits(self.shard.space(), offset, chunk.arrival) => Start::Offset(offset),
+            Some(_) => Start::Offset(offset + 1),
+            None => start,
+        })
+    }
+
+    /// True if the page at `start` is the end of a shard that is closed: nothing is there and nothing will be.
+    pub(super) fn ended(page: &Page) -> bool {
+        page.tail.sealed && page.chunks.is_empty() && page.next >= page.tail.end
+    }
+
+    /// How far the page's end is behind the tip, in ms. On a drained closed shard AWS counts from its close.
+    pub(super) fn millis_behind(&self, page: &Page, now: Millis) -> u64 {
+        let caught_up = page.next >= page.tail.end;
+        match (caught_up, &self.shard.closed) {
+            (true, None) => 0,
+            (true, Some(closed)) => (now / 1000).saturating_sub(closed.at_secs) * 1000,
+            (false, _) => {
+                let last = page.chunks.last().map(|chunk| chunk.arrival).or(page.tail.first_arrival);
+                // Less than a second behind is still behind: AWS tells whole seconds.
+                now.saturating_sub(last.unwrap_or(now)).max(1000) / 1000 * 1000
+            }
+        }
+    }
+
+    /// The shards that continue this one, as its readers are told at its end.
+    pub(super) fn children(&self) -> Vec<types::ChildShard> {
+        let children = self.shard.closed.iter().flat_map(|closed| &closed.children);
+        let parents = |child: &Shard| child.parent().into_iter().chain(child.adjacent_parent());
+        children
+            .filter_map(|index| self.stream.shards.get(ShardId(*index)))
+            .map(|child| types::ChildShard {
+                hash_key_range: types::HashKeyRange {
+                    ending_hash_key: child.range.end.to_string(),
+                    starting_hash_key: child.range.start.to_string(),
+                },
+                parent_shards: parents(child).map(|id| id.to_string()).collect(),
+                shard_id: child.id().to_string(),
+            })
+            .collect()
+    }
+
+    /// A shard that cannot be read: gone with its stream, damaged, or not now.
+    pub(super) fn unreadable(&self, error: &EngineError) -> AwsError {
+        let (stream, shard) = (&self.stream, &self.shard);
+        match error {
+            EngineError::Missing => errors::stream_not_found(text(stream)),
+            EngineError::Corrupt { file, at } => {
+                tracing::error!(stream = %stream.name, shard = %shard.id(), %file, at, "the shard's data is damaged");
+                AwsError::internal_failure()
+            }
+            EngineError::Unavailable(reason) => {
+                tracing::warn!(stream = %stream.name, shard = %shard.id(), %reason, "the shard cannot be read now");
+                AwsError::internal_failure()
+            }
+        }
+    }
+}
+
+/// About as many bytes as the chunk's records take in a reply.
+pub(super) fn encoded_bytes(chunk: &Chunk) -> usize {
+    let share = chunk.batch.bytes().len() as u64 * u64::from(chunk.take) / u64::from(chunk.batch.count());
+    share as usize * 4 / 3 + chunk.take as usize * RECORD_OVERHEAD_BYTES
+}
