@@ -16,3 +16,4 @@ pub mod iterator;
 pub mod retention;
 pub mod sequence;
 pub mod shard;
+pub mod throttle;

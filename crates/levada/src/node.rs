@@ -21,6 +21,7 @@ use crate::config::{Bucket, Config};
 use crate::metrics::{Metrics, Sample};
 use crate::registry::{self, Registry, SubmitError};
 use crate::retention;
+use crate::traffic::Traffic;
 
 /// How long CREATING and DELETING last with `--lifecycle aws`, in ms (AWS was seen to take 4 to 6 s).
 const AWS_TRANSITION_MS: u64 = 5_000;
@@ -91,6 +92,8 @@ pub struct Node {
     pub registry: Registry,
     /// What is counted.
     pub metrics: Metrics,
+    /// What goes through each shard, and how much may.
+    pub traffic: Traffic,
     /// Seals iterators and tokens.
     pub token_key: TokenKey,
     /// Woken whenever the clock was moved by hand.
@@ -144,6 +147,7 @@ impl Node {
             blocking,
             tuning: Tuning::default(),
         });
+        let traffic = Traffic::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
         let node = Arc::new(Self {
             config,
             clock,
@@ -151,6 +155,7 @@ impl Node {
             engine,
             registry,
             metrics: Metrics::default(),
+            traffic,
             token_key,
             clock_moved: Arc::default(),
             log,
@@ -282,6 +287,7 @@ impl Node {
             }
             Command::FinishStream(key) if self.registry.state().stream_incarnation(key).is_none() => {
                 self.metrics.forget_stream(key);
+                self.traffic.forget(key.incarnation);
             }
             _ => {}
         }

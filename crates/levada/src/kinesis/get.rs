@@ -12,8 +12,8 @@ use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter};
 use levada_wire::kinesis::types;
 use levada_wire::limits;
 
-use super::Caller;
 use super::reading::{Asked, Bounds, Place, encoded_bytes};
+use super::{Caller, text};
 use crate::call::{Answer, Reply};
 
 pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShardIterator) -> Answer {
@@ -36,6 +36,9 @@ pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShard
     if request.dry_run == Some(true) {
         return Err(errors::dry_run("GetShardIterator"));
     }
+    if caller.node.traffic.of(&place.stream).is_some_and(|traffic| !traffic.iterator(place.shard.id())) {
+        return Err(errors::shard_rate_exceeded(&place.shard.id().to_string(), text(&place.stream)));
+    }
     let iterator = seal_iterator(caller, &place, position);
     Ok(Reply::Json(types::GetShardIteratorReply { shard_iterator: iterator }.to_json()))
 }
@@ -57,6 +60,13 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     let place = resolve(caller, &iterator)?;
     if request.dry_run == Some(true) {
         return Err(errors::dry_run("GetRecords"));
+    }
+    let metrics = caller.node.metrics.stream(&place.stream);
+    metrics.get_records.requests.inc();
+    let traffic = caller.node.traffic.of(&place.stream);
+    if traffic.as_ref().is_some_and(|traffic| !traffic.get(place.shard.id())) {
+        metrics.reads_refused.inc();
+        return Err(errors::get_records_rate_exceeded(&place.shard.id().to_string(), text(&place.stream)));
     }
     let records = request.limit.unwrap_or(limits::GET_RECORDS_RECORDS).min(limits::GET_RECORDS_RECORDS);
     let bounds = Bounds { records, bytes: limits::GET_RECORDS_BYTES as u64 };
@@ -89,8 +99,9 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
             digits.advance();
         }
     }
-    let metrics = caller.node.metrics.stream(&place.stream);
-    metrics.get_records.requests.inc();
+    if let Some(traffic) = traffic {
+        traffic.got(place.shard.id(), count, bytes);
+    }
     metrics.get_records.success.inc();
     metrics.get_records.bytes.inc_by(bytes);
     metrics.get_records.records.inc_by(count);

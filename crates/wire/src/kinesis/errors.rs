@@ -102,7 +102,17 @@ pub fn control_rate_exceeded(StreamText { stream, account }: StreamText<'_>) -> 
     )
 }
 
-/// The shard takes or gives no more for now.
+/// The shard gives no more for now: what `GetRecords` says. (Older sources show the text of
+/// [`shard_rate_exceeded`] here too.)
+#[must_use]
+pub fn get_records_rate_exceeded(shard_id: &str, StreamText { stream, account }: StreamText<'_>) -> AwsError {
+    AwsError::new(
+        ErrorCode::ProvisionedThroughputExceededException,
+        format!("Rate exceeded for Shard - {account}/{stream}/{shard_id}"),
+    )
+}
+
+/// The shard takes no more for now, or is asked for iterators too often. Unverified for `GetShardIterator`.
 #[must_use]
 pub fn shard_rate_exceeded(shard_id: &str, stream: StreamText<'_>) -> AwsError {
     AwsError::new(ErrorCode::ProvisionedThroughputExceededException, rate_exceeded_text(shard_id, stream))
