@@ -162,6 +162,17 @@ impl Bucket {
         self.level < 0
     }
 
+    /// When the debt will be paid off; `now` if there is none.
+    pub fn paid_off(&mut self, now: Duration) -> Duration {
+        self.fill(now);
+        if self.level >= 0 {
+            return now;
+        }
+        let rate = i128::from(self.limit.rate.milli).max(1);
+        let nanos = u64::try_from((-self.level + rate - 1) / rate).unwrap_or(u64::MAX);
+        now.saturating_add(Duration::from_nanos(nanos))
+    }
+
     /// True if nothing would be lost by forgetting this bucket.
     pub fn is_full(&mut self, now: Duration) -> bool {
         self.fill(now);

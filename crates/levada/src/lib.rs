@@ -22,6 +22,7 @@ pub mod refusal;
 pub mod registry;
 pub mod retention;
 pub mod serve;
+pub mod subscriptions;
 pub mod traffic;
 
 use std::net::SocketAddr;
