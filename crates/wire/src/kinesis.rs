@@ -1,5 +1,6 @@
 //! Amazon Kinesis Data Streams on the wire.
 
+pub mod arn;
 pub mod errors;
 pub mod get_records;
 pub mod put_records;

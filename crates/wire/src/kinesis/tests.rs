@@ -1,6 +1,5 @@
 use super::types::*;
 use super::{Request, decode, errors, get_records, put_records};
-use crate::error::{AwsError, ErrorCode, ErrorForm};
 use crate::operation::{KinesisOp, Operation, Service};
 use crate::typed::test::{enum_agrees, reply_agrees, request_agrees};
 use crate::typed::{StringMap, TimestampMs, TimestampSeconds};
@@ -327,56 +326,4 @@ fn get_records_replies_as_it_reads() {
             r#""ShardId":"c"}],"MillisBehindLatest":1000,"Records":[]}"#
         )
     );
-}
-
-#[test]
-fn errors_read_as_aws_words_them() {
-    let stream = errors::StreamText { stream: "s", account: "000000000000" };
-    let rows: &[(AwsError, &str)] = &[
-        (
-            errors::stream_not_found(stream),
-            r#"{"__type":"ResourceNotFoundException","message":"Stream s under account 000000000000 not found."}"#,
-        ),
-        (
-            errors::stream_exists(stream),
-            r#"{"__type":"ResourceInUseException","message":"Stream s under account 000000000000 already exists."}"#,
-        ),
-        (
-            errors::stream_not_active(stream, "UPDATING"),
-            r#"{"__type":"ResourceInUseException","message":"Stream s under account 000000000000 not ACTIVE, instead in state UPDATING"}"#,
-        ),
-        (
-            errors::shard_not_found("shardId-000000000005", stream),
-            r#"{"__type":"ResourceNotFoundException","message":"Shard shardId-000000000005 in stream s under account 000000000000 does not exist"}"#,
-        ),
-        (
-            errors::iterator_type_mismatch("LATEST", true),
-            r#"{"__type":"InvalidArgumentException","message":"Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified LATEST and also a StartingSequenceNumber."}"#,
-        ),
-        (
-            errors::expired_iterator("A", "B"),
-            r#"{"__type":"ExpiredIteratorException","message":"Iterator expired. The iterator was created at time A while right now it is B which is further in the future than the tolerated delay of 300000 milliseconds."}"#,
-        ),
-        (
-            errors::shard_limit_exceeded("0", "r", 1, 2, 3),
-            r#"{"__type":"LimitExceededException","message":"This request would exceed the shard limit for the account 0 in r. Current shard count for the account: 1. Limit: 2. Number of additional shards that would have resulted from this request: 3. Refer to the AWS Service Limits page (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request higher limits."}"#,
-        ),
-        (
-            errors::dry_run("PutRecord"),
-            r#"{"__type":"DryRunOperationException","message":"DryRunOperation validation succeeded while calling PutRecord operation.: Request would have succeeded, but DryRun flag is set."}"#,
-        ),
-        (
-            errors::partition_key_missing(Some(2)),
-            r#"{"__type":"ValidationException","message":"1 validation error detected: Value null at 'records.2.member.partitionKey' failed to satisfy constraint: Member must not be null"}"#,
-        ),
-        (
-            errors::batch_record_too_large(3, 1_048_576),
-            r#"{"__type":"ValidationException","message":"1 validation error detected: Value at 'records.3.member.data' failed to satisfy constraint: Member must have length less than or equal to 1048576"}"#,
-        ),
-    ];
-    for (error, expected) in rows {
-        assert_eq!(error.status(), 400);
-        assert_eq!(text(error.body(ErrorForm::AmzJson)), *expected);
-    }
-    assert_eq!(AwsError::internal_failure().status(), ErrorCode::InternalFailure.status());
 }
