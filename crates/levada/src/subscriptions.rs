@@ -20,7 +20,7 @@ const UNITS: usize = 256 * 1024;
 const UNIT: usize = 1024;
 
 /// Time that must lie between two successful calls.
-const PAUSE: Duration = Duration::from_secs(limits::RESUBSCRIBE_SECONDS);
+const PAUSE: Duration = Duration::from_millis(limits::SUBSCRIPTION_GUARD_MS);
 
 /// What a subscription is to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

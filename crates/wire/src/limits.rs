@@ -47,13 +47,6 @@ pub const SHARD_ITERATOR_CHARS: usize = 512;
 /// Life of a `NextToken` in milliseconds (API reference, `ListShards`).
 pub const NEXT_TOKEN_LIFE_MS: u64 = 300_000;
 
-/// How long a `SubscribeToShard` stream lasts, in seconds (API reference; observed).
-pub const SUBSCRIPTION_SECONDS: u64 = 300;
-/// After how many seconds without records a `SubscribeToShard` stream carries an empty event (observed).
-pub const SUBSCRIPTION_HEARTBEAT_SECONDS: u64 = 5;
-/// How many seconds after a success a consumer may subscribe to the same shard again (API reference; observed).
-pub const RESUBSCRIBE_SECONDS: u64 = 5;
-
 /// Shards on a `DescribeStream` page, also if `Limit` asks for more (API reference).
 pub const DESCRIBE_STREAM_SHARDS: u32 = 100;
 /// Shards on a `ListShards` page by default and at most (API reference).
@@ -116,6 +109,8 @@ pub const SUBSCRIPTION_LIFE_MS: u64 = 300_000;
 /// Time in milliseconds after a successful `SubscribeToShard` in which another for the same consumer and shard is refused
 /// (API reference).
 pub const SUBSCRIPTION_GUARD_MS: u64 = 5_000;
+/// Time in milliseconds without records after which a subscription carries an empty event (observed).
+pub const SUBSCRIPTION_HEARTBEAT_MS: u64 = 5_000;
 /// Tags of a stream or a consumer (Quotas; observed).
 pub const TAGS_PER_STREAM: usize = 50;
 /// Tags on a `ListTagsForStream` page by default and at most (model: `ListTagsForStreamInputLimit`; observed: all 50

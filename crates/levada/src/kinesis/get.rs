@@ -12,7 +12,7 @@ use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter};
 use levada_wire::kinesis::types;
 use levada_wire::limits;
 
-use super::reading::{Asked, Bounds, Place, encoded_bytes};
+use super::reading::{Asked, Bounds, Place, reply_bytes};
 use super::{Caller, text};
 use crate::call::{Answer, Reply};
 
@@ -40,7 +40,7 @@ pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShard
         return Err(errors::shard_rate_exceeded(&place.shard.id().to_string(), text(&place.stream)));
     }
     let iterator = seal_iterator(caller, &place, position);
-    Ok(Reply::Json(types::GetShardIteratorReply { shard_iterator: iterator }.to_json()))
+    caller.reply(&types::GetShardIteratorReply { shard_iterator: iterator })
 }
 
 fn seal_iterator(caller: Caller<'_>, place: &Place, position: Position) -> String {
@@ -83,9 +83,9 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
         child_shards: ended.then(|| place.children()),
         millis_behind_latest: behind,
         next_shard_iterator: (!ended).then(|| seal_iterator(caller, &place, Position::Start(next))),
+        encryption_type: None,
     };
-    let capacity = page.chunks.iter().map(encoded_bytes).sum();
-    let mut reply = GetRecordsWriter::new(&head, capacity);
+    let mut reply = GetRecordsWriter::new(caller.protocol, &head, reply_bytes(caller.protocol, &page));
     let space = place.shard.space();
     let (mut bytes, mut count) = (0, 0);
     for chunk in &page.chunks {
@@ -107,7 +107,7 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     metrics.get_records.records.inc_by(count);
     metrics.get_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
     metrics.iterator_age.set(i64::try_from(behind).unwrap_or(i64::MAX));
-    Ok(Reply::Json(reply.finish()))
+    Ok(Reply::Document(reply.finish()))
 }
 
 /// The stream and shard of an iterator. One of a deleted stream finds nothing, also if the name lives again.

@@ -13,7 +13,7 @@ use levada_wire::limits;
 
 use super::describe::{describe_shard, open_token};
 use super::{Caller, shard_id, text};
-use crate::call::{Answer, Reply};
+use crate::call::Answer;
 
 /// Where a page begins and what it shows.
 struct Page {
@@ -37,7 +37,7 @@ pub(super) fn answer(caller: Caller<'_>, request: &types::ListShards) -> Answer 
         _ => None,
     };
     let shards = page.into_iter().map(|shard| describe_shard(shard)).collect();
-    Ok(Reply::Json(types::ListShardsReply { next_token, shards }.to_json()))
+    caller.reply(&types::ListShardsReply { next_token, shards })
 }
 
 fn first_page(caller: Caller<'_>, request: &types::ListShards) -> Result<Page, AwsError> {

@@ -11,6 +11,7 @@ use levada_core::hash_range::{explicit_hash, hash_of};
 use levada_core::sequence::{DigitWriter, check_ordering};
 use levada_core::shard::Shard;
 use levada_wire::blob::BadBase64;
+use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors::{self, EntryError};
 use levada_wire::kinesis::put_records::{self, Entry, PutRecordsReply, PutRecordsRequest};
@@ -85,7 +86,7 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
     metrics.put_record.bytes.inc_by(bytes);
     metrics.put_record.records.inc();
     metrics.put_record.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
-    Ok(Reply::Json(reply.to_json()))
+    caller.reply(&reply)
 }
 
 /// The records of one call that go to one shard.
@@ -113,15 +114,15 @@ enum ShardOutcome {
 
 pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     let started = caller.node.clock.monotonic();
-    let mut request = put_records::decode(body)?;
-    // The scanner leaves base64 for later, but what is wrong with a body's form comes before what it means.
-    let refuse = |error: AwsError| put_records::decode_strict(body).err().unwrap_or(error);
+    let mut request = put_records::decode(caller.protocol, body)?;
+    // Base64 is left for later, but what is wrong with a body's form comes before what it means.
+    let refuse = |error: AwsError| put_records::decode_strict(caller.protocol, body).err().unwrap_or(error);
     let stream = caller.readable_stream(request.stream()).map_err(refuse)?;
     check_sizes(&request, &stream).map_err(refuse)?;
     let (places, batches) = match group(&request, &stream).map_err(refuse)? {
         Some(grouped) => grouped,
         None => {
-            request = put_records::decode_strict(body)?;
+            request = put_records::decode_strict(caller.protocol, body)?;
             group(&request, &stream)?.ok_or_else(AwsError::internal_failure)?
         }
     };
@@ -151,7 +152,8 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
         }
     }
 
-    let Answered { reply, stored, failed, throttled, bytes } = answer_each(&places, shards, &appended, refusals);
+    let Answered { reply, stored, failed, throttled, bytes } =
+        answer_each(caller.protocol, &places, shards, &appended, refusals);
     metrics.incoming_bytes.inc_by(bytes);
     metrics.incoming_records.inc_by(stored);
     metrics.put_records.success.inc_by(u64::from(stored > 0));
@@ -161,7 +163,7 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     metrics.throttled_records.inc_by(throttled);
     metrics.writes_refused.inc_by(throttled);
     metrics.put_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
-    Ok(Reply::Json(reply))
+    Ok(Reply::Document(reply))
 }
 
 /// One invalid entry refuses the whole call.
@@ -228,6 +230,7 @@ struct Answered {
 /// Answers each record in its place: a shard's failure is its own records' only. Places past those of `shards` are
 /// those of `refusals`.
 fn answer_each(
+    protocol: Protocol,
     places: &[u32],
     shards: Vec<(&Shard, u32, u64)>,
     appended: &[Appended],
@@ -251,7 +254,7 @@ fn answer_each(
         _ => places.iter().filter(|place| **place as usize >= outcomes.len()).count() as u64,
     };
     outcomes.extend(refusals.into_iter().map(ShardOutcome::Failed));
-    let mut reply = PutRecordsReply::new((failed + throttled) as usize, places.len());
+    let mut reply = PutRecordsReply::new(protocol, None, (failed + throttled) as usize, places.len());
     for place in places {
         match &mut outcomes[*place as usize] {
             ShardOutcome::Stored { next, id } => {
@@ -314,7 +317,8 @@ mod tests {
         ];
         for failure in failures {
             let counted = vec![(&shards[0], 2, 20), (&shards[1], 2, 7), (&shards[2], 1, 5)];
-            let answered = answer_each(&[0, 1, 2, 1, 0], counted, &[at(4), failure.clone(), at(0)], Vec::new());
+            let answered =
+                answer_each(Protocol::Json, &[0, 1, 2, 1, 0], counted, &[at(4), failure.clone(), at(0)], Vec::new());
             assert_eq!((answered.stored, answered.failed, answered.bytes), (3, 2, 25));
             let reply: Value = serde_json::from_slice(&answered.reply).unwrap();
             let stored = |shard: &Shard, offset| {

@@ -9,9 +9,10 @@ use levada_core::iterator::Position;
 use levada_core::retention::cutoff;
 use levada_core::sequence::{Side, Start, StartError, start};
 use levada_core::shard::{Shard, ShardId};
+use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
-use levada_wire::kinesis::get_records::RECORD_OVERHEAD_BYTES;
+use levada_wire::kinesis::get_records::encoded_bytes;
 use levada_wire::kinesis::types::{self, ShardIteratorType};
 
 use super::text;
@@ -176,8 +177,11 @@ impl Place {
     }
 }
 
-/// About as many bytes as the chunk's records take in a reply.
-pub(super) fn encoded_bytes(chunk: &Chunk) -> usize {
-    let share = chunk.batch.bytes().len() as u64 * u64::from(chunk.take) / u64::from(chunk.batch.count());
-    share as usize * 4 / 3 + chunk.take as usize * RECORD_OVERHEAD_BYTES
+/// About as many bytes as the page's records take in a reply.
+pub(super) fn reply_bytes(protocol: Protocol, page: &Page) -> usize {
+    let share = |chunk: &Chunk| {
+        let bytes = chunk.batch.bytes().len() as u64 * u64::from(chunk.take) / u64::from(chunk.batch.count());
+        (chunk.take as usize, bytes as usize)
+    };
+    page.chunks.iter().map(share).map(|(records, bytes)| encoded_bytes(protocol, records, bytes)).sum()
 }

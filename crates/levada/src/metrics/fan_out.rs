@@ -80,17 +80,7 @@ impl FanOut {
             behind.clone(),
         );
         let known = Mutex::default();
-        Self {
-            requests,
-            success,
-            rate_exceeded,
-            events,
-            event_success,
-            event_bytes,
-            event_records,
-            behind,
-            known,
-        }
+        Self { requests, success, rate_exceeded, events, event_success, event_bytes, event_records, behind, known }
     }
 
     pub(super) fn of(&self, stream: &Stream, consumer: &Arc<str>) -> Arc<ConsumerMetrics> {
