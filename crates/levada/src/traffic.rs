@@ -207,15 +207,7 @@ impl StreamTraffic<'_> {
     /// Admits the records of one call to one shard. `sizes` tells the bytes of each, in request order; it is asked only
     /// if they do not all fit.
     pub fn put(&self, shard: ShardId, demand: &Demand, sizes: impl FnOnce() -> Vec<u64>) -> Admitted {
-        self.with(shard, |traffic, now| {
-            if traffic.admit(demand, now) {
-                return Admitted::All;
-            }
-            if demand.records == 1 {
-                return Admitted::Some(vec![false]);
-            }
-            Admitted::Some(sizes().into_iter().map(|bytes| traffic.admit(&Demand::of(bytes), now)).collect())
-        })
+        self.with(shard, |traffic, now| traffic.put(demand, now, sizes))
     }
 
     /// Admits one record of so many bytes to a shard.
@@ -321,6 +313,16 @@ impl ShardTraffic {
             iterators: full(limits.iterators),
         });
         Self { gate, total: Load::default(), current: Minute::default(), past: VecDeque::new() }
+    }
+
+    fn put(&mut self, demand: &Demand, now: Duration, sizes: impl FnOnce() -> Vec<u64>) -> Admitted {
+        if self.admit(demand, now) {
+            return Admitted::All;
+        }
+        if demand.records == 1 {
+            return Admitted::Some(vec![false]);
+        }
+        Admitted::Some(sizes().into_iter().map(|bytes| self.admit(&Demand::of(bytes), now)).collect())
     }
 
     /// Takes what records need, all or nothing, and counts it; a refused single record is counted as refused.
