@@ -77,7 +77,7 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
 
     let behind = place.millis_behind(&page, caller.now());
     // A closed shard's last records come with an iterator; the call after them says that there is no more.
-    let ended = Place::ended(&page);
+    let ended = place.ended(&page);
     let next = if page.chunks.is_empty() { start } else { Start::Offset(page.next) };
     let head = GetRecordsHead {
         child_shards: ended.then(|| place.children()),

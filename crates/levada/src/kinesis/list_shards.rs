@@ -30,7 +30,7 @@ pub(super) fn answer(caller: Caller<'_>, request: &types::ListShards) -> Answer 
     let limit = request.max_results.unwrap_or(limits::LIST_SHARDS_SHARDS).min(limits::LIST_SHARDS_SHARDS) as usize;
     let horizon = horizon(caller, &stream);
     let shards = after.map_or_else(|| stream.shards.all(), |after| stream.shards.after(after));
-    let mut shown = shards.iter().filter(|shard| filter.shows(shard, horizon));
+    let mut shown = shards.iter().filter(|shard| filter.shows(&stream.shards, shard, horizon));
     let page: Vec<_> = shown.by_ref().take(limit).collect();
     let next_token = match (page.last(), shown.next()) {
         (Some(last), Some(_)) => Some(seal_token(caller, &stream, last.id(), filter)),

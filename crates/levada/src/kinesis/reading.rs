@@ -79,9 +79,21 @@ impl Place {
         })
     }
 
+    /// True while the shard is listed but its parents still take the puts. It has no log yet, or has it only just;
+    /// AWS gives iterators and empty pages.
+    pub(super) fn opens_later(&self) -> bool {
+        !self.stream.shards.takes_puts(&self.shard) && !self.shard.is_sealed()
+    }
+
     /// Where the shard's log starts and ends.
     pub(super) async fn tail(&self, node: &Node) -> Result<Tail, EngineError> {
-        node.engine.tail(self.shard.log).await
+        match node.engine.tail(self.shard.log).await {
+            Err(EngineError::Missing) if self.opens_later() => {
+                let last_arrival = self.shard.floor;
+                Ok(Tail { start: 0, end: 0, sealed: false, last_arrival, first_arrival: None, bytes: 0 })
+            }
+            tail => tail,
+        }
     }
 
     /// Reads the page at a position, and tells where it really begins. Retention is exact here: what has outlived it
@@ -95,6 +107,15 @@ impl Place {
     ) -> Result<(Page, Start), EngineError> {
         let (engine, log) = (&node.engine, self.shard.log);
         let tail = self.tail(node).await?;
+        if tail.end == 0 {
+            // Nothing was ever put here, perhaps nothing can be yet. Whatever comes will be younger than any time asked
+            // for.
+            let start = match position {
+                Position::Start(start) => *start,
+                Position::Time(_) => Start::Offset(0),
+            };
+            return Ok((Page { chunks: Vec::new(), next: start.read_from(), tail }, start));
+        }
         let cutoff = cutoff(now, self.stream.retention_hours);
         let oldest: Offset = match tail.first_arrival {
             Some(first) if first < cutoff => engine.seek(log, cutoff).await?,
@@ -124,17 +145,18 @@ impl Place {
         })
     }
 
-    /// True if the page at `start` is the end of a shard that is closed: nothing is there and nothing will be.
-    pub(super) fn ended(page: &Page) -> bool {
-        page.tail.sealed && page.chunks.is_empty() && page.next >= page.tail.end
+    /// True if the page is the end of a shard that is closed: nothing is there and nothing will be. Only the catalog
+    /// can tell: between the end of the log and its word the shard's children cannot be read.
+    pub(super) fn ended(&self, page: &Page) -> bool {
+        self.shard.is_sealed() && page.chunks.is_empty() && page.next >= page.tail.end
     }
 
     /// How far the page's end is behind the tip, in ms. On a drained closed shard AWS counts from its close.
     pub(super) fn millis_behind(&self, page: &Page, now: Millis) -> u64 {
         let caught_up = page.next >= page.tail.end;
         match (caught_up, &self.shard.closed) {
-            (true, None) => 0,
-            (true, Some(closed)) => (now / 1000).saturating_sub(closed.at_secs) * 1000,
+            (true, Some(closed)) if closed.sealed => now.saturating_sub(closed.at_ms) / 1000 * 1000,
+            (true, _) => 0,
             (false, _) => {
                 let last = page.chunks.last().map(|chunk| chunk.arrival).or(page.tail.first_arrival);
                 // Less than a second behind is still behind: AWS tells whole seconds.
