@@ -420,7 +420,7 @@ fn cached<T>(map: &RwLock<HashMap<u64, Arc<T>>>, incarnation: u64, make: impl Fn
 mod tests {
     use std::collections::BTreeMap;
 
-    use levada_core::catalog::{Account, Command, State, decide, fold};
+    use levada_core::catalog::{Account, Command, NewStream, Rules, State, decide, fold};
 
     use super::*;
 
@@ -428,15 +428,17 @@ mod tests {
     fn stream(name: &str, region: &str) -> Stream {
         let scope = Scope::new(Account::new("000000000000").unwrap(), region);
         let mut state = State::default();
-        let create = Command::CreateStream {
+        let create = Command::CreateStream(NewStream {
             scope: scope.clone(),
             name: name.into(),
             mode: None,
             shard_count: Some(1),
             max_record_kib: None,
+            warm_mibps: None,
+            distribution: None,
             tags: BTreeMap::new(),
-        };
-        let event = decide(&state, 0, &create).unwrap().unwrap();
+        });
+        let event = decide(&state, 0, &Rules::INSTANT, &create).unwrap().unwrap();
         fold(&mut state, &event).unwrap();
         Stream::clone(state.stream(&scope, name).unwrap())
     }

@@ -69,10 +69,8 @@ fn replies_have_members_of_the_model() {
     reply_agrees::<RegisterStreamConsumerReply>(&[]);
     reply_agrees::<DescribeStreamConsumerReply>(&[]);
     reply_agrees::<ListStreamConsumersReply>(&[]);
-    reply_agrees::<SubscribeToShardEvent>(&[]);
     reply_agrees::<PutRecordReply>(&[]);
     reply_agrees::<GetShardIteratorReply>(&[]);
-    reply_agrees::<Record>(&[]);
     reply_agrees::<GetResourcePolicyReply>(&[]);
     reply_agrees::<EnhancedMonitoringReply>(&[]);
     reply_agrees::<UpdateStreamWarmThroughputReply>(&[]);
