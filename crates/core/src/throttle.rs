@@ -162,15 +162,16 @@ impl Bucket {
         self.level < 0
     }
 
-    /// When the debt will be paid off; `now` if there is none.
+    /// When debt will be paid off: `now`, if there is none.
     pub fn paid_off(&mut self, now: Duration) -> Duration {
-        self.fill(now);
-        if self.level >= 0 {
+        if !self.in_debt(now) {
             return now;
         }
-        let rate = i128::from(self.limit.rate.milli).max(1);
-        let nanos = u64::try_from((-self.level + rate - 1) / rate).unwrap_or(u64::MAX);
-        now.saturating_add(Duration::from_nanos(nanos))
+        // Rounded up to the nanosecond in which it is true. A rate of nothing pays nothing off.
+        let per_nano = i128::from(self.limit.rate.milli);
+        let nanos = if per_nano == 0 { i128::MAX } else { (-self.level + per_nano - 1) / per_nano };
+        let secs = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+        self.at.saturating_add(Duration::new(secs, (nanos % 1_000_000_000) as u32))
     }
 
     /// True if nothing would be lost by forgetting this bucket.

@@ -40,7 +40,9 @@ pub async fn answer(
     if op == KinesisOp::PutRecords {
         return put::put_records(caller, body).await;
     }
-    match decode(op, protocol, body)? {
+    let request = decode(op, protocol, body)?;
+    node.rates.admit(principal, op, &request)?;
+    match request {
         Request::CreateStream(request) => create_stream(caller, request).await,
         Request::DeleteStream(request) => delete_stream(caller, &request).await,
         Request::DescribeStream(request) => describe::stream(caller, &request),

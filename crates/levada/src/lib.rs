@@ -18,6 +18,7 @@ pub mod ladder;
 pub mod listener;
 pub mod metrics;
 pub mod node;
+pub mod rates;
 pub mod refusal;
 pub mod registry;
 pub mod retention;

@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use levada_core::catalog::{DeliveryStream, ResourceKey, Scope, Stream};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -224,55 +225,53 @@ struct ResponseLabel {
     code: &'static str,
 }
 
+/// A family of counters or gauges, registered.
+fn family<L, M>(registry: &mut Registry, name: &str, help: &str) -> Family<L, M>
+where
+    L: Clone + std::hash::Hash + Eq + std::fmt::Debug + EncodeLabelSet + Send + Sync + 'static,
+    M: Default + TypedMetric + EncodeMetric + std::fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
-        let responses = Family::default();
-        registry.register("levada_responses", "Answers by operation and error code", responses.clone());
-        let incoming_bytes = Family::default();
-        registry.register("aws_kinesis_incoming_bytes", "AWS/Kinesis IncomingBytes", incoming_bytes.clone());
-        let incoming_records = Family::default();
-        registry.register("aws_kinesis_incoming_records", "AWS/Kinesis IncomingRecords", incoming_records.clone());
-        let iterator_age = Family::default();
-        registry.register(
+        let responses = family(&mut registry, "levada_responses", "Answers by operation and error code");
+        let incoming_bytes = family(&mut registry, "aws_kinesis_incoming_bytes", "AWS/Kinesis IncomingBytes");
+        let incoming_records = family(&mut registry, "aws_kinesis_incoming_records", "AWS/Kinesis IncomingRecords");
+        let iterator_age = family(
+            &mut registry,
             "aws_kinesis_get_records_iterator_age_milliseconds",
             "AWS/Kinesis GetRecords.IteratorAgeMilliseconds of the last call",
-            iterator_age.clone(),
         );
-        let throttled_records = Family::default();
-        registry.register(
+        let throttled_records = family(
+            &mut registry,
             "aws_kinesis_put_records_throttled_records",
             "AWS/Kinesis PutRecords.ThrottledRecords",
-            throttled_records.clone(),
         );
-        let writes_refused = Family::default();
-        registry.register(
+        let writes_refused = family(
+            &mut registry,
             "aws_kinesis_write_provisioned_throughput_exceeded",
             "AWS/Kinesis WriteProvisionedThroughputExceeded, in records",
-            writes_refused.clone(),
         );
-        let reads_refused = Family::default();
-        registry.register(
+        let reads_refused = family(
+            &mut registry,
             "aws_kinesis_read_provisioned_throughput_exceeded",
             "AWS/Kinesis ReadProvisionedThroughputExceeded, in GetRecords calls",
-            reads_refused.clone(),
         );
         let put_record = OperationFamily::register(&mut registry, "aws_kinesis_put_record", "AWS/Kinesis PutRecord");
         let put_records = OperationFamily::register(&mut registry, "aws_kinesis_put_records", "AWS/Kinesis PutRecords");
         let get_records = OperationFamily::register(&mut registry, "aws_kinesis_get_records", "AWS/Kinesis GetRecords");
         let fan_out = FanOut::register(&mut registry);
-        let ds_incoming_bytes = Family::default();
-        registry.register("aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes", ds_incoming_bytes.clone());
-        let ds_incoming_records = Family::default();
-        registry.register("aws_firehose_incoming_records", "AWS/Firehose IncomingRecords", ds_incoming_records.clone());
-        let ds_incoming_requests = Family::default();
-        registry.register(
-            "aws_firehose_incoming_put_requests",
-            "AWS/Firehose IncomingPutRequests",
-            ds_incoming_requests.clone(),
-        );
-        let ds_throttled = Family::default();
-        registry.register("aws_firehose_throttled_records", "AWS/Firehose ThrottledRecords", ds_throttled.clone());
+        let ds_incoming_bytes = family(&mut registry, "aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes");
+        let ds_incoming_records =
+            family(&mut registry, "aws_firehose_incoming_records", "AWS/Firehose IncomingRecords");
+        let ds_incoming_requests =
+            family(&mut registry, "aws_firehose_incoming_put_requests", "AWS/Firehose IncomingPutRequests");
+        let ds_throttled = family(&mut registry, "aws_firehose_throttled_records", "AWS/Firehose ThrottledRecords");
         let ds_put_record =
             OperationFamily::register(&mut registry, "aws_firehose_put_record", "AWS/Firehose PutRecord");
         let ds_put_record_batch =

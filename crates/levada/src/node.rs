@@ -19,6 +19,7 @@ use crate::cli::LifecycleMode;
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
 use crate::metrics::{Metrics, Sample};
+use crate::rates::Rates;
 use crate::registry::{self, Registry, SubmitError};
 use crate::retention;
 use crate::subscriptions::Subscriptions;
@@ -97,6 +98,8 @@ pub struct Node {
     pub traffic: Traffic,
     /// Who is subscribed to which shard.
     pub subscriptions: Arc<Subscriptions>,
+    /// How often control operations may be called.
+    pub rates: Rates,
     /// Seals iterators and tokens.
     pub token_key: TokenKey,
     /// Woken whenever the clock was moved by hand.
@@ -152,6 +155,7 @@ impl Node {
             tuning: Tuning::default(),
         });
         let traffic = Traffic::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
+        let rates = Rates::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.are_strict());
         let node = Arc::new(Self {
             config,
             clock,
@@ -161,6 +165,7 @@ impl Node {
             metrics: Metrics::default(),
             traffic,
             subscriptions: Arc::default(),
+            rates,
             token_key,
             clock_moved: Arc::default(),
             log,

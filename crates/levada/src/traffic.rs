@@ -31,7 +31,7 @@ use std::time::Duration;
 use levada_core::catalog::{Stream, StreamMode};
 use levada_core::env::Clock;
 use levada_core::shard::ShardId;
-use levada_core::throttle::Bucket;
+use levada_core::throttle::{Bucket, Limit};
 
 use crate::config::{Limits, ORDINARY_RECORD_BYTES, ShardLimits};
 
@@ -157,6 +157,13 @@ impl Traffic {
             Arc::clone(streams.entry(stream.incarnation).or_default())
         });
         Some(StreamTraffic { traffic: self, limits, shards })
+    }
+
+    /// How fast each consumer with enhanced fan-out is served from each shard of a stream, in bytes of keys and data;
+    /// `None` is as fast as it can be.
+    #[must_use]
+    pub fn fan_out(&self, stream: &Stream) -> Option<Limit> {
+        self.limits.of(&stream.name).map(|limits| limits.fan_out_bytes)
     }
 
     /// What went through the shards of a stream, in their order; those without traffic since the start are left out.

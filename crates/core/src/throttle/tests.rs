@@ -60,6 +60,21 @@ fn debt_is_paid_before_the_next_call() {
 }
 
 #[test]
+fn the_time_of_being_paid_off_is_told() {
+    for rate in [1, 3, 7, 1_000, 2_097_152] {
+        let mut bucket = Bucket::full(second_of(rate), ms(5));
+        assert_eq!(bucket.paid_off(ms(5)), ms(5));
+        bucket.take_in_debt(rate * 3 + 1, ms(5));
+        let free = bucket.paid_off(ms(5));
+        assert!(bucket.clone().in_debt(free - Duration::from_nanos(1)) && !bucket.clone().in_debt(free), "{rate}");
+        assert_eq!(bucket.paid_off(free), free);
+    }
+    let mut never = Bucket::full(second_of(0), Duration::ZERO);
+    never.take_in_debt(u64::MAX, Duration::ZERO);
+    assert_eq!(never.paid_off(ms(1)).as_secs(), u64::MAX);
+}
+
+#[test]
 fn an_older_time_is_the_last_seen() {
     let mut bucket = Bucket::full(second_of(1), ms(5_000));
     assert!(bucket.take(1, ms(5_000)));

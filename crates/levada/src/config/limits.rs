@@ -10,7 +10,7 @@
 //! multiple = 10                       # instead of the one above
 //! write_bytes_per_second = 100000000  # as they stand, whatever the multiple
 //! write_records_per_second = 50000
-//! read_bytes_per_second = 200000000
+//! read_bytes_per_second = 200000000   # also of each consumer with enhanced fan-out, for itself
 //! read_calls_per_second = 50
 //! ```
 
@@ -19,6 +19,7 @@ use std::num::NonZeroU64;
 
 use levada_core::throttle::{Limit, Multiple, Rate};
 use levada_wire::limits;
+use levada_wire::operation::KinesisOp;
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -57,6 +58,8 @@ pub struct ShardLimits {
     pub read_calls: Limit,
     /// `GetShardIterator` calls.
     pub iterators: Limit,
+    /// Bytes of keys and data pushed to each consumer by itself (`SubscribeToShard`).
+    pub fan_out_bytes: Limit,
 }
 
 impl ShardLimits {
@@ -67,8 +70,9 @@ impl ShardLimits {
         };
         let bytes = rate(given.write_bytes_per_second, limits::SHARD_WRITE_BYTES_PER_SECOND as u64);
         let records = rate(given.write_records_per_second, limits::SHARD_WRITE_RECORDS_PER_SECOND.into());
-        let calls = rate(given.read_calls_per_second, limits::GET_RECORDS_PER_SECOND.into());
-        let iterators = rate(None, limits::GET_SHARD_ITERATOR_PER_SECOND.into());
+        let calls = rate(given.read_calls_per_second, calls_per_second(KinesisOp::GetRecords));
+        let iterators = rate(None, calls_per_second(KinesisOp::GetShardIterator));
+        let fan_out = rate(given.read_bytes_per_second, limits::CONSUMER_BYTES_PER_SECOND as u64);
         let read = rate(given.read_bytes_per_second, limits::SHARD_READ_BYTES_PER_SECOND as u64);
         Self {
             write_bytes: Limit::new(bytes, 1, ORDINARY_RECORD_BYTES),
@@ -77,8 +81,14 @@ impl ShardLimits {
             read_bytes: Limit::new(read, 1, 1),
             read_calls: Limit::new(calls, 1, 1),
             iterators: Limit::new(iterators, 1, 1),
+            fan_out_bytes: Limit::new(fan_out, 1, 1),
         }
     }
+}
+
+/// How often an operation may be called on each shard.
+fn calls_per_second(op: KinesisOp) -> u64 {
+    limits::control_rate(op).map_or(u64::MAX, |rate| rate.per_second.into())
 }
 
 impl Limits {

@@ -317,8 +317,8 @@ mod tests {
         ];
         for failure in failures {
             let counted = vec![(&shards[0], 2, 20), (&shards[1], 2, 7), (&shards[2], 1, 5)];
-            let answered =
-                answer_each(Protocol::Json, &[0, 1, 2, 1, 0], counted, &[at(4), failure.clone(), at(0)], Vec::new());
+            let appends = [at(4), failure.clone(), at(0)];
+            let answered = answer_each(Protocol::Json, &[0, 1, 2, 1, 0], counted, &appends, Vec::new());
             assert_eq!((answered.stored, answered.failed, answered.bytes), (3, 2, 25));
             let reply: Value = serde_json::from_slice(&answered.reply).unwrap();
             let stored = |shard: &Shard, offset| {
