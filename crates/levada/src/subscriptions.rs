@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use levada_core::catalog::ConsumerRef;
 use levada_core::shard::ShardId;
 use levada_wire::limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -27,10 +28,8 @@ const PAUSE: Duration = Duration::from_millis(limits::SUBSCRIPTION_GUARD_MS);
 pub struct Key {
     /// The stream's incarnation.
     pub stream: u64,
-    /// The consumer's name.
-    pub consumer: Arc<str>,
-    /// Second since the Unix epoch in which the consumer was registered.
-    pub registered_secs: u64,
+    /// The consumer, in this life of its name.
+    pub consumer: ConsumerRef,
     /// The shard.
     pub shard: ShardId,
 }
@@ -212,7 +211,7 @@ mod tests {
     }
 
     fn key(consumer: &str, shard: u32) -> Key {
-        Key { stream: 1, consumer: consumer.into(), registered_secs: 100, shard: ShardId(shard) }
+        Key { stream: 1, consumer: ConsumerRef { name: consumer.into(), created_secs: 100 }, shard: ShardId(shard) }
     }
 
     #[test]

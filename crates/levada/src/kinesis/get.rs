@@ -83,22 +83,12 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
         child_shards: ended.then(|| place.children()),
         millis_behind_latest: behind,
         next_shard_iterator: (!ended).then(|| seal_iterator(caller, &place, Position::Start(next))),
-        encryption_type: None,
+        encryption_type: place.encryption(),
     };
     let mut reply = GetRecordsWriter::new(caller.protocol, &head, reply_bytes(caller.protocol, &page));
-    let space = place.shard.space();
-    let (mut bytes, mut count) = (0, 0);
-    for chunk in &page.chunks {
-        let mut digits = space.digits_from(chunk.first, chunk.arrival);
-        for (offset, record) in chunk.records() {
-            if start.admits(space, offset, chunk.arrival) {
-                reply.record(chunk.arrival, record.data, record.key, &digits.current());
-                bytes += (record.data.len() + record.key.len()) as u64;
-                count += 1;
-            }
-            digits.advance();
-        }
-    }
+    let (count, bytes) = place.each_record(&page, start, |arrival, record, digits| {
+        reply.record(arrival, record.data, record.key, digits);
+    });
     if let Some(traffic) = traffic {
         traffic.got(place.shard.id(), count, bytes);
     }

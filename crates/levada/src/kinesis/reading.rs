@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
+use levada_core::batch::RecordView;
 use levada_core::catalog::Stream;
 use levada_core::engine::{Chunk, Engine, EngineError, Millis, Offset, Page, ReadRequest, Tail};
 use levada_core::iterator::Position;
-use levada_core::retention::cutoff;
-use levada_core::sequence::{Side, Start, StartError, start};
+use levada_core::sequence::{DIGITS, Side, Start, StartError, start};
 use levada_core::shard::{Shard, ShardId};
 use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
 use levada_wire::kinesis::get_records::encoded_bytes;
-use levada_wire::kinesis::types::{self, ShardIteratorType};
+use levada_wire::kinesis::types::{self, EncryptionType, ShardIteratorType};
 
 use super::text;
 use crate::node::Node;
@@ -68,6 +68,16 @@ impl Place {
         }
     }
 
+    /// A position as a place in the log that is there now. A time leads to the first record that arrived then or later.
+    pub(super) async fn start(&self, node: &Node, position: &Position) -> Result<Start, EngineError> {
+        match position {
+            Position::Start(start) => Ok(*start),
+            // What will come is younger than any time that may be asked for.
+            Position::Time(_) if self.tail(node).await?.end == 0 => Ok(Start::Offset(0)),
+            Position::Time(time) => node.engine.seek(self.shard.log, *time).await.map(Start::Offset),
+        }
+    }
+
     fn at_number(&self, number: &str, side: Side) -> Result<Position, AwsError> {
         let (used, stream) = (self.shard.id().to_string(), text(&self.stream));
         start(number, side, self.shard.space()).map(Position::Start).map_err(|error| match error {
@@ -107,23 +117,15 @@ impl Place {
     ) -> Result<(Page, Start), EngineError> {
         let (engine, log) = (&node.engine, self.shard.log);
         let tail = self.tail(node).await?;
+        let start = self.start(node, position).await?;
         if tail.end == 0 {
-            // Nothing was ever put here, perhaps nothing can be yet. Whatever comes will be younger than any time asked
-            // for.
-            let start = match position {
-                Position::Start(start) => *start,
-                Position::Time(_) => Start::Offset(0),
-            };
+            // Nothing was ever put here; perhaps nothing can be yet.
             return Ok((Page { chunks: Vec::new(), next: start.read_from(), tail }, start));
         }
-        let cutoff = cutoff(now, self.stream.retention_hours);
+        let horizon = self.stream.horizon(now);
         let oldest: Offset = match tail.first_arrival {
-            Some(first) if first < cutoff => engine.seek(log, cutoff).await?,
+            Some(first) if first < horizon => engine.seek(log, horizon).await?,
             _ => tail.start,
-        };
-        let start = match position {
-            Position::Start(start) => *start,
-            Position::Time(time) => Start::Offset(engine.seek(log, *time).await?),
         };
         let late = start.read_from() < oldest;
         let start = if late { Start::Offset(oldest) } else { self.settle(engine, start).await? };
@@ -159,10 +161,38 @@ impl Place {
             (true, _) => 0,
             (false, _) => {
                 let last = page.chunks.last().map(|chunk| chunk.arrival).or(page.tail.first_arrival);
-                // Less than a second behind is still behind: AWS tells whole seconds.
-                now.saturating_sub(last.unwrap_or(now)).max(1000) / 1000 * 1000
+                behind(last.unwrap_or(now), now)
             }
         }
+    }
+
+    /// Hands each record of the page that is behind `start` to `then`: its arrival, itself, the digits of its number.
+    /// Answers how many they were, and the bytes of their keys and data.
+    pub(super) fn each_record(
+        &self,
+        page: &Page,
+        start: Start,
+        mut then: impl FnMut(Millis, RecordView<'_>, &[u8; DIGITS]),
+    ) -> (u64, u64) {
+        let space = self.shard.space();
+        let (mut records, mut bytes) = (0, 0);
+        for chunk in &page.chunks {
+            let mut digits = space.digits_from(chunk.first, chunk.arrival);
+            for (offset, record) in chunk.records() {
+                if start.admits(space, offset, chunk.arrival) {
+                    records += 1;
+                    bytes += (record.data.len() + record.key.len()) as u64;
+                    then(chunk.arrival, record, &digits.current());
+                }
+                digits.advance();
+            }
+        }
+        (records, bytes)
+    }
+
+    /// What its records say of their encryption.
+    pub(super) fn encryption(&self) -> Option<EncryptionType> {
+        self.stream.encryption_key.as_ref().map(|_| EncryptionType::Kms)
     }
 
     /// The shards that continue this one, as its readers are told at its end.
@@ -197,6 +227,12 @@ impl Place {
             }
         }
     }
+}
+
+/// How far behind the tip a reader is that has read up to `reached`, in ms. Less than a second behind is still behind:
+/// AWS tells whole seconds.
+pub(super) fn behind(reached: Millis, now: Millis) -> u64 {
+    now.saturating_sub(reached).max(1000) / 1000 * 1000
 }
 
 /// About as many bytes as the page's records take in a reply.
