@@ -33,7 +33,7 @@ pub use command::{Command, MAX_SHARDS_PER_STREAM, MAX_TAGS, MAX_TARGET_SHARDS, N
 pub use consumer::{Consumer, ConsumerRef, ConsumerStatus};
 pub use decide::decide;
 pub use delivery_stream::{Buffering, CloudWatchLogging, Compression, DeliveryStatus, DeliveryStream, S3Destination};
-pub use error::DomainError;
+pub use error::{DomainError, SettingError};
 pub use event::{Entry, Event, Transition};
 pub use fold::{Contradiction, fold};
 pub use replay::{Growth, ReplayError, Replayed, Replayer, SNAPSHOT_PART_BYTES, snapshot_batches};

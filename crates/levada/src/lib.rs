@@ -22,6 +22,7 @@ pub mod rates;
 pub mod refusal;
 pub mod registry;
 pub mod retention;
+pub mod rules;
 pub mod serve;
 pub mod subscriptions;
 pub mod traffic;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::command::{Command, MAX_TAGS, StreamUpdate};
-use super::error::DomainError;
+use super::error::{DomainError, SettingError};
 use super::event::Event;
 use super::rules::{Quotas, Rules};
 use super::scope::{ResourceKey, Scope};
@@ -116,7 +116,7 @@ impl<'a> Moment<'a> {
 
     fn check_commitment(self, scope: &Scope) -> Result<(), DomainError> {
         let holds = self.state.commitment(scope).is_some_and(|commitment| commitment.holds(self.now));
-        if holds { Ok(()) } else { Err(DomainError::NoCommitment { account: scope.account.clone() }) }
+        if holds { Ok(()) } else { Err(SettingError::NoCommitment { account: scope.account.clone() }.into()) }
     }
 
     /// Refuses `added` more open shards than the quota leaves room for.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::scope::{ResourceKey, Scope};
 use super::command::Command;
+use super::scope::{ResourceKey, Scope};
 use super::stream::is_zero;
 use super::unfinished::{Unfinished, Work};
 use crate::engine::{LogId, LogSpec, Millis};

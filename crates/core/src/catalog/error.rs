@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::delivery_stream::DeliveryStatus;
 use super::scope::{Account, Scope};
 use super::stream::StreamStatus;
-use crate::hash_range::HashKeyRange;
-use crate::shard::ShardId;
+use crate::reshard::ReshardError;
 
 /// Why a command was refused. Carries what AWS's message prints.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,104 +107,18 @@ pub enum DomainError {
         /// Its account.
         account: Account,
     },
-    /// A provisioned stream's records are distributed by their partition keys.
-    #[error("AUTO distribution of a provisioned stream")]
-    DistributionNeedsOnDemand,
-    /// A provisioned stream has no warm throughput.
-    #[error("warm throughput of a provisioned stream")]
-    WarmThroughputNeedsOnDemand,
-    /// Warm throughput without the account's commitment.
-    #[error("account {account} has no minimum throughput billing commitment")]
-    NoCommitment {
-        /// The account.
-        account: Account,
-    },
-    /// Shorter than [`Stream::MIN_RETENTION_HOURS`](super::Stream::MIN_RETENTION_HOURS).
-    #[error("a retention of {hours} hours is too short")]
-    RetentionTooShort {
-        /// As it was asked for.
-        hours: i64,
-    },
-    /// Longer than [`Stream::MAX_RETENTION_HOURS`](super::Stream::MAX_RETENTION_HOURS).
-    #[error("a retention of {hours} hours is too long")]
-    RetentionTooLong {
-        /// As it was asked for.
-        hours: i64,
-    },
-    /// A retention that cannot be increased to fewer hours, or decreased to more.
-    #[error("stream {name} has a retention of {existing} hours, {requested} were asked for")]
-    RetentionDirection {
-        /// The stream.
-        name: Arc<str>,
-        /// As it was asked for, in hours.
-        requested: u32,
-        /// As it is, in hours.
-        existing: u32,
-    },
-    /// Encryption that is off cannot be stopped.
-    #[error("the stream is not encrypted")]
-    NotEncrypted,
-    /// The stream has no such shard.
-    #[error("no {shard} in stream {name} under account {account}")]
-    ShardNotFound {
-        /// The shard.
-        shard: ShardId,
+    /// The setting cannot be changed so.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The shards cannot be changed so.
+    #[error("stream {name} under account {account}: {error}")]
+    Reshard {
         /// The stream.
         name: Arc<str>,
         /// Its account.
         account: Account,
-    },
-    /// The shard has been split or merged.
-    #[error("{shard} in stream {name} under account {account} is not open")]
-    ShardNotOpen {
-        /// The shard.
-        shard: ShardId,
-        /// The stream.
-        name: Arc<str>,
-        /// Its account.
-        account: Account,
-    },
-    /// No hash key at which the shard can be split.
-    #[error("{shard} in stream {name} under account {account} cannot be split at {key}")]
-    SplitKeyOutOfRange {
-        /// The hash key, as it was given.
-        key: String,
-        /// The shard.
-        shard: ShardId,
-        /// Its hash keys.
-        range: HashKeyRange,
-        /// The stream.
-        name: Arc<str>,
-        /// Its account.
-        account: Account,
-    },
-    /// Shards that are no neighbours.
-    #[error("{shard} and {adjacent} in stream {name} under account {account} are not adjacent")]
-    ShardsNotAdjacent {
-        /// The one shard.
-        shard: ShardId,
-        /// The other.
-        adjacent: ShardId,
-        /// The stream.
-        name: Arc<str>,
-        /// Its account.
-        account: Account,
-    },
-    /// More than twice as many shards as there are.
-    #[error("{target} shards are more than twice {current}")]
-    ScaleTooFarUp {
-        /// Open shards now.
-        current: u32,
-        /// As asked for.
-        target: u32,
-    },
-    /// Fewer than half as many shards as there are.
-    #[error("{target} shards are fewer than half of {current}")]
-    ScaleTooFarDown {
-        /// Open shards now.
-        current: u32,
-        /// As asked for.
-        target: u32,
+        /// Why.
+        error: ReshardError,
     },
     /// More shards than [`MAX_TARGET_SHARDS`](super::MAX_TARGET_SHARDS).
     #[error("{target} shards are more than one stream is scaled to")]
@@ -289,4 +202,46 @@ pub enum DomainError {
         /// Its status.
         status: DeliveryStatus,
     },
+}
+
+/// Why a setting of a stream cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// A provisioned stream's records are distributed by their partition keys.
+    #[error("AUTO distribution of a provisioned stream")]
+    DistributionNeedsOnDemand,
+    /// A provisioned stream has no warm throughput.
+    #[error("warm throughput of a provisioned stream")]
+    WarmThroughputNeedsOnDemand,
+    /// Warm throughput without the account's commitment.
+    #[error("account {account} has no minimum throughput billing commitment")]
+    NoCommitment {
+        /// The account.
+        account: Account,
+    },
+    /// Shorter than [`Stream::MIN_RETENTION_HOURS`](super::Stream::MIN_RETENTION_HOURS).
+    #[error("a retention of {hours} hours is too short")]
+    RetentionTooShort {
+        /// As it was asked for.
+        hours: i64,
+    },
+    /// Longer than [`Stream::MAX_RETENTION_HOURS`](super::Stream::MAX_RETENTION_HOURS).
+    #[error("a retention of {hours} hours is too long")]
+    RetentionTooLong {
+        /// As it was asked for.
+        hours: i64,
+    },
+    /// A retention that cannot be increased to fewer hours, or decreased to more.
+    #[error("stream {name} has a retention of {existing} hours, {requested} were asked for")]
+    RetentionDirection {
+        /// The stream.
+        name: Arc<str>,
+        /// As it was asked for, in hours.
+        requested: u32,
+        /// As it is, in hours.
+        existing: u32,
+    },
+    /// Encryption that is off cannot be stopped.
+    #[error("the stream is not encrypted")]
+    NotEncrypted,
 }

@@ -23,15 +23,8 @@ pub struct Lifecycle {
 
 impl Lifecycle {
     /// As long as the work, so that a waiter's first look finds the final state.
-    pub const INSTANT: Self = Self {
-        create: 0,
-        delete: 0,
-        update: 0,
-        consumer_create: 0,
-        consumer_delete: 0,
-        reshard_step: 0,
-        close_gap: 0,
-    };
+    pub const INSTANT: Self =
+        Self { create: 0, delete: 0, update: 0, consumer_create: 0, consumer_delete: 0, reshard_step: 0, close_gap: 0 };
 
     /// As AWS was seen to take in 2026: create and delete 4 to 6 s, updates 3 to 5, consumers ACTIVE after 4 to 6 and
     /// gone after 3 to 4; a split decided at :30 was listed at :36 and closed the parent at :55.

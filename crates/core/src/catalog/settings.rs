@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::stream::{Stream, StreamMode};
 use crate::engine::Millis;
-use crate::retention::cutoff;
 use crate::reshard::Generation;
+use crate::retention::cutoff;
 
 /// Who chooses the shard of a record of an on-demand stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

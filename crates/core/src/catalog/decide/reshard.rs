@@ -16,19 +16,7 @@ use crate::reshard::{self, Generation, ReshardError};
 use crate::shard::ShardId;
 
 fn refusal(stream: &Stream, error: ReshardError) -> DomainError {
-    let (name, account) = (stream.name.clone(), stream.scope.account.clone());
-    match error {
-        ReshardError::ShardNotFound(shard) => DomainError::ShardNotFound { shard, name, account },
-        ReshardError::HasEnd(shard) => DomainError::ShardNotOpen { shard, name, account },
-        ReshardError::SplitKey { given, shard, range } => {
-            DomainError::SplitKeyOutOfRange { key: given, shard, range, name, account }
-        }
-        ReshardError::NotAdjacent { shard, adjacent } => {
-            DomainError::ShardsNotAdjacent { shard, adjacent, name, account }
-        }
-        ReshardError::TooMany { open, target } => DomainError::ScaleTooFarUp { current: open, target },
-        ReshardError::TooFew { open, target } => DomainError::ScaleTooFarDown { current: open, target },
-    }
+    DomainError::Reshard { name: stream.name.clone(), account: stream.scope.account.clone(), error }
 }
 
 /// The shards of an on-demand stream are not the owner's to change.
@@ -71,8 +59,7 @@ pub(super) fn shard_count(moment: Moment<'_>, stream: &Stream, target: u32) -> D
     if target > MAX_TARGET_SHARDS && target != current {
         return Err(DomainError::ScaleTooLarge { current, target });
     }
-    let generations =
-        reshard::update_shard_count(&stream.shards, target).map_err(|error| refusal(stream, error))?;
+    let generations = reshard::update_shard_count(&stream.shards, target).map_err(|error| refusal(stream, error))?;
     if generations.is_empty() {
         return Ok(None);
     }

@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 
 use super::{Decision, Moment, check_active};
-use crate::catalog::error::DomainError;
+use crate::catalog::error::{DomainError, SettingError};
 use crate::catalog::event::Event;
 use crate::catalog::scope::{ResourceKey, Scope};
-use crate::catalog::settings::{Change, Commitment, CommitmentStatus, Distribution, History, PendingUpdate, ShardMetric};
+use crate::catalog::settings::{
+    Change, Commitment, CommitmentStatus, Distribution, History, PendingUpdate, ShardMetric,
+};
 use crate::catalog::stream::{Stream, StreamMode};
 use crate::engine::Millis;
 
@@ -42,17 +44,17 @@ pub(super) fn check_history(
 
 pub(super) fn retention(moment: Moment<'_>, stream: &Stream, hours: i64, longer: bool) -> Decision {
     if hours < i64::from(Stream::MIN_RETENTION_HOURS) {
-        return Err(DomainError::RetentionTooShort { hours });
+        return Err(SettingError::RetentionTooShort { hours }.into());
     }
     let requested = u32::try_from(hours).ok().filter(|&hours| hours <= Stream::MAX_RETENTION_HOURS);
-    let requested = requested.ok_or(DomainError::RetentionTooLong { hours })?;
+    let requested = requested.ok_or(SettingError::RetentionTooLong { hours })?;
     check_active(stream)?;
     let existing = stream.retention_hours;
     if requested == existing {
         return Ok(None);
     }
     if (requested > existing) != longer {
-        return Err(DomainError::RetentionDirection { name: stream.name.clone(), requested, existing });
+        return Err(SettingError::RetentionDirection { name: stream.name.clone(), requested, existing }.into());
     }
     Ok(Some(change(moment, stream, Change::Retention(requested))))
 }
@@ -61,7 +63,7 @@ pub(super) fn mode(moment: Moment<'_>, stream: &Stream, mode: StreamMode, warm_m
     if warm_mibps.is_some() {
         moment.check_commitment(&stream.scope)?;
         if mode == StreamMode::Provisioned {
-            return Err(DomainError::WarmThroughputNeedsOnDemand);
+            return Err(SettingError::WarmThroughputNeedsOnDemand.into());
         }
     }
     check_active(stream)?;
@@ -89,7 +91,7 @@ pub(super) fn start_encryption(moment: Moment<'_>, stream: &Stream, key_id: &str
 pub(super) fn stop_encryption(moment: Moment<'_>, stream: &Stream) -> Decision {
     check_active(stream)?;
     if stream.encryption_key.is_none() {
-        return Err(DomainError::NotEncrypted);
+        return Err(SettingError::NotEncrypted.into());
     }
     let quota = moment.quotas().map(|quotas| quotas.encryption_changes);
     check_history(moment, stream, &stream.history.encryption_stops, quota)?;
@@ -109,7 +111,7 @@ pub(super) fn max_record_size(moment: Moment<'_>, stream: &Stream, kib: u32) -> 
 /// The account's commitment has been checked.
 pub(super) fn warm_throughput(moment: Moment<'_>, stream: &Stream, mibps: u32) -> Decision {
     if stream.mode == StreamMode::Provisioned {
-        return Err(DomainError::WarmThroughputNeedsOnDemand);
+        return Err(SettingError::WarmThroughputNeedsOnDemand.into());
     }
     check_active(stream)?;
     Ok((stream.warm_mibps != Some(mibps)).then(|| change(moment, stream, Change::WarmThroughput(mibps))))
@@ -117,7 +119,7 @@ pub(super) fn warm_throughput(moment: Moment<'_>, stream: &Stream, mibps: u32) -
 
 pub(super) fn distribution(moment: Moment<'_>, stream: &Stream, distribution: Distribution) -> Decision {
     if stream.mode == StreamMode::Provisioned && distribution == Distribution::Auto {
-        return Err(DomainError::DistributionNeedsOnDemand);
+        return Err(SettingError::DistributionNeedsOnDemand.into());
     }
     check_active(stream)?;
     Ok((stream.distribution != distribution).then(|| change(moment, stream, Change::Distribution(distribution))))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Decision, Moment, check_tags, not_active};
 use crate::catalog::command::{MAX_SHARDS_PER_STREAM, NewStream};
-use crate::catalog::error::DomainError;
+use crate::catalog::error::{DomainError, SettingError};
 use crate::catalog::event::{Event, Transition};
 use crate::catalog::scope::{ResourceKey, Scope};
 use crate::catalog::settings::{Distribution, History};
@@ -20,10 +20,10 @@ pub(super) fn create(moment: Moment<'_>, new: &NewStream) -> Decision {
     let count = shards_of_new_stream(moment, new, mode)?;
     let distribution = new.distribution.unwrap_or_default();
     if mode == StreamMode::Provisioned && new.warm_mibps.is_some() {
-        return Err(DomainError::WarmThroughputNeedsOnDemand);
+        return Err(SettingError::WarmThroughputNeedsOnDemand.into());
     }
     if mode == StreamMode::Provisioned && distribution == Distribution::Auto {
-        return Err(DomainError::DistributionNeedsOnDemand);
+        return Err(SettingError::DistributionNeedsOnDemand.into());
     }
     let created_secs = first_second(moment, scope, name);
     let stream = Stream {

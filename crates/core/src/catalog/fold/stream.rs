@@ -98,12 +98,7 @@ pub(super) fn remove(state: &mut State, key: &ResourceKey) -> Result<(), Contrad
     Ok(())
 }
 
-pub(super) fn update(
-    state: &mut State,
-    key: &ResourceKey,
-    at: Millis,
-    decided: &Change,
-) -> Result<(), Contradiction> {
+pub(super) fn update(state: &mut State, key: &ResourceKey, at: Millis, decided: &Change) -> Result<(), Contradiction> {
     change(state, key, "StreamUpdated", &[StreamStatus::Active], |stream| {
         decided.note(stream, at);
         decided.clone().apply(stream, at);
@@ -111,11 +106,7 @@ pub(super) fn update(
     })
 }
 
-pub(super) fn start_update(
-    state: &mut State,
-    key: &ResourceKey,
-    update: &PendingUpdate,
-) -> Result<(), Contradiction> {
+pub(super) fn start_update(state: &mut State, key: &ResourceKey, update: &PendingUpdate) -> Result<(), Contradiction> {
     change(state, key, "StreamUpdateStarted", &[StreamStatus::Active], |stream| {
         update.change.note(stream, update.since);
         stream.status = StreamStatus::Updating;
