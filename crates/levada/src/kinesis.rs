@@ -4,6 +4,8 @@ mod describe;
 mod get;
 mod list_shards;
 mod put;
+mod reading;
+mod subscribe;
 
 use std::sync::Arc;
 
@@ -52,6 +54,7 @@ pub async fn answer(
         Request::PutRecords(_) => Err(AwsError::internal_failure()),
         Request::GetShardIterator(request) => get::shard_iterator(caller, &request).await,
         Request::GetRecords(request) => get::records(caller, &request).await,
+        Request::SubscribeToShard(request) => subscribe::to_shard(caller, &request).await,
         Request::AddTagsToStream(_)
         | Request::DecreaseStreamRetentionPeriod(_)
         | Request::DeleteResourcePolicy(_)
@@ -73,7 +76,6 @@ pub async fn answer(
         | Request::SplitShard(_)
         | Request::StartStreamEncryption(_)
         | Request::StopStreamEncryption(_)
-        | Request::SubscribeToShard(_)
         | Request::TagResource(_)
         | Request::UntagResource(_)
         | Request::UpdateAccountSettings(_)

@@ -24,6 +24,7 @@ pub mod registry;
 pub mod retention;
 pub mod rules;
 pub mod serve;
+pub mod subscriptions;
 pub mod traffic;
 
 use std::net::SocketAddr;

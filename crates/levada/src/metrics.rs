@@ -4,6 +4,8 @@
 //! here; its dimension `StreamName` is the label of the same name. CloudWatch's `Success` is an average over
 //! calls; here `…_success_total` is divided by `…_requests_total`.
 
+mod fan_out;
+
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -16,6 +18,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use self::fan_out::ConsumerMetrics;
+use self::fan_out::FanOut;
 
 /// Upper bounds of the latency buckets in seconds.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -203,6 +208,7 @@ pub struct Metrics {
     put_record: OperationFamily<StreamLabel>,
     put_records: OperationFamily<StreamLabel>,
     get_records: OperationFamily<StreamLabel>,
+    fan_out: FanOut,
     streams: RwLock<HashMap<u64, Arc<StreamMetrics>>>,
     ds_incoming_bytes: Family<DeliveryStreamLabel, Counter>,
     ds_incoming_records: Family<DeliveryStreamLabel, Counter>,
@@ -259,6 +265,7 @@ impl Default for Metrics {
         let put_record = OperationFamily::register(&mut registry, "aws_kinesis_put_record", "AWS/Kinesis PutRecord");
         let put_records = OperationFamily::register(&mut registry, "aws_kinesis_put_records", "AWS/Kinesis PutRecords");
         let get_records = OperationFamily::register(&mut registry, "aws_kinesis_get_records", "AWS/Kinesis GetRecords");
+        let fan_out = FanOut::register(&mut registry);
         let ds_incoming_bytes = family(&mut registry, "aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes");
         let ds_incoming_records =
             family(&mut registry, "aws_firehose_incoming_records", "AWS/Firehose IncomingRecords");
@@ -281,6 +288,7 @@ impl Default for Metrics {
             put_record,
             put_records,
             get_records,
+            fan_out,
             streams: RwLock::default(),
             ds_incoming_bytes,
             ds_incoming_records,
@@ -316,6 +324,17 @@ impl Metrics {
                 reads_refused: self.reads_refused.get_or_create_owned(&label),
             }
         })
+    }
+
+    /// The metrics of a stream's consumer, created on first use.
+    #[must_use]
+    pub fn consumer(&self, stream: &Stream, name: &Arc<str>) -> Arc<ConsumerMetrics> {
+        self.fan_out.of(stream, name)
+    }
+
+    /// Forgets a consumer that was deregistered. What a live subscription of it goes on counting is not shown.
+    pub fn forget_consumer(&self, stream: u64, name: &str) {
+        self.fan_out.forget(stream, |consumer| consumer == name);
     }
 
     /// The metrics of a delivery stream, created on first use.
@@ -451,6 +470,12 @@ mod tests {
         let metrics = Metrics::default();
         let gone = stream("gone", "eu-west-1");
         metrics.stream(&gone).incoming_bytes.inc();
+        for consumer in ["one", "other"] {
+            metrics.consumer(&gone, &consumer.into()).events.inc();
+        }
+        metrics.forget_consumer(gone.incarnation, "one");
+        let page = metrics.page(Vec::new());
+        assert!(!page.contains("\"one\"") && page.contains("\"other\""), "{page}");
         metrics.forget_stream(&gone.key());
         assert!(!metrics.page(Vec::new()).contains("gone"));
     }

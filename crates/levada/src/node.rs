@@ -13,7 +13,7 @@ use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
 use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Spec, Tuning};
 use levada_log::{EmbeddedLog, Options};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::cli::LifecycleMode;
 use crate::clock::MovableClock;
@@ -22,6 +22,7 @@ use crate::metrics::{Metrics, Sample};
 use crate::rates::Rates;
 use crate::registry::{self, Registry, SubmitError};
 use crate::retention;
+use crate::subscriptions::Subscriptions;
 use crate::traffic::Traffic;
 
 /// How long an append may take before its records are answered with `InternalFailure`.
@@ -92,6 +93,8 @@ pub struct Node {
     pub metrics: Metrics,
     /// What goes through each shard, and how much may.
     pub traffic: Traffic,
+    /// Who is subscribed to which shard.
+    pub subscriptions: Arc<Subscriptions>,
     /// How often control operations may be called.
     pub rates: Rates,
     /// Seals iterators and tokens.
@@ -103,6 +106,7 @@ pub struct Node {
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
     deliveries: RwLock<BTreeMap<u64, Handle>>,
     ready: AtomicBool,
+    stopping: watch::Sender<bool>,
     /// Undelivered records that went with deleted delivery streams, since the start.
     dropped_records: AtomicU64,
 }
@@ -158,6 +162,7 @@ impl Node {
             registry,
             metrics: Metrics::default(),
             traffic,
+            subscriptions: Arc::default(),
             rates,
             token_key,
             clock_moved: Arc::default(),
@@ -166,6 +171,7 @@ impl Node {
             bucket_known: Box::new(move |name| buckets.knows(name)),
             deliveries: RwLock::default(),
             ready: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             dropped_records: AtomicU64::new(0),
         });
         node.resume().await?;
@@ -328,6 +334,22 @@ impl Node {
         }
     }
 
+    /// Sleeps until `due` on the node's monotonic clock, also when it is moved by hand meanwhile.
+    pub async fn sleep_until_elapsed(&self, due: Duration) {
+        loop {
+            let moved = self.clock_moved.notified();
+            let left = due.saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(left) => {}
+                () = moved => {}
+            }
+        }
+    }
+
     /// Advances the node's clock and wakes everybody who waits for a time.
     pub fn advance_clock(&self, ms: u64) {
         self.clock.advance(ms);
@@ -392,9 +414,16 @@ impl Node {
         self.ready.load(Ordering::SeqCst)
     }
 
-    /// From now on `/readyz` says no.
+    /// From now on `/readyz` says no, and answers that would go on end.
     pub fn not_ready(&self) {
         self.ready.store(false, Ordering::SeqCst);
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves when the node is about to end.
+    pub async fn stopping(&self) {
+        // The sender lives as long as the node.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     /// Resolves with the reason if the log poisons itself.
@@ -446,6 +475,12 @@ impl Node {
                 "levada_commit_seconds",
                 "Time spent in journal rounds since the start",
                 stats.commit_nanos_total as f64 / 1e9,
+            ),
+            node("levada_subscriptions", "Live SubscribeToShard streams", self.subscriptions.count() as f64),
+            node(
+                "levada_subscription_bytes",
+                "Large events that wait for the network",
+                self.subscriptions.memory_used() as f64,
             ),
             node(
                 "levada_disk_full",

@@ -184,4 +184,18 @@ proptest! {
             }
         }
     }
+
+    /// Debt is paid off at the time told, and not a nanosecond before.
+    #[test]
+    fn debt_ends_when_it_is_said_to(rate in 1_u64..5_000, tokens in 0_u64..20_000, at in 0_u64..3_000_000_000) {
+        let now = Duration::from_nanos(at);
+        let mut bucket = Bucket::full(second_of(rate), Duration::ZERO);
+        bucket.take_in_debt(tokens, now);
+        let end = bucket.paid_off(now);
+        prop_assert_eq!(end > now, bucket.in_debt(now));
+        if end > now {
+            prop_assert!(bucket.clone().in_debt(end - Duration::from_nanos(1)));
+        }
+        prop_assert!(!bucket.in_debt(end));
+    }
 }
