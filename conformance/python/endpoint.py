@@ -11,19 +11,19 @@ ACCOUNT = boto3.client("sts").get_caller_identity()["Account"] if AWS else os.en
 ARN = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/"
 
 
-def environment(url):
-    """The environment of a client process: the endpoint and identity, and nothing else of ours that an SDK would read."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") or AWS}
+def environment(url, account=ACCOUNT):
+    """The environment of a client process: endpoint and identity, and nothing else of ours that an SDK would read."""
+    inherited = {name: value for name, value in os.environ.items() if AWS or not name.startswith("AWS_")}
     inherited["AWS_REGION"] = inherited["AWS_DEFAULT_REGION"] = REGION
-    if not AWS:
-        inherited |= {
-            "AWS_ENDPOINT_URL_KINESIS": url,
-            "AWS_ENDPOINT_URL_FIREHOSE": url,
-            "AWS_ACCESS_KEY_ID": ACCOUNT,
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        }
     inherited["AWS_MAX_ATTEMPTS"] = "1"
-    return inherited
+    if AWS:
+        return inherited
+    return inherited | {
+        "AWS_ENDPOINT_URL_KINESIS": url,
+        "AWS_ENDPOINT_URL_FIREHOSE": url,
+        "AWS_ACCESS_KEY_ID": account,
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }

@@ -5,9 +5,10 @@ import os
 
 
 class Results:
-    """Writes a line when something is seen for the first time. Without a file it only forgets."""
+    """Writes a line when something is seen for the first time."""
 
     def __init__(self, path=os.environ.get("LEVADA_RESULTS")):
+        """`None`: nothing is kept."""
         self._file = open(path, "w", encoding="utf-8") if path else None
         self._seen = set()
 

@@ -19,6 +19,7 @@ mod event;
 mod fold;
 mod replay;
 mod scope;
+mod shard_table;
 mod state;
 mod stream;
 
@@ -29,8 +30,9 @@ pub use event::{Entry, Event};
 pub use fold::{Contradiction, fold};
 pub use replay::{Growth, ReplayError, Replayed, Replayer, SNAPSHOT_PART_BYTES, snapshot_batches};
 pub use scope::{Account, ResourceKey, Scope};
+pub use shard_table::{Closing, SHORTEST_LIFE_MS, ShardTable, TableError};
 pub use state::{State, Unfinished};
-pub use stream::{ShardTable, Stream, StreamMode, StreamStatus};
+pub use stream::{Stream, StreamMode, StreamStatus};
 
 use crate::engine::LogId;
 

@@ -11,11 +11,13 @@ use bytes::Bytes;
 use levada_core::catalog::{Command, Scope, Stream, StreamMode};
 use levada_core::env::Clock;
 use levada_core::shard::ShardId;
+use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors::{self, StreamText};
 use levada_wire::kinesis::types::{self, StreamRef};
 use levada_wire::kinesis::{Request, decode};
 use levada_wire::operation::KinesisOp;
+use levada_wire::typed::{WriteMember, to_bytes};
 
 use crate::call::{Answer, Principal, Reply};
 use crate::node::Node;
@@ -25,13 +27,19 @@ use crate::refusal::{not_submitted, refused};
 ///
 /// # Errors
 /// AWS's.
-pub async fn answer(node: &Arc<Node>, principal: &Principal, op: KinesisOp, body: &Bytes) -> Answer {
-    let caller = Caller { node, principal };
+pub async fn answer(
+    node: &Arc<Node>,
+    principal: &Principal,
+    protocol: Protocol,
+    op: KinesisOp,
+    body: &Bytes,
+) -> Answer {
+    let caller = Caller { node, principal, protocol };
     // The hot path decodes in place, without the tree in between.
     if op == KinesisOp::PutRecords {
         return put::put_records(caller, body).await;
     }
-    match decode(op, body)? {
+    match decode(op, protocol, body)? {
         Request::CreateStream(request) => create_stream(caller, request).await,
         Request::DeleteStream(request) => delete_stream(caller, &request).await,
         Request::DescribeStream(request) => describe::stream(caller, &request),
@@ -76,11 +84,12 @@ pub async fn answer(node: &Arc<Node>, principal: &Principal, op: KinesisOp, body
     }
 }
 
-/// A request's node and its principal.
+/// A request's node, its principal, and how its reply is encoded.
 #[derive(Clone, Copy)]
 struct Caller<'a> {
     node: &'a Arc<Node>,
     principal: &'a Principal,
+    protocol: Protocol,
 }
 
 /// What a request means by its stream: where the name holds, and the name.
@@ -90,6 +99,11 @@ struct Named {
 }
 
 impl Caller<'_> {
+    /// A reply in the protocol of the request.
+    fn reply(&self, reply: &impl WriteMember) -> Answer {
+        Ok(Reply::Document(to_bytes(reply, self.protocol)))
+    }
+
     fn now(&self) -> u64 {
         self.node.clock.now_ms()
     }

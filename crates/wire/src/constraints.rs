@@ -22,6 +22,20 @@ const PATTERN_TEXT_BYTES: usize = 64 * 1024;
 /// tests and from AWS in 2026.
 const ENUM_ORDERS: &[(&str, &[&str])] = &[
     ("EncryptionType", &["KMS", "NONE"]),
+    (
+        "MetricsName",
+        &[
+            "ALL",
+            "IteratorAgeMilliseconds",
+            "IncomingBytes",
+            "WriteProvisionedThroughputExceeded",
+            "OutgoingRecords",
+            "ReadProvisionedThroughputExceeded",
+            "IncomingRecords",
+            "OutgoingBytes",
+        ],
+    ),
+    ("StreamMode", &["ON_DEMAND", "PROVISIONED"]),
     ("ShardIteratorType", &["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"]),
 ];
 
@@ -67,6 +81,24 @@ fn fits(pattern: &Pattern, length: Bounds<u32>, text: &str) -> bool {
     if text.len() > PATTERN_TEXT_BYTES { length.max.is_some() } else { pattern.matches(text) }
 }
 
+fn enum_constraint(shape: &Shape, values: &[&str]) -> String {
+    let order = ENUM_ORDERS.iter().find(|(name, _)| *name == shape.name).map_or(values, |(_, order)| *order);
+    format!("satisfy enum value set: [{}]", order.join(", "))
+}
+
+/// Everything that a string of this shape must be, in the order in which AWS lists it for members of lists.
+fn string_constraints(shape: &Shape) -> Vec<String> {
+    let Kind::String { length, pattern, values } = &shape.kind else { return Vec::new() };
+    let mut constraints = Vec::new();
+    constraints.extend(length.max.map(|max| format!("have length less than or equal to {max}")));
+    constraints.extend(length.min.map(|min| format!("have length greater than or equal to {min}")));
+    constraints.extend(pattern.map(|pattern| format!("satisfy regular expression pattern: {}", pattern.text())));
+    if !values.is_empty() {
+        constraints.push(enum_constraint(shape, values));
+    }
+    constraints
+}
+
 struct Checker {
     service: Service,
     path: String,
@@ -106,8 +138,7 @@ impl Checker {
                 }
                 self.length(*length, text.encode_utf16().count(), shape, value);
                 if !values.is_empty() && !values.contains(&text.as_str()) {
-                    let order = ENUM_ORDERS.iter().find(|(name, _)| *name == shape.name).map_or(*values, |(_, o)| *o);
-                    self.refuse(value, shape, &format!("satisfy enum value set: [{}]", order.join(", ")));
+                    self.refuse(value, shape, &enum_constraint(shape, values));
                 }
             }
             (Kind::Integer(bounds) | Kind::Long(bounds), Value::Integer(number)) => {
@@ -117,6 +148,9 @@ impl Checker {
             (Kind::Blob(length), Value::Blob(bytes)) => self.length(*length, bytes.len(), shape, value),
             (Kind::List { member, length }, Value::List(items)) => {
                 self.length(*length, items.len(), shape, value);
+                if matches!(member.kind, Kind::String { .. }) {
+                    return self.strings(member, items, shape, value);
+                }
                 for (i, item) in items.iter().enumerate() {
                     self.below(&format!(".{}.member", i + 1), member, item);
                 }
@@ -132,6 +166,24 @@ impl Checker {
             (Kind::Structure(_), Value::Structure(_)) => self.members(shape, value),
             // Without constraints, or of a type that coercion never gives this shape.
             _ => {}
+        }
+    }
+
+    /// Strings in a list are refused together: the violation shows the list, and all constraints on its members
+    /// (kinesalite of `TagKeys`, AWS in 2026 of `ShardLevelMetrics`).
+    fn strings(&mut self, member: &'static Shape, items: &[Value], shape: &'static Shape, value: &Value) {
+        let mut alone = Checker { service: self.service, path: String::new(), violations: Vec::new() };
+        for (i, item) in items.iter().enumerate() {
+            if *item == Value::Null {
+                self.below(&format!(".{}.member", i + 1), member, item);
+            } else if alone.violations.is_empty() {
+                alone.value(member, item);
+            }
+        }
+        if !alone.violations.is_empty() {
+            let all: Vec<String> =
+                string_constraints(member).iter().map(|constraint| format!("Member must {constraint}")).collect();
+            self.refuse(value, shape, &format!("satisfy constraint: [{}]", all.join(", ")));
         }
     }
 

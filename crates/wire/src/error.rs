@@ -3,7 +3,7 @@
 //! Architecture invariant: error texts stand in this crate only: of the form of a request in `json`, `constraints` and
 //! `signature`, of its meaning in `kinesis::errors` and `firehose::errors`.
 
-use crate::json::Writer;
+use crate::codec::{Protocol, Writer};
 
 macro_rules! error_codes {
     ($($code:ident = $status:literal),+ $(,)?) => {
@@ -40,6 +40,7 @@ error_codes! {
     ExpiredNextTokenException = 400,
     IncompleteSignatureException = 400,
     InternalFailure = 500,
+    InternalFailureException = 500,
     InvalidArgumentException = 400,
     InvalidKMSResourceException = 400,
     InvalidSignatureException = 400,
@@ -70,15 +71,6 @@ pub struct AwsError {
     pub code: ErrorCode,
     /// What went wrong, for people. Absent where AWS sends none.
     pub message: Option<String>,
-}
-
-/// How an error's JSON is laid out; follows the request's content type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorForm {
-    /// `application/x-amz-json-1.1`: `{"__type":"…","message":"…"}`.
-    AmzJson,
-    /// Plain `application/json`: the same inside `{"Output":…,"Version":"1.0"}`, the type with its name space.
-    PlainJson,
 }
 
 impl AwsError {
@@ -129,11 +121,11 @@ impl AwsError {
 
     /// The reply's body.
     #[must_use]
-    pub fn body(&self, form: ErrorForm) -> Vec<u8> {
-        let mut out = Writer::new();
-        match form {
-            ErrorForm::AmzJson => self.write(&mut out, ""),
-            ErrorForm::PlainJson => {
+    pub fn body(&self, protocol: Protocol) -> Vec<u8> {
+        let mut out = Writer::new(protocol);
+        match protocol {
+            Protocol::Json | Protocol::Cbor => self.write(&mut out, ""),
+            Protocol::PlainJson => {
                 out.begin_object();
                 out.key("Output");
                 self.write(&mut out, "com.amazon.coral.service#");
@@ -201,24 +193,24 @@ mod tests {
     fn bodies_are_wrapped_as_the_content_type_wants() {
         let denied = AwsError::new(ErrorCode::AccessDeniedException, "no \"way\"");
         for (error, form, expected) in [
-            (AwsError::malformed(), ErrorForm::AmzJson, r#"{"__type":"SerializationException"}"#),
+            (AwsError::malformed(), Protocol::Json, r#"{"__type":"SerializationException"}"#),
             (
                 AwsError::malformed(),
-                ErrorForm::PlainJson,
+                Protocol::PlainJson,
                 r#"{"Output":{"__type":"com.amazon.coral.service#SerializationException"},"Version":"1.0"}"#,
             ),
             (
                 AwsError::new(ErrorCode::SerializationException, "x"),
-                ErrorForm::AmzJson,
+                Protocol::Json,
                 r#"{"__type":"SerializationException","Message":"x"}"#,
             ),
-            (denied, ErrorForm::AmzJson, r#"{"__type":"AccessDeniedException","Message":"no \"way\""}"#),
+            (denied, Protocol::Json, r#"{"__type":"AccessDeniedException","Message":"no \"way\""}"#),
             (
                 AwsError::new(ErrorCode::ValidationException, "x"),
-                ErrorForm::AmzJson,
+                Protocol::Json,
                 r#"{"__type":"ValidationException","message":"x"}"#,
             ),
-            (AwsError::unknown_operation(), ErrorForm::AmzJson, r#"{"__type":"UnknownOperationException"}"#),
+            (AwsError::unknown_operation(), Protocol::Json, r#"{"__type":"UnknownOperationException"}"#),
         ] {
             assert_eq!(text(error.body(form)), expected);
         }
@@ -228,7 +220,7 @@ mod tests {
     fn only_our_own_failures_are_not_400() {
         for code in ErrorCode::ALL {
             let expected = match code {
-                ErrorCode::InternalFailure => 500,
+                ErrorCode::InternalFailure | ErrorCode::InternalFailureException => 500,
                 ErrorCode::ServiceUnavailableException => 503,
                 _ => 400,
             };

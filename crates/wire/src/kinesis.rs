@@ -1,11 +1,15 @@
 //! Amazon Kinesis Data Streams on the wire.
 
+pub mod arn;
 pub mod errors;
 pub mod get_records;
 pub mod put_records;
+mod records;
 pub mod shapes;
+pub mod subscribe;
 pub mod types;
 
+use crate::codec::Protocol;
 use crate::error::AwsError;
 use crate::operation::{KinesisOp, Service};
 use crate::value::Value;
@@ -97,12 +101,12 @@ pub enum Request {
     Unserved(KinesisOp, Value),
 }
 
-/// Decodes and checks a JSON request: syntax, types, constraints.
+/// Decodes and checks a request: syntax, types, constraints.
 ///
 /// # Errors
 /// `SerializationException` or `ValidationException` in AWS's words.
-pub fn decode(op: KinesisOp, body: &[u8]) -> Result<Request, AwsError> {
-    let value = crate::json::coerce(op.input(), body)?;
+pub fn decode(op: KinesisOp, protocol: Protocol, body: &[u8]) -> Result<Request, AwsError> {
+    let value = crate::codec::coerce(protocol, op.input(), body)?;
     crate::constraints::check(Service::Kinesis, op.input(), &value)?;
     typed(op, value).map_err(AwsError::from)
 }

@@ -3,7 +3,7 @@
 
 use levada_wire::model::{Bounds, Kind, Shape};
 use levada_wire::operation::{FirehoseOp, KinesisOp};
-use levada_wire::{AwsError, ErrorCode, firehose, kinesis};
+use levada_wire::{AwsError, ErrorCode, Protocol, firehose, kinesis};
 use serde_json::{Value, json};
 
 /// A small generator (splitmix64): the tests need variety, not quality.
@@ -140,11 +140,11 @@ fn requests_within_the_constraints_become_typed() {
     for round in 0..100u64 {
         for op in KinesisOp::ALL {
             let body = arbitrary(op.input(), u64::MAX, &mut Dice(round)).to_string();
-            assert!(expect_sane(kinesis::decode(*op, body.as_bytes()), &body), "{} {body}", op.name());
+            assert!(expect_sane(kinesis::decode(*op, Protocol::Json, body.as_bytes()), &body), "{} {body}", op.name());
         }
         for op in FirehoseOp::ALL {
             let body = arbitrary(op.input(), u64::MAX, &mut Dice(round)).to_string();
-            assert!(expect_sane(firehose::decode(*op, body.as_bytes()), &body), "{} {body}", op.name());
+            assert!(expect_sane(firehose::decode(*op, Protocol::Json, body.as_bytes()), &body), "{} {body}", op.name());
         }
     }
 }
@@ -156,11 +156,19 @@ fn other_requests_are_refused_and_nothing_panics() {
         let wildness = 3 + round % 30;
         for op in KinesisOp::ALL {
             let body = arbitrary(op.input(), wildness, &mut Dice(round)).to_string();
-            *(if expect_sane(kinesis::decode(*op, body.as_bytes()), &body) { &mut passed } else { &mut refused }) += 1;
+            *(if expect_sane(kinesis::decode(*op, Protocol::Json, body.as_bytes()), &body) {
+                &mut passed
+            } else {
+                &mut refused
+            }) += 1;
         }
         for op in FirehoseOp::ALL {
             let body = arbitrary(op.input(), wildness, &mut Dice(round)).to_string();
-            *(if expect_sane(firehose::decode(*op, body.as_bytes()), &body) { &mut passed } else { &mut refused }) += 1;
+            *(if expect_sane(firehose::decode(*op, Protocol::Json, body.as_bytes()), &body) {
+                &mut passed
+            } else {
+                &mut refused
+            }) += 1;
         }
     }
     assert!(passed > 3_000 && refused > 3_000, "{passed} passed, {refused} refused");

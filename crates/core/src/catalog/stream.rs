@@ -6,11 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::scope::{ResourceKey, Scope};
+use super::shard_table::ShardTable;
 use super::state::Unfinished;
 use crate::catalog::Command;
 use crate::engine::Millis;
-use crate::hash_range::{NotAPartition, Router};
-use crate::shard::{Shard, ShardId};
 
 /// Where a stream stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -129,85 +128,5 @@ impl Stream {
             }
             StreamStatus::Active | StreamStatus::Updating => None,
         }
-    }
-}
-
-/// The shards of a stream in the order of their indexes. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Arc<Shard>>", into = "Vec<Arc<Shard>>")]
-pub struct ShardTable {
-    all: Arc<[Arc<Shard>]>,
-    /// Leads to places in `all`.
-    router: Arc<Router>,
-}
-
-impl ShardTable {
-    /// Sorts the shards. Puts go to those that are open.
-    ///
-    /// # Errors
-    /// [`NotAPartition`] unless the open ones cover all hash keys exactly once.
-    pub fn new(mut shards: Vec<Arc<Shard>>) -> Result<Self, NotAPartition> {
-        shards.sort_unstable_by_key(|shard| shard.index);
-        let open = (0..).zip(&shards).filter(|(_, shard)| shard.is_open());
-        let router = Router::new(open.map(|(place, shard)| (shard.range, place)))?;
-        Ok(Self { all: shards.into(), router: Arc::new(router) })
-    }
-
-    /// Of a new stream, whose ranges [`even_ranges`](crate::hash_range::even_ranges) has made.
-    #[expect(clippy::expect_used, reason = "even ranges of one or more shards cover all hash keys once")]
-    pub(super) fn of_even_ranges(shards: Vec<Arc<Shard>>) -> Self {
-        Self::new(shards).expect("even ranges")
-    }
-
-    /// All shards, closed ones included.
-    #[must_use]
-    pub fn all(&self) -> &[Arc<Shard>] {
-        &self.all
-    }
-
-    /// Number of open shards.
-    #[must_use]
-    pub fn open_count(&self) -> usize {
-        self.router.len()
-    }
-
-    /// The open shard that a record with this hash key goes to.
-    #[must_use]
-    pub fn route(&self, hash: u128) -> &Arc<Shard> {
-        &self.all[self.router.route(hash) as usize]
-    }
-
-    /// The shard with this id.
-    #[must_use]
-    pub fn get(&self, id: ShardId) -> Option<&Arc<Shard>> {
-        // Until shards expire, the index is the place.
-        let guess = self.all.get(id.0 as usize).filter(|shard| shard.index == id.0);
-        guess.or_else(|| self.starting_at(id).first().filter(|shard| shard.index == id.0))
-    }
-
-    /// The shards from this id on, itself included if it exists.
-    #[must_use]
-    pub fn starting_at(&self, id: ShardId) -> &[Arc<Shard>] {
-        &self.all[self.all.partition_point(|shard| shard.index < id.0)..]
-    }
-
-    /// The shards behind this id.
-    #[must_use]
-    pub fn after(&self, id: ShardId) -> &[Arc<Shard>] {
-        &self.all[self.all.partition_point(|shard| shard.index <= id.0)..]
-    }
-}
-
-impl TryFrom<Vec<Arc<Shard>>> for ShardTable {
-    type Error = NotAPartition;
-
-    fn try_from(shards: Vec<Arc<Shard>>) -> Result<Self, NotAPartition> {
-        Self::new(shards)
-    }
-}
-
-impl From<ShardTable> for Vec<Arc<Shard>> {
-    fn from(table: ShardTable) -> Self {
-        table.all.to_vec()
     }
 }

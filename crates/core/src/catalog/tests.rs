@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::batch::{Batch, MAX_BATCH_BYTES};
 use crate::engine::{Millis, Offset};
-use crate::shard::{Closed, Shard, ShardId};
+use crate::shard::{Shard, ShardId};
 
 const NOW: Millis = 1_800_000_000_000;
 
@@ -257,28 +257,6 @@ fn names_are_listed_in_order_and_only_in_their_scope() {
     assert_eq!(list(&scope(), Some("bb")), ["c", "d"]);
     assert_eq!(list(&scope(), Some("d")), [""; 0]);
     assert_eq!(list(&elsewhere, None), [""; 0]);
-}
-
-#[test]
-fn a_shard_table_finds_shards_also_when_some_are_closed_or_gone() {
-    let halves = crate::hash_range::even_ranges(2);
-    let shard = |index, range, closed| {
-        let (parents, log, floor) = (Vec::new(), LogId(16 + u64::from(index)), 0);
-        Arc::new(Shard { index, range, parents, created_secs: 1, log, floor, closed })
-    };
-    let closed = Closed { at_secs: 9, children: vec![7] };
-    let shards = vec![shard(7, halves[1], None), shard(3, halves[0], None), shard(5, halves[1], Some(closed))];
-    let table = ShardTable::new(shards).unwrap();
-    assert_eq!((table.open_count(), table.all().len()), (2, 3));
-    assert_eq!((table.route(0).index, table.route(u128::MAX).index), (3, 7));
-    for index in 0..9 {
-        assert_eq!(table.get(ShardId(index)).map(|shard| shard.index), Some(index).filter(|i| [3, 5, 7].contains(i)));
-    }
-    let indexes = |shards: &[Arc<Shard>]| shards.iter().map(|shard| shard.index).collect::<Vec<_>>();
-    assert_eq!(indexes(table.starting_at(ShardId(5))), [5, 7]);
-    assert_eq!(indexes(table.after(ShardId(5))), [7]);
-    assert_eq!(indexes(table.after(ShardId(0))), [3, 5, 7]);
-    assert!(ShardTable::new(vec![shard(0, halves[0], None)]).is_err());
 }
 
 /// One record of each form, as version 1 wrote it. They must be readable for ever.

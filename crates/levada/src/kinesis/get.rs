@@ -9,9 +9,10 @@ use levada_core::iterator::{Position, ShardIterator, TokenError, java_date, open
 use levada_core::retention::cutoff;
 use levada_core::sequence::{Side, Start, StartError, start};
 use levada_core::shard::{Shard, ShardId};
+use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
-use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, RECORD_OVERHEAD_BYTES};
+use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, encoded_bytes};
 use levada_wire::kinesis::types::{self, ShardIteratorType};
 use levada_wire::limits;
 
@@ -33,7 +34,7 @@ pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShard
         return Err(errors::dry_run("GetShardIterator"));
     }
     let iterator = seal_iterator(caller, stream, shard, position);
-    Ok(Reply::Json(types::GetShardIteratorReply { shard_iterator: iterator }.to_json()))
+    caller.reply(&types::GetShardIteratorReply { shard_iterator: iterator })
 }
 
 /// Where the asked-for iterator begins.
@@ -102,15 +103,16 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     let now = caller.now();
     let behind = millis_behind(&page, &shard, now);
     // A closed shard's last records come with an iterator; the call after them says that there is no more.
-    let ended = page.tail.sealed && page.chunks.is_empty() && page.next >= page.tail.end;
+    let ended = shard.is_sealed() && page.chunks.is_empty() && page.next >= page.tail.end;
     let next = if page.chunks.is_empty() { start } else { Start::Offset(page.next) };
     let head = GetRecordsHead {
         child_shards: ended.then(|| children(&stream, &shard)),
         millis_behind_latest: behind,
         next_shard_iterator: (!ended).then(|| seal_iterator(caller, &stream, &shard, Position::Start(next))),
+        encryption_type: None,
     };
-    let capacity = page.chunks.iter().map(json_bytes).sum();
-    let mut reply = GetRecordsWriter::new(&head, capacity);
+    let capacity = page.chunks.iter().map(|chunk| reply_bytes(caller.protocol, chunk)).sum();
+    let mut reply = GetRecordsWriter::new(caller.protocol, &head, capacity);
     let (mut bytes, mut count) = (0, 0);
     for chunk in &page.chunks {
         let mut digits = shard.space().digits_from(chunk.first, chunk.arrival);
@@ -130,13 +132,13 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     metrics.get_records.records.inc_by(count);
     metrics.get_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
     metrics.iterator_age.set(i64::try_from(behind).unwrap_or(i64::MAX));
-    Ok(Reply::Json(reply.finish()))
+    Ok(Reply::Document(reply.finish()))
 }
 
 /// About as many bytes as the chunk's records take in the reply.
-fn json_bytes(chunk: &Chunk) -> usize {
+fn reply_bytes(protocol: Protocol, chunk: &Chunk) -> usize {
     let share = chunk.batch.bytes().len() as u64 * u64::from(chunk.take) / u64::from(chunk.batch.count());
-    share as usize * 4 / 3 + chunk.take as usize * RECORD_OVERHEAD_BYTES
+    encoded_bytes(protocol, chunk.take as usize, share as usize)
 }
 
 /// The stream and shard of an iterator. One of a deleted stream finds nothing, also if the name lives again.
@@ -197,8 +199,8 @@ async fn settle(engine: &Arc<dyn Engine>, shard: &Shard, start: Start) -> Result
 fn millis_behind(page: &Page, shard: &Shard, now: u64) -> u64 {
     let caught_up = page.next >= page.tail.end;
     match (caught_up, &shard.closed) {
-        (true, None) => 0,
-        (true, Some(closed)) => (now / 1000).saturating_sub(closed.at_secs) * 1000,
+        (true, Some(closed)) if closed.sealed => now.saturating_sub(closed.at_ms) / 1000 * 1000,
+        (true, _) => 0,
         (false, _) => {
             let last = page.chunks.last().map(|chunk| chunk.arrival).or(page.tail.first_arrival);
             // Less than a second behind is still behind: AWS tells whole seconds.

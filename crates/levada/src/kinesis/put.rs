@@ -8,6 +8,7 @@ use levada_core::env::Clock;
 use levada_core::hash_range::{explicit_hash, hash_of};
 use levada_core::sequence::{DigitWriter, check_ordering};
 use levada_core::shard::Shard;
+use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors::{self, EntryError};
 use levada_wire::kinesis::put_records::{self, PutRecordsReply, PutRecordsRequest};
@@ -72,7 +73,7 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
     metrics.put_record.bytes.inc_by(bytes);
     metrics.put_record.records.inc();
     metrics.put_record.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
-    Ok(Reply::Json(reply.to_json()))
+    caller.reply(&reply)
 }
 
 /// The records of one call that go to one shard.
@@ -90,15 +91,15 @@ enum ShardOutcome {
 
 pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     let started = caller.node.clock.monotonic();
-    let mut request = put_records::decode(body)?;
-    // The scanner leaves base64 for later, but what is wrong with a body's form comes before what it means.
-    let refuse = |error: AwsError| put_records::decode_strict(body).err().unwrap_or(error);
+    let mut request = put_records::decode(caller.protocol, body)?;
+    // Base64 is left for later, but what is wrong with a body's form comes before what it means.
+    let refuse = |error: AwsError| put_records::decode_strict(caller.protocol, body).err().unwrap_or(error);
     let stream = caller.readable_stream(request.stream()).map_err(refuse)?;
     check_sizes(&request, &stream).map_err(refuse)?;
     let (places, batches) = match group(&request, &stream).map_err(refuse)? {
         Some(grouped) => grouped,
         None => {
-            request = put_records::decode_strict(body)?;
+            request = put_records::decode_strict(caller.protocol, body)?;
             group(&request, &stream)?.ok_or_else(AwsError::internal_failure)?
         }
     };
@@ -116,7 +117,7 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     }
     let appended = append_all(caller, appends, &stream).await;
 
-    let Answered { reply, stored, failed, bytes } = answer_each(&places, shards, &appended);
+    let Answered { reply, stored, failed, bytes } = answer_each(caller.protocol, &places, shards, &appended);
     metrics.incoming_bytes.inc_by(bytes);
     metrics.incoming_records.inc_by(stored);
     metrics.put_records.success.inc_by(u64::from(stored > 0));
@@ -124,7 +125,7 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     metrics.put_records.records.inc_by(stored);
     metrics.put_records.failed.inc_by(failed);
     metrics.put_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
-    Ok(Reply::Json(reply))
+    Ok(Reply::Document(reply))
 }
 
 /// One invalid entry refuses the whole call.
@@ -190,7 +191,7 @@ struct Answered {
 }
 
 /// Answers each record in its place: a shard's failure is its own records' only.
-fn answer_each(places: &[u32], shards: Vec<(&Shard, u32, u64)>, appended: &[Appended]) -> Answered {
+fn answer_each(protocol: Protocol, places: &[u32], shards: Vec<(&Shard, u32, u64)>, appended: &[Appended]) -> Answered {
     let (mut failed, mut stored, mut bytes) = (0, 0, 0);
     let mut outcomes: Vec<ShardOutcome> = Vec::with_capacity(shards.len());
     for (n, (shard, count, shard_bytes)) in shards.into_iter().enumerate() {
@@ -204,7 +205,7 @@ fn answer_each(places: &[u32], shards: Vec<(&Shard, u32, u64)>, appended: &[Appe
         }
         outcomes.push(outcome);
     }
-    let mut reply = PutRecordsReply::new(failed as usize, places.len());
+    let mut reply = PutRecordsReply::new(protocol, None, failed as usize, places.len());
     for place in places {
         match &mut outcomes[*place as usize] {
             ShardOutcome::Stored { next, id } => {
@@ -267,7 +268,7 @@ mod tests {
         ];
         for failure in failures {
             let counted = vec![(&shards[0], 2, 20), (&shards[1], 2, 7), (&shards[2], 1, 5)];
-            let answered = answer_each(&[0, 1, 2, 1, 0], counted, &[at(4), failure.clone(), at(0)]);
+            let answered = answer_each(Protocol::Json, &[0, 1, 2, 1, 0], counted, &[at(4), failure.clone(), at(0)]);
             assert_eq!((answered.stored, answered.failed, answered.bytes), (3, 2, 25));
             let reply: Value = serde_json::from_slice(&answered.reply).unwrap();
             let stored = |shard: &Shard, offset| {

@@ -1,6 +1,6 @@
 use super::types::*;
 use super::{Request, decode, errors, get_records, put_records};
-use crate::error::{AwsError, ErrorCode, ErrorForm};
+use crate::codec::Protocol;
 use crate::operation::{KinesisOp, Operation, Service};
 use crate::typed::test::{enum_agrees, reply_agrees, request_agrees};
 use crate::typed::{StringMap, TimestampMs, TimestampSeconds};
@@ -141,7 +141,7 @@ fn a_request_becomes_typed() {
     let body =
         br#"{"StreamName":"s","ShardCount":2.0,"StreamModeDetails":{"StreamMode":"ON_DEMAND"},"Tags":{"k":"v"}}"#;
     assert_eq!(
-        decode(KinesisOp::CreateStream, body),
+        decode(KinesisOp::CreateStream, Protocol::Json, body),
         Ok(Request::CreateStream(CreateStream {
             max_record_size_in_kib: None,
             record_distribution_strategy: None,
@@ -153,7 +153,9 @@ fn a_request_becomes_typed() {
         }))
     );
     let body = br#"{"ShardFilter":{"Type":"AT_TIMESTAMP","Timestamp":1.5},"StreamARN":"arn:aws:kinesis:r:000000000000:stream/s"}"#;
-    let Ok(Request::ListShards(request)) = decode(KinesisOp::ListShards, body) else { panic!("not ListShards") };
+    let Ok(Request::ListShards(request)) = decode(KinesisOp::ListShards, Protocol::Json, body) else {
+        panic!("not ListShards")
+    };
     assert_eq!(request.shard_filter.as_ref().unwrap().timestamp, Some(TimestampMs(1500)));
     assert_eq!(request.stream().arn, Some("arn:aws:kinesis:r:000000000000:stream/s"));
     for (op, body) in [
@@ -162,7 +164,7 @@ fn a_request_becomes_typed() {
         (KinesisOp::GetRecords, r#"{"DryRun":true,"ShardIterator":"i"}"#),
         (KinesisOp::GetShardIterator, r#"{"DryRun":true,"ShardId":"s-0","ShardIteratorType":"LATEST"}"#),
     ] {
-        let dry_run = match decode(op, body.as_bytes()).unwrap() {
+        let dry_run = match decode(op, Protocol::Json, body.as_bytes()).unwrap() {
             Request::PutRecord(request) => request.dry_run,
             Request::PutRecords(request) => request.dry_run,
             Request::GetRecords(request) => request.dry_run,
@@ -172,7 +174,7 @@ fn a_request_becomes_typed() {
         assert_eq!(dry_run, Some(true));
     }
     let body = br#"{"StreamName":"s","ShardToSplit":"shardId-0","NewStartingHashKey":"5"}"#;
-    let Ok(Request::SplitShard(request)) = decode(KinesisOp::SplitShard, body) else { panic!("not SplitShard") };
+    let Ok(Request::SplitShard(request)) = decode(KinesisOp::SplitShard, Protocol::Json, body) else { panic!("not SplitShard") };
     assert_eq!((request.shard_to_split.as_str(), request.new_starting_hash_key.as_str()), ("shardId-0", "5"));
 }
 
@@ -228,7 +230,7 @@ fn describe_stream_is_written_as_aws_writes_it() {
         },
     };
     assert_eq!(
-        text(reply.to_json()),
+        text(reply.to_bytes(Protocol::Json)),
         concat!(
             r#"{"StreamDescription":{"EnhancedMonitoring":[{"ShardLevelMetrics":[]}],"HasMoreShards":false,"#,
             r#""RetentionPeriodHours":24,"Shards":[{"HashKeyRange":{"EndingHashKey":"9","StartingHashKey":"0"},"#,
@@ -264,7 +266,7 @@ fn describe_stream_summary_always_shows_its_constants() {
         },
     };
     assert_eq!(
-        text(reply.to_json()),
+        text(reply.to_bytes(Protocol::Json)),
         concat!(
             r#"{"StreamDescriptionSummary":{"ChannelCount":0,"ConsumerCount":0,"EncryptionType":"NONE","#,
             r#""EnhancedMonitoring":[{"ShardLevelMetrics":[]}],"MaxRecordSizeInKiB":1024,"RetentionPeriodHours":24,"#,
@@ -276,7 +278,7 @@ fn describe_stream_summary_always_shows_its_constants() {
 #[test]
 fn put_records_replies_in_one_buffer() {
     let error = errors::EntryError::rate_exceeded("shardId-0", errors::StreamText { stream: "s", account: "0" });
-    let mut reply = put_records::PutRecordsReply::new(1, 2);
+    let mut reply = put_records::PutRecordsReply::new(Protocol::Json, None, 1, 2);
     reply.stored(b"49", "shardId-000000000000");
     reply.failed(error.code.name(), &error.message);
     assert_eq!(
@@ -287,7 +289,10 @@ fn put_records_replies_in_one_buffer() {
             r#""ErrorMessage":"Rate exceeded for shard shardId-0 in stream s under account 0."}]}"#,
         )
     );
-    assert_eq!(text(put_records::PutRecordsReply::new(0, 0).finish()), r#"{"FailedRecordCount":0,"Records":[]}"#);
+    assert_eq!(
+        text(put_records::PutRecordsReply::new(Protocol::Json, None, 0, 0).finish()),
+        r#"{"FailedRecordCount":0,"Records":[]}"#
+    );
 }
 
 #[test]
@@ -296,8 +301,9 @@ fn get_records_replies_as_it_reads() {
         child_shards: None,
         millis_behind_latest: 0,
         next_shard_iterator: Some("it".into()),
+        encryption_type: None,
     };
-    let mut reply = get_records::GetRecordsWriter::new(&head, 100);
+    let mut reply = get_records::GetRecordsWriter::new(Protocol::Json, &head, 100);
     reply.record(1_789_779_944_662, b"hi", "k\"é".as_bytes(), b"49");
     reply.record(1_789_779_944_662, b"", b"", b"50");
     reply.record(1_789_779_945_000, b"a", b"\xff", b"51");
@@ -319,64 +325,13 @@ fn get_records_replies_as_it_reads() {
         }]),
         millis_behind_latest: 1000,
         next_shard_iterator: None,
+        encryption_type: None,
     };
     assert_eq!(
-        text(get_records::GetRecordsWriter::new(&head, 0).finish()),
+        text(get_records::GetRecordsWriter::new(Protocol::Json, &head, 0).finish()),
         concat!(
             r#"{"ChildShards":[{"HashKeyRange":{"EndingHashKey":"9","StartingHashKey":"0"},"ParentShards":["p"],"#,
             r#""ShardId":"c"}],"MillisBehindLatest":1000,"Records":[]}"#
         )
     );
-}
-
-#[test]
-fn errors_read_as_aws_words_them() {
-    let stream = errors::StreamText { stream: "s", account: "000000000000" };
-    let rows: &[(AwsError, &str)] = &[
-        (
-            errors::stream_not_found(stream),
-            r#"{"__type":"ResourceNotFoundException","message":"Stream s under account 000000000000 not found."}"#,
-        ),
-        (
-            errors::stream_exists(stream),
-            r#"{"__type":"ResourceInUseException","message":"Stream s under account 000000000000 already exists."}"#,
-        ),
-        (
-            errors::stream_not_active(stream, "UPDATING"),
-            r#"{"__type":"ResourceInUseException","message":"Stream s under account 000000000000 not ACTIVE, instead in state UPDATING"}"#,
-        ),
-        (
-            errors::shard_not_found("shardId-000000000005", stream),
-            r#"{"__type":"ResourceNotFoundException","message":"Shard shardId-000000000005 in stream s under account 000000000000 does not exist"}"#,
-        ),
-        (
-            errors::iterator_type_mismatch("LATEST", true),
-            r#"{"__type":"InvalidArgumentException","message":"Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified LATEST and also a StartingSequenceNumber."}"#,
-        ),
-        (
-            errors::expired_iterator("A", "B"),
-            r#"{"__type":"ExpiredIteratorException","message":"Iterator expired. The iterator was created at time A while right now it is B which is further in the future than the tolerated delay of 300000 milliseconds."}"#,
-        ),
-        (
-            errors::shard_limit_exceeded("0", "r", 1, 2, 3),
-            r#"{"__type":"LimitExceededException","message":"This request would exceed the shard limit for the account 0 in r. Current shard count for the account: 1. Limit: 2. Number of additional shards that would have resulted from this request: 3. Refer to the AWS Service Limits page (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request higher limits."}"#,
-        ),
-        (
-            errors::dry_run("PutRecord"),
-            r#"{"__type":"DryRunOperationException","message":"DryRunOperation validation succeeded while calling PutRecord operation.: Request would have succeeded, but DryRun flag is set."}"#,
-        ),
-        (
-            errors::partition_key_missing(Some(2)),
-            r#"{"__type":"ValidationException","message":"1 validation error detected: Value null at 'records.2.member.partitionKey' failed to satisfy constraint: Member must not be null"}"#,
-        ),
-        (
-            errors::batch_record_too_large(3, 1_048_576),
-            r#"{"__type":"ValidationException","message":"1 validation error detected: Value at 'records.3.member.data' failed to satisfy constraint: Member must have length less than or equal to 1048576"}"#,
-        ),
-    ];
-    for (error, expected) in rows {
-        assert_eq!(error.status(), 400);
-        assert_eq!(text(error.body(ErrorForm::AmzJson)), *expected);
-    }
-    assert_eq!(AwsError::internal_failure().status(), ErrorCode::InternalFailure.status());
 }
