@@ -84,10 +84,10 @@ class Application:
 
 
 def initialised(moto, application):
-    """Whether the first worker made the application's tables and wrote what it is. A second one that starts at the same moment may find
-    the one without the other, and the library then never recovers."""
+    """Whether the first worker made the application's table and wrote the library's version there. Two that do so at the same
+    moment are too much for the library: the second never recovers."""
     dynamodb = Server(url=moto).client("dynamodb")
-    table = f"app-{application.retrieval}-CoordinatorState"
+    table = f"app-{application.retrieval}"
     if table not in dynamodb.list_tables()["TableNames"]:
         return False
     return any("3X" in item.get("cv", {}).get("S", "") for item in dynamodb.scan(TableName=table)["Items"])
@@ -112,7 +112,7 @@ def run(node, kinesis, moto, java):
     for application in applications.values():
         application.add_worker()
     for application in applications.values():
-        until(lambda: application.alive() and initialised(moto, application), "the first worker makes the tables")
+        until(lambda: application.alive() and initialised(moto, application), "the first worker makes its table")
         application.add_worker()
 
     def all_begin(wanted, what):
