@@ -17,3 +17,4 @@ pub mod reshard;
 pub mod retention;
 pub mod sequence;
 pub mod shard;
+pub mod throttle;

@@ -163,7 +163,6 @@ pub(crate) fn can_split(range: HashKeyRange, at: u128) -> bool {
     at.checked_sub(range.start).is_some_and(|below| below > 1) && at < range.end
 }
 
-
 /// MergeShards. The second shard must begin where the first ends (kinesalite's tests: the other way round AWS refuses).
 ///
 /// AWS's order: first shard, second shard, ends, adjacency; the stream's status comes last.

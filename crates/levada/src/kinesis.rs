@@ -8,7 +8,7 @@ mod put;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_core::catalog::{Command, Scope, Stream, StreamMode};
+use levada_core::catalog::{Command, NewStream, Scope, Stream, StreamMode};
 use levada_core::env::Clock;
 use levada_core::shard::ShardId;
 use levada_wire::codec::Protocol;
@@ -160,21 +160,23 @@ async fn create_stream(caller: Caller<'_>, request: types::CreateStream) -> Answ
         types::StreamMode::Provisioned => StreamMode::Provisioned,
         types::StreamMode::OnDemand => StreamMode::OnDemand,
     });
-    let command = Command::CreateStream {
+    let command = Command::CreateStream(NewStream {
         scope: caller.scope(),
         name: request.stream_name.into(),
         mode,
         shard_count: request.shard_count,
         max_record_kib: request.max_record_size_in_kib,
+        warm_mibps: None,
+        distribution: None,
         tags: request.tags.map(|tags| tags.0.into_iter().collect()).unwrap_or_default(),
-    };
+    });
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     Ok(Reply::Empty)
 }
 
 async fn delete_stream(caller: Caller<'_>, request: &types::DeleteStream) -> Answer {
     let Named { scope, name } = caller.named(request.stream())?;
-    let command = Command::DeleteStream { scope, name };
+    let command = Command::DeleteStream { scope, name, enforce_consumer_deletion: false };
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     Ok(Reply::Empty)
 }

@@ -21,7 +21,9 @@ pub mod node;
 pub mod refusal;
 pub mod registry;
 pub mod retention;
+pub mod rules;
 pub mod serve;
+pub mod traffic;
 
 use std::net::SocketAddr;
 

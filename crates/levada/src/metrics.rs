@@ -71,7 +71,7 @@ pub struct OperationMetrics {
     pub bytes: Counter,
     /// Records, of successful ones only.
     pub records: Counter,
-    /// Records that were refused or failed.
+    /// Records that were refused or failed; of streams, without those that a rate refused.
     pub failed: Counter,
     /// Seconds from a whole request to its answer.
     pub latency: Histogram,
@@ -92,6 +92,12 @@ pub struct StreamMetrics {
     pub get_records: OperationMetrics,
     /// `GetRecords.IteratorAgeMilliseconds` of the last call.
     pub iterator_age: Gauge,
+    /// `PutRecords.ThrottledRecords`.
+    pub throttled_records: Counter,
+    /// `WriteProvisionedThroughputExceeded`, in records.
+    pub writes_refused: Counter,
+    /// `ReadProvisionedThroughputExceeded`, in calls.
+    pub reads_refused: Counter,
 }
 
 /// One delivery stream's metrics on the put side. The delivery side is a snapshot, see [`DeliverySample`].
@@ -190,6 +196,9 @@ pub struct Metrics {
     incoming_bytes: Family<StreamLabel, Counter>,
     incoming_records: Family<StreamLabel, Counter>,
     iterator_age: Family<StreamLabel, Gauge>,
+    throttled_records: Family<StreamLabel, Counter>,
+    writes_refused: Family<StreamLabel, Counter>,
+    reads_refused: Family<StreamLabel, Counter>,
     put_record: OperationFamily<StreamLabel>,
     put_records: OperationFamily<StreamLabel>,
     get_records: OperationFamily<StreamLabel>,
@@ -224,6 +233,24 @@ impl Default for Metrics {
             "AWS/Kinesis GetRecords.IteratorAgeMilliseconds of the last call",
             iterator_age.clone(),
         );
+        let throttled_records = Family::default();
+        registry.register(
+            "aws_kinesis_put_records_throttled_records",
+            "AWS/Kinesis PutRecords.ThrottledRecords",
+            throttled_records.clone(),
+        );
+        let writes_refused = Family::default();
+        registry.register(
+            "aws_kinesis_write_provisioned_throughput_exceeded",
+            "AWS/Kinesis WriteProvisionedThroughputExceeded, in records",
+            writes_refused.clone(),
+        );
+        let reads_refused = Family::default();
+        registry.register(
+            "aws_kinesis_read_provisioned_throughput_exceeded",
+            "AWS/Kinesis ReadProvisionedThroughputExceeded, in GetRecords calls",
+            reads_refused.clone(),
+        );
         let put_record = OperationFamily::register(&mut registry, "aws_kinesis_put_record", "AWS/Kinesis PutRecord");
         let put_records = OperationFamily::register(&mut registry, "aws_kinesis_put_records", "AWS/Kinesis PutRecords");
         let get_records = OperationFamily::register(&mut registry, "aws_kinesis_get_records", "AWS/Kinesis GetRecords");
@@ -249,6 +276,9 @@ impl Default for Metrics {
             incoming_bytes,
             incoming_records,
             iterator_age,
+            throttled_records,
+            writes_refused,
+            reads_refused,
             put_record,
             put_records,
             get_records,
@@ -282,6 +312,9 @@ impl Metrics {
                 put_records: self.put_records.of(&label),
                 get_records: self.get_records.of(&label),
                 iterator_age: self.iterator_age.get_or_create_owned(&label),
+                throttled_records: self.throttled_records.get_or_create_owned(&label),
+                writes_refused: self.writes_refused.get_or_create_owned(&label),
+                reads_refused: self.reads_refused.get_or_create_owned(&label),
             }
         })
     }
@@ -306,8 +339,15 @@ impl Metrics {
     pub fn forget_stream(&self, key: &ResourceKey) {
         let label = StreamLabel::new(&key.scope, &key.name);
         self.streams.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
-        self.incoming_bytes.remove(&label);
-        self.incoming_records.remove(&label);
+        for family in [
+            &self.incoming_bytes,
+            &self.incoming_records,
+            &self.throttled_records,
+            &self.writes_refused,
+            &self.reads_refused,
+        ] {
+            family.remove(&label);
+        }
         self.iterator_age.remove(&label);
         for operation in [&self.put_record, &self.put_records, &self.get_records] {
             operation.forget(&label);
@@ -361,7 +401,7 @@ fn cached<T>(map: &RwLock<HashMap<u64, Arc<T>>>, incarnation: u64, make: impl Fn
 mod tests {
     use std::collections::BTreeMap;
 
-    use levada_core::catalog::{Account, Command, State, decide, fold};
+    use levada_core::catalog::{Account, Command, NewStream, Rules, State, decide, fold};
 
     use super::*;
 
@@ -369,15 +409,17 @@ mod tests {
     fn stream(name: &str, region: &str) -> Stream {
         let scope = Scope::new(Account::new("000000000000").unwrap(), region);
         let mut state = State::default();
-        let create = Command::CreateStream {
+        let create = Command::CreateStream(NewStream {
             scope: scope.clone(),
             name: name.into(),
             mode: None,
             shard_count: Some(1),
             max_record_kib: None,
+            warm_mibps: None,
+            distribution: None,
             tags: BTreeMap::new(),
-        };
-        let event = decide(&state, 0, &create).unwrap().unwrap();
+        });
+        let event = decide(&state, 0, &Rules::INSTANT, &create).unwrap().unwrap();
         fold(&mut state, &event).unwrap();
         Stream::clone(state.stream(&scope, name).unwrap())
     }

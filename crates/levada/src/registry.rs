@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use levada_core::batch::Batch;
 use levada_core::catalog::{
-    self, CATALOG_LOG, Command, DomainError, Entry, Event, Growth, ReplayError, Replayed, Replayer, State,
+    self, CATALOG_LOG, Command, DomainError, Entry, Event, Growth, ReplayError, Replayed, Replayer, Rules, State,
     snapshot_batches,
 };
 use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogSpec, Offset, ReadRequest};
@@ -49,6 +49,7 @@ pub enum OpenError {
 pub struct Registry {
     engine: Arc<dyn Engine>,
     clock: Arc<dyn Clock>,
+    rules: Rules,
     state: RwLock<State>,
     writer: Mutex<Writer>,
 }
@@ -63,15 +64,15 @@ struct Writer {
 }
 
 impl Registry {
-    /// Reads the catalog.
+    /// Reads the catalog. From now on it decides by these rules.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub async fn open(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub async fn open(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, rules: Rules) -> Result<Self, OpenError> {
         engine.create(vec![LogSpec { id: CATALOG_LOG, class: INTERNAL_CLASS, floor: 0 }]).await?;
         let Replayed { state, next, growth, .. } = replay(engine.as_ref()).await?;
         let writer = Mutex::new(Writer { next, growth, settled: true });
-        Ok(Self { engine, clock, state: RwLock::new(state), writer })
+        Ok(Self { engine, clock, rules, state: RwLock::new(state), writer })
     }
 
     /// The catalog as of now. Held only for look-ups, never across an await.
@@ -107,7 +108,7 @@ impl Registry {
 
     async fn attempt(&self, writer: &mut Writer, command: &Command) -> Result<Option<Event>, SubmitError> {
         let now = self.clock.now_ms();
-        let Some(event) = catalog::decide(&self.state(), now, command)? else { return Ok(None) };
+        let Some(event) = catalog::decide(&self.state(), now, &self.rules, command)? else { return Ok(None) };
         let entry = Entry { at: now, event };
         let batch = Batch::single(b"", &entry.encode());
         let bytes = batch.bytes().len();

@@ -33,6 +33,9 @@ pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShard
     if request.dry_run == Some(true) {
         return Err(errors::dry_run("GetShardIterator"));
     }
+    if caller.node.traffic.of(stream).is_some_and(|traffic| !traffic.iterator(shard.id())) {
+        return Err(errors::shard_rate_exceeded(&shard.id().to_string(), text(stream)));
+    }
     let iterator = seal_iterator(caller, stream, shard, position);
     caller.reply(&types::GetShardIteratorReply { shard_iterator: iterator })
 }
@@ -96,6 +99,13 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     if request.dry_run == Some(true) {
         return Err(errors::dry_run("GetRecords"));
     }
+    let metrics = caller.node.metrics.stream(&stream);
+    metrics.get_records.requests.inc();
+    let traffic = caller.node.traffic.of(&stream);
+    if traffic.as_ref().is_some_and(|traffic| !traffic.get(shard.id())) {
+        metrics.reads_refused.inc();
+        return Err(errors::get_records_rate_exceeded(&shard.id().to_string(), text(&stream)));
+    }
     let (page, start) = read(caller, request, &iterator.position, &stream, &shard)
         .await
         .map_err(|error| unreadable(&error, &stream, &shard))?;
@@ -125,8 +135,9 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
             digits.advance();
         }
     }
-    let metrics = caller.node.metrics.stream(&stream);
-    metrics.get_records.requests.inc();
+    if let Some(traffic) = traffic {
+        traffic.got(shard.id(), count, bytes);
+    }
     metrics.get_records.success.inc();
     metrics.get_records.bytes.inc_by(bytes);
     metrics.get_records.records.inc_by(count);
