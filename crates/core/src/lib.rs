@@ -13,6 +13,8 @@ pub mod engine;
 pub mod env;
 pub mod hash_range;
 pub mod iterator;
+pub mod reshard;
 pub mod retention;
 pub mod sequence;
 pub mod shard;
+pub mod throttle;

@@ -11,8 +11,8 @@ pub type Answer = Result<Reply, AwsError>;
 /// A handler's success.
 #[derive(Debug)]
 pub enum Reply {
-    /// A JSON document.
-    Json(Vec<u8>),
+    /// A document in the protocol of the request.
+    Document(Vec<u8>),
     /// The empty body of an operation without a reply shape.
     Empty,
     /// An event stream, which begins now and goes on.

@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_core::catalog::{Command, DeliveryStream, Scope};
+use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::firehose::{Request, decode, errors, types};
 use levada_wire::operation::FirehoseOp;
+use levada_wire::typed::{WriteMember, to_bytes};
 
 use crate::call::{Answer, Principal, Reply};
 use crate::node::Node;
@@ -20,31 +22,43 @@ use crate::refusal::{not_submitted, refused};
 ///
 /// # Errors
 /// AWS's.
-pub async fn answer(node: &Arc<Node>, principal: &Principal, op: FirehoseOp, body: &Bytes) -> Answer {
-    let caller = Caller { node, principal };
+pub async fn answer(
+    node: &Arc<Node>,
+    principal: &Principal,
+    protocol: Protocol,
+    op: FirehoseOp,
+    body: &Bytes,
+) -> Answer {
+    let caller = Caller { node, principal, protocol };
     // The hot path decodes in place, without the tree in between.
     if op == FirehoseOp::PutRecordBatch {
         return put::put_record_batch(caller, body).await;
     }
-    match decode(op, body)? {
+    match decode(op, protocol, body)? {
         Request::CreateDeliveryStream(request) => create(caller, &request).await,
         Request::DeleteDeliveryStream(request) => delete(caller, &request).await,
         Request::DescribeDeliveryStream(request) => describe::stream(caller, &request),
-        Request::ListDeliveryStreams(request) => Ok(describe::list(caller, &request)),
+        Request::ListDeliveryStreams(request) => describe::list(caller, &request),
         Request::PutRecord(request) => put::put_record(caller, &request).await,
         Request::PutRecordBatch(_) => Err(AwsError::internal_failure()),
         Request::Unserved(..) => Err(AwsError::unknown_operation()),
     }
 }
 
-/// A request's node and its principal.
+/// A request's node, its principal, and how its reply is encoded.
 #[derive(Clone, Copy)]
 struct Caller<'a> {
     node: &'a Arc<Node>,
     principal: &'a Principal,
+    protocol: Protocol,
 }
 
 impl Caller<'_> {
+    /// A reply in the protocol of the request.
+    fn reply(&self, reply: &impl WriteMember) -> Answer {
+        Ok(Reply::Document(to_bytes(reply, self.protocol)))
+    }
+
     fn scope(&self) -> Scope {
         Scope::new(self.principal.account.clone(), &self.principal.region)
     }
@@ -67,14 +81,14 @@ async fn create(caller: Caller<'_>, request: &types::CreateDeliveryStream) -> An
     };
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     let delivery_stream_arn = scope.arn("firehose", &format!("deliverystream/{name}"));
-    Ok(Reply::Json(types::CreateDeliveryStreamReply { delivery_stream_arn }.to_json()))
+    caller.reply(&types::CreateDeliveryStreamReply { delivery_stream_arn })
 }
 
 async fn delete(caller: Caller<'_>, request: &types::DeleteDeliveryStream) -> Answer {
     let name: Arc<str> = request.delivery_stream_name.as_str().into();
     let command = Command::DeleteDeliveryStream { scope: caller.scope(), name };
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
-    Ok(Reply::Json(types::DeleteDeliveryStreamReply {}.to_json()))
+    caller.reply(&types::DeleteDeliveryStreamReply {})
 }
 
 /// The delivery stream takes no records: it is not there, or not (any more) ACTIVE.

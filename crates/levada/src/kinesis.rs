@@ -4,18 +4,22 @@ mod describe;
 mod get;
 mod list_shards;
 mod put;
+mod reading;
+mod subscribe;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_core::catalog::{Command, Scope, Stream, StreamMode};
+use levada_core::catalog::{Command, NewStream, Scope, Stream, StreamMode};
 use levada_core::env::Clock;
 use levada_core::shard::ShardId;
+use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors::{self, StreamText};
 use levada_wire::kinesis::types::{self, StreamRef};
 use levada_wire::kinesis::{Request, decode};
 use levada_wire::operation::KinesisOp;
+use levada_wire::typed::{WriteMember, to_bytes};
 
 use crate::call::{Answer, Principal, Reply};
 use crate::node::Node;
@@ -25,13 +29,21 @@ use crate::refusal::{not_submitted, refused};
 ///
 /// # Errors
 /// AWS's.
-pub async fn answer(node: &Arc<Node>, principal: &Principal, op: KinesisOp, body: &Bytes) -> Answer {
-    let caller = Caller { node, principal };
+pub async fn answer(
+    node: &Arc<Node>,
+    principal: &Principal,
+    protocol: Protocol,
+    op: KinesisOp,
+    body: &Bytes,
+) -> Answer {
+    let caller = Caller { node, principal, protocol };
     // The hot path decodes in place, without the tree in between.
     if op == KinesisOp::PutRecords {
         return put::put_records(caller, body).await;
     }
-    match decode(op, body)? {
+    let request = decode(op, protocol, body)?;
+    node.rates.admit(principal, op, &request)?;
+    match request {
         Request::CreateStream(request) => create_stream(caller, request).await,
         Request::DeleteStream(request) => delete_stream(caller, &request).await,
         Request::DescribeStream(request) => describe::stream(caller, &request),
@@ -42,6 +54,7 @@ pub async fn answer(node: &Arc<Node>, principal: &Principal, op: KinesisOp, body
         Request::PutRecords(_) => Err(AwsError::internal_failure()),
         Request::GetShardIterator(request) => get::shard_iterator(caller, &request).await,
         Request::GetRecords(request) => get::records(caller, &request).await,
+        Request::SubscribeToShard(request) => subscribe::to_shard(caller, &request).await,
         Request::AddTagsToStream(_)
         | Request::DecreaseStreamRetentionPeriod(_)
         | Request::DeleteResourcePolicy(_)
@@ -63,7 +76,6 @@ pub async fn answer(node: &Arc<Node>, principal: &Principal, op: KinesisOp, body
         | Request::SplitShard(_)
         | Request::StartStreamEncryption(_)
         | Request::StopStreamEncryption(_)
-        | Request::SubscribeToShard(_)
         | Request::TagResource(_)
         | Request::UntagResource(_)
         | Request::UpdateAccountSettings(_)
@@ -76,11 +88,12 @@ pub async fn answer(node: &Arc<Node>, principal: &Principal, op: KinesisOp, body
     }
 }
 
-/// A request's node and its principal.
+/// A request's node, its principal, and how its reply is encoded.
 #[derive(Clone, Copy)]
 struct Caller<'a> {
     node: &'a Arc<Node>,
     principal: &'a Principal,
+    protocol: Protocol,
 }
 
 /// What a request means by its stream: where the name holds, and the name.
@@ -90,6 +103,11 @@ struct Named {
 }
 
 impl Caller<'_> {
+    /// A reply in the protocol of the request.
+    fn reply(&self, reply: &impl WriteMember) -> Answer {
+        Ok(Reply::Document(to_bytes(reply, self.protocol)))
+    }
+
     fn now(&self) -> u64 {
         self.node.clock.now_ms()
     }
@@ -146,21 +164,23 @@ async fn create_stream(caller: Caller<'_>, request: types::CreateStream) -> Answ
         types::StreamMode::Provisioned => StreamMode::Provisioned,
         types::StreamMode::OnDemand => StreamMode::OnDemand,
     });
-    let command = Command::CreateStream {
+    let command = Command::CreateStream(NewStream {
         scope: caller.scope(),
         name: request.stream_name.into(),
         mode,
         shard_count: request.shard_count,
         max_record_kib: request.max_record_size_in_kib,
+        warm_mibps: None,
+        distribution: None,
         tags: request.tags.map(|tags| tags.0.into_iter().collect()).unwrap_or_default(),
-    };
+    });
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     Ok(Reply::Empty)
 }
 
 async fn delete_stream(caller: Caller<'_>, request: &types::DeleteStream) -> Answer {
     let Named { scope, name } = caller.named(request.stream())?;
-    let command = Command::DeleteStream { scope, name };
+    let command = Command::DeleteStream { scope, name, enforce_consumer_deletion: false };
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     Ok(Reply::Empty)
 }

@@ -15,8 +15,8 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use levada_core::env::Random;
-use levada_wire::error::{AwsError, ErrorForm, XmlError};
-use levada_wire::json;
+use levada_wire::codec::{self, Protocol};
+use levada_wire::error::{AwsError, XmlError};
 use levada_wire::operation::Operation;
 use sha2::{Digest, Sha256};
 
@@ -60,22 +60,24 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Bo
     let operation = target.and_then(Operation::from_target);
     if body.is_empty() {
         let error = if operation.is_some() { AwsError::malformed() } else { AwsError::unknown_operation() };
-        return refusal(node, head, operation, ErrorForm::AmzJson, &error);
+        // To nobody in particular AWS speaks CBOR.
+        let protocol = protocol(&head.headers).filter(|protocol| *protocol == Protocol::Json).unwrap_or(Protocol::Cbor);
+        return refusal(node, operation, head.version, protocol, &error);
     }
-    let Some(form) = error_form(&head.headers) else {
+    let Some(protocol) = protocol(&head.headers) else {
         // A target of two parts, known or not.
         let named = target.and_then(|t| t.split_once('.')).is_some_and(|(s, o)| !s.is_empty() && !o.is_empty());
         return xml(if named { XmlError::UnknownOperation } else { XmlError::AccessDenied });
     };
     // AWS parses first. A body that passes everything else is parsed by its decoder only, once.
-    let parsed = |error: AwsError| if json::validate(&body).is_ok() { error } else { AwsError::malformed() };
+    let parsed = |error: AwsError| if codec::validate(protocol, &body).is_ok() { error } else { AwsError::malformed() };
     let Some(operation) = operation else {
-        return refusal(node, head, None, form, &parsed(AwsError::unknown_operation()));
+        return refusal(node, None, head.version, protocol, &parsed(AwsError::unknown_operation()));
     };
     let answer = match authenticate(&node.config, head).and_then(|p| check_digest(&head.headers, &body).map(|()| p)) {
         Ok(principal) => match operation {
-            Operation::Kinesis(op) => crate::kinesis::answer(node, &principal, op, &body).await,
-            Operation::Firehose(op) => crate::firehose::answer(node, &principal, op, &body).await,
+            Operation::Kinesis(op) => crate::kinesis::answer(node, &principal, protocol, op, &body).await,
+            Operation::Firehose(op) => crate::firehose::answer(node, &principal, protocol, op, &body).await,
         },
         Err(error) => Err(parsed(error)),
     };
@@ -83,26 +85,21 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Bo
         Ok(reply) => {
             node.metrics.response(operation.name(), "OK");
             let body = match reply {
-                Reply::Json(json) => Body::from(json),
+                Reply::Document(document) => Body::from(document),
                 Reply::Empty => Body::default(),
                 Reply::Events(frames) => return event_stream(frames),
             };
             let mut response = Response::new(body);
-            echo_content_type(response.headers_mut(), &head.headers);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
             response
         }
-        Err(error) => refusal(node, head, Some(operation), form, &error),
+        Err(error) => refusal(node, Some(operation), head.version, protocol, &error),
     }
 }
 
-/// The form of JSON that the content type asks for; `None` if it is not one of ours. What follows a `;` is ignored.
-fn error_form(headers: &HeaderMap) -> Option<ErrorForm> {
-    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    match content_type.split(';').next().unwrap_or_default().trim() {
-        "application/x-amz-json-1.1" => Some(ErrorForm::AmzJson),
-        "application/json" => Some(ErrorForm::PlainJson),
-        _ => None,
-    }
+/// The protocol that the content type asks for; `None` if it is not one of ours.
+fn protocol(headers: &HeaderMap) -> Option<Protocol> {
+    headers.get(CONTENT_TYPE)?.to_str().ok().and_then(Protocol::from_content_type)
 }
 
 /// Compares the body with the digest that the client signed, if it sent it.
@@ -119,20 +116,20 @@ fn check_digest(headers: &HeaderMap, body: &[u8]) -> Result<(), AwsError> {
 
 fn refusal(
     node: &Node,
-    head: &Parts,
     operation: Option<Operation>,
-    form: ErrorForm,
+    version: Version,
+    protocol: Protocol,
     error: &AwsError,
 ) -> Response<Body> {
     node.metrics.response(operation.map_or("Unknown", Operation::name), error.code.name());
     if error.status() >= 500 {
         tracing::warn!(operation = operation.map_or("Unknown", Operation::name), code = error.code.name(), "failed");
     }
-    let mut response = Response::new(Body::from(error.body(form)));
+    let mut response = Response::new(Body::from(error.body(protocol)));
     *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    echo_content_type(response.headers_mut(), &head.headers);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
     // As AWS does after an error; HTTP/2 has no such header.
-    if head.version < Version::HTTP_2 {
+    if version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -148,11 +145,6 @@ fn xml(error: XmlError) -> Response<Body> {
     let mut response = Response::new(Body::from(error.body()));
     *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN);
     response
-}
-
-fn echo_content_type(headers: &mut HeaderMap, request: &HeaderMap) {
-    let default = HeaderValue::from_static("application/x-amz-json-1.1");
-    headers.insert(CONTENT_TYPE, request.get(CONTENT_TYPE).cloned().unwrap_or(default));
 }
 
 /// The two ids that AWS puts on every answer.

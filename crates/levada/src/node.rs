@@ -7,23 +7,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, ResourceKey, Unfinished};
+use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, ResourceKey, Unfinished, Work};
 use levada_core::engine::{Engine, EngineError};
 use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
 use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Spec, Tuning};
 use levada_log::{EmbeddedLog, Options};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::cli::LifecycleMode;
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
 use crate::metrics::{Metrics, Sample};
+use crate::rates::Rates;
 use crate::registry::{self, Registry, SubmitError};
 use crate::retention;
-
-/// How long CREATING and DELETING last with `--lifecycle aws`, in ms (AWS was seen to take 4 to 6 s).
-const AWS_TRANSITION_MS: u64 = 5_000;
+use crate::subscriptions::Subscriptions;
+use crate::traffic::Traffic;
 
 /// How long an append may take before its records are answered with `InternalFailure`.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -91,6 +91,12 @@ pub struct Node {
     pub registry: Registry,
     /// What is counted.
     pub metrics: Metrics,
+    /// What goes through each shard, and how much may.
+    pub traffic: Traffic,
+    /// Who is subscribed to which shard.
+    pub subscriptions: Arc<Subscriptions>,
+    /// How often control operations may be called.
+    pub rates: Rates,
     /// Seals iterators and tokens.
     pub token_key: TokenKey,
     /// Woken whenever the clock was moved by hand.
@@ -100,6 +106,7 @@ pub struct Node {
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
     deliveries: RwLock<BTreeMap<u64, Handle>>,
     ready: AtomicBool,
+    stopping: watch::Sender<bool>,
     /// Undelivered records that went with deleted delivery streams, since the start.
     dropped_records: AtomicU64,
 }
@@ -132,7 +139,8 @@ impl Node {
         }
         let log = Arc::new(log);
         let engine: Arc<dyn Engine> = Arc::clone(&log) as Arc<_>;
-        let registry = Registry::open(Arc::clone(&engine), Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let rules = crate::rules::rules(&config);
+        let registry = Registry::open(Arc::clone(&engine), Arc::clone(&clock) as Arc<dyn Clock>, rules).await?;
         let token_key = token_key(env.disk.as_ref(), env.random.as_ref(), dir).map_err(StartError::TokenKey)?;
         let blocking = if env.threads { Blocking::Pool } else { Blocking::Inline };
         let buckets = Arc::new(buckets(&config, &env.disk, blocking, dir));
@@ -144,6 +152,8 @@ impl Node {
             blocking,
             tuning: Tuning::default(),
         });
+        let traffic = Traffic::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
+        let rates = Rates::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.are_strict());
         let node = Arc::new(Self {
             config,
             clock,
@@ -151,6 +161,9 @@ impl Node {
             engine,
             registry,
             metrics: Metrics::default(),
+            traffic,
+            subscriptions: Arc::default(),
+            rates,
             token_key,
             clock_moved: Arc::default(),
             log,
@@ -158,6 +171,7 @@ impl Node {
             bucket_known: Box::new(move |name| buckets.knows(name)),
             deliveries: RwLock::default(),
             ready: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             dropped_records: AtomicU64::new(0),
         });
         node.resume().await?;
@@ -168,9 +182,11 @@ impl Node {
 
     /// Finishes what the last run had decided but not completed, and starts the delivery workers.
     async fn resume(self: &Arc<Self>) -> Result<(), StartError> {
-        let unfinished = self.registry.state().unfinished();
-        for unfinished in unfinished {
+        while let Some(unfinished) = self.due() {
             self.complete(unfinished).await?;
+        }
+        if self.registry.state().next_due().is_some() {
+            tokio::spawn(Arc::clone(self).complete_in_time());
         }
         let active: Vec<_> = self
             .registry
@@ -196,18 +212,11 @@ impl Node {
         let (answer, answered) = oneshot::channel();
         tokio::spawn(async move {
             let submitted = node.registry.submit(&command).await;
-            let (false, Some(unfinished)) = (submitted.is_err(), node.unfinished_by(&command)) else {
-                let _ = answer.send(submitted.map(|_| ()));
-                return;
-            };
-            if node.config.lifecycle == LifecycleMode::Instant {
-                node.complete_or_log(unfinished).await;
-                let _ = answer.send(Ok(()));
-            } else {
-                let _ = answer.send(Ok(()));
-                node.sleep_until(node.clock.now_ms() + AWS_TRANSITION_MS).await;
-                node.complete_or_log(unfinished).await;
+            if submitted.is_ok() && node.config.lifecycle == LifecycleMode::Instant {
+                node.complete_due().await;
             }
+            let _ = answer.send(submitted.map(|_| ()));
+            node.complete_in_time().await;
         });
         let unanswered = || SubmitError::Unavailable(format!("no outcome within {} s", APPEND_TIMEOUT.as_secs()));
         match tokio::time::timeout(APPEND_TIMEOUT, answered).await {
@@ -216,58 +225,78 @@ impl Node {
         }
     }
 
-    /// What a command has left to do.
-    fn unfinished_by(&self, command: &Command) -> Option<Unfinished> {
-        let state = self.registry.state();
-        match command {
-            Command::CreateStream { scope, name, .. } | Command::DeleteStream { scope, name } => {
-                state.stream(scope, name).ok()?.unfinished()
+    /// What is due next.
+    fn due(&self) -> Option<Unfinished> {
+        self.registry.state().unfinished_by(self.clock.now_ms()).into_iter().next()
+    }
+
+    /// Completes what is due, until nothing is or a step fails.
+    async fn complete_due(self: &Arc<Self>) {
+        let mut last = None;
+        while let Some(unfinished) = self.due() {
+            // Done, and still to be done: not now, then.
+            if last.as_ref() == Some(&unfinished) || !self.complete_or_log(unfinished.clone()).await {
+                return;
             }
-            Command::CreateDeliveryStream { scope, name, .. } | Command::DeleteDeliveryStream { scope, name } => {
-                state.delivery_stream(scope, name).ok()?.unfinished()
-            }
-            Command::FinishStream(_)
-            | Command::FinishDeliveryStream(_)
-            | Command::FailDeliveryStream { .. }
-            | Command::NoteClock => None,
+            last = Some(unfinished);
         }
     }
 
-    /// Takes up what a failure left undone. With AWS's life cycle, what is only waiting for its time is left alone.
+    /// Completes everything when it is due, until nothing is left or a step fails; [`Self::reconcile`] takes it up.
+    async fn complete_in_time(self: Arc<Self>) {
+        loop {
+            let Some(due) = self.registry.state().next_due() else { return };
+            self.sleep_until(due).await;
+            let Some(unfinished) = self.due() else { continue };
+            if !self.complete_or_log(unfinished).await {
+                return;
+            }
+        }
+    }
+
+    /// Takes up what a failure left undone.
     pub async fn reconcile(self: &Arc<Self>) {
         if let Err(error) = self.registry.refresh().await {
             tracing::warn!(%error, "the catalog cannot be read");
             return;
         }
-        if self.config.lifecycle == LifecycleMode::Instant {
-            let unfinished = self.registry.state().unfinished();
-            for unfinished in unfinished {
-                self.complete_or_log(unfinished).await;
-            }
-        }
+        self.complete_due().await;
     }
 
-    async fn complete_or_log(self: &Arc<Self>, unfinished: Unfinished) {
-        if let Err(error) = self.complete(unfinished).await {
+    /// True if it is done.
+    async fn complete_or_log(self: &Arc<Self>, unfinished: Unfinished) -> bool {
+        let completed = self.complete(unfinished).await;
+        if let Err(error) = &completed {
             tracing::error!(%error, "a decided change is not done yet; it is tried again");
         }
+        completed.is_ok()
     }
 
     /// Carries out the effects of a durable decision: creates or deletes logs, then tells the catalog. Doing it twice,
     /// or twice at a time, does no harm.
     async fn complete(self: &Arc<Self>, unfinished: Unfinished) -> Result<(), EffectError> {
-        let command = match unfinished {
-            Unfinished::CreateLogs { command, logs } => {
+        let command = match unfinished.work {
+            Work::CreateLogs { logs, then } => {
                 self.engine.create(logs).await?;
-                command
+                then
             }
-            Unfinished::DeleteLogs { command, logs } => {
-                if let Command::FinishDeliveryStream(key) = &command {
+            Work::DeleteLogs { logs, then } => {
+                if let Command::FinishDeliveryStream(key) = &then {
                     self.end_delivery(key).await;
                 }
                 self.engine.delete(logs).await?;
-                command
+                then
             }
+            Work::Seal(seal) => {
+                let mut last = Vec::with_capacity(seal.parents.len());
+                for (_, log) in &seal.parents {
+                    last.push(self.engine.seal(*log).await?.last_arrival);
+                }
+                let (logs, then) = seal.after(&last);
+                self.engine.create(logs).await?;
+                then
+            }
+            Work::Nothing { then } => then,
         };
         let happened = self.registry.submit(&command).await?.is_some();
         match &command {
@@ -282,6 +311,7 @@ impl Node {
             }
             Command::FinishStream(key) if self.registry.state().stream_incarnation(key).is_none() => {
                 self.metrics.forget_stream(key);
+                self.traffic.forget(key.incarnation);
             }
             _ => {}
         }
@@ -299,6 +329,22 @@ impl Node {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(Duration::from_millis(due - now)) => {}
+                () = moved => {}
+            }
+        }
+    }
+
+    /// Sleeps until `due` on the node's monotonic clock, also when it is moved by hand meanwhile.
+    pub async fn sleep_until_elapsed(&self, due: Duration) {
+        loop {
+            let moved = self.clock_moved.notified();
+            let left = due.saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(left) => {}
                 () = moved => {}
             }
         }
@@ -368,9 +414,16 @@ impl Node {
         self.ready.load(Ordering::SeqCst)
     }
 
-    /// From now on `/readyz` says no.
+    /// From now on `/readyz` says no, and answers that would go on end.
     pub fn not_ready(&self) {
         self.ready.store(false, Ordering::SeqCst);
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves when the node is about to end.
+    pub async fn stopping(&self) {
+        // The sender lives as long as the node.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     /// Resolves with the reason if the log poisons itself.
@@ -422,6 +475,12 @@ impl Node {
                 "levada_commit_seconds",
                 "Time spent in journal rounds since the start",
                 stats.commit_nanos_total as f64 / 1e9,
+            ),
+            node("levada_subscriptions", "Live SubscribeToShard streams", self.subscriptions.count() as f64),
+            node(
+                "levada_subscription_bytes",
+                "Large events that wait for the network",
+                self.subscriptions.memory_used() as f64,
             ),
             node(
                 "levada_disk_full",

@@ -9,9 +9,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use levada_wire::KinesisOp;
 use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, RECORD_OVERHEAD_BYTES};
 use levada_wire::kinesis::{self, put_records};
+use levada_wire::{KinesisOp, Protocol};
 
 fn best_of(rounds: u32, mut run: impl FnMut()) -> Duration {
     (0..rounds)
@@ -29,9 +29,9 @@ fn main() {
         let data = base64_simd::STANDARD.encode_to_string(vec![b'x'; bytes]);
         let entry = format!(r#"{{"Data": "{data}", "PartitionKey": "{key}"}}"#);
         let body = format!(r#"{{"Records": [{}], "StreamName": "stream"}}"#, vec![entry; 500].join(", "));
-        let request = put_records::scan(body.as_bytes()).unwrap();
+        let request = put_records::scan(Protocol::Json, body.as_bytes()).unwrap();
         let scan = best_of(500, || {
-            black_box(put_records::scan(black_box(body.as_bytes())));
+            black_box(put_records::scan(Protocol::Json, black_box(body.as_bytes())));
         });
         let mut out = Vec::with_capacity(600 * bytes);
         let decode = best_of(200, || {
@@ -41,7 +41,7 @@ fn main() {
             }
         });
         let generic = best_of(20, || {
-            black_box(put_records::decode_strict(black_box(body.as_bytes()))).unwrap();
+            black_box(put_records::decode_strict(Protocol::Json, black_box(body.as_bytes()))).unwrap();
         });
         println!(
             "500 records of {bytes} B, keys of {} B, body {} KiB: scan {scan:?}, decode {decode:?}, generic {generic:?}",
@@ -56,14 +56,14 @@ fn main() {
     {
         let body = format!(r#"{{"Data": "{data}", "PartitionKey": "user-12345678", {stream}}}"#);
         let one = best_of(5_000, || {
-            black_box(kinesis::decode(KinesisOp::PutRecord, black_box(body.as_bytes()))).unwrap();
+            black_box(kinesis::decode(KinesisOp::PutRecord, Protocol::Json, black_box(body.as_bytes()))).unwrap();
         });
         println!("PutRecord of 100 B with {stream}: {one:?}");
     }
 
     let number = [b'4'; 56];
     let reply = best_of(500, || {
-        let mut reply = put_records::PutRecordsReply::new(0, 500);
+        let mut reply = put_records::PutRecordsReply::new(Protocol::Json, None, 0, 500);
         for _ in 0..500 {
             reply.stored(black_box(&number), "shardId-000000000000");
         }
@@ -74,7 +74,7 @@ fn main() {
         let data = vec![b'x'; bytes];
         let page = best_of(20, || {
             let capacity = records * (RECORD_OVERHEAD_BYTES + 13 + bytes * 4 / 3);
-            let mut page = GetRecordsWriter::new(&GetRecordsHead::default(), capacity);
+            let mut page = GetRecordsWriter::new(Protocol::Json, &GetRecordsHead::default(), capacity);
             for _ in 0..records {
                 page.record(1_789_779_944_662, black_box(&data), b"user-12345678", &number);
             }

@@ -1,4 +1,4 @@
-//! A blob of a request: still in base64, borrowed from the body, or decoded already.
+//! A blob of a request: still in base64, or decoded already.
 
 use base64_simd::STANDARD;
 use bytes::Bytes;
@@ -8,6 +8,8 @@ use bytes::Bytes;
 pub enum Blob<'a> {
     /// Base64 text as it stands in the body, a multiple of four characters long, not looked into yet.
     Base64(&'a [u8]),
+    /// Bytes as they stand in a CBOR body.
+    Borrowed(&'a [u8]),
     /// Decoded bytes.
     Raw(Bytes),
 }
@@ -22,6 +24,7 @@ impl Blob<'_> {
     pub fn decoded_len(&self) -> usize {
         match self {
             Blob::Base64(text) => decoded_len(text),
+            Blob::Borrowed(bytes) => bytes.len(),
             Blob::Raw(bytes) => bytes.len(),
         }
     }
@@ -32,6 +35,7 @@ impl Blob<'_> {
     /// [`BadBase64`]; `out` is as before then.
     pub fn decode_append(&self, out: &mut Vec<u8>) -> Result<(), BadBase64> {
         match self {
+            Blob::Borrowed(bytes) => out.extend_from_slice(bytes),
             Blob::Raw(bytes) => out.extend_from_slice(bytes),
             Blob::Base64(text) => decode_append(text, out)?,
         }
@@ -44,6 +48,7 @@ impl Blob<'_> {
     /// [`BadBase64`].
     pub fn decode(&self) -> Result<Bytes, BadBase64> {
         match self {
+            Blob::Borrowed(bytes) => Ok(Bytes::copy_from_slice(bytes)),
             Blob::Raw(bytes) => Ok(bytes.clone()),
             Blob::Base64(text) => {
                 let mut out = Vec::with_capacity(decoded_len(text));

@@ -3,7 +3,7 @@
 //! Architecture invariant: error texts stand in this crate only: of the form of a request in `json`, `constraints` and
 //! `signature`, of its meaning in `kinesis::errors` and `firehose::errors`.
 
-use crate::json::Writer;
+use crate::codec::{Protocol, Writer};
 
 macro_rules! error_codes {
     ($($code:ident = $status:literal),+ $(,)?) => {
@@ -73,15 +73,6 @@ pub struct AwsError {
     pub message: Option<String>,
 }
 
-/// How an error's JSON is laid out; follows the request's content type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorForm {
-    /// `application/x-amz-json-1.1`: `{"__type":"…","message":"…"}`.
-    AmzJson,
-    /// Plain `application/json`: the same inside `{"Output":…,"Version":"1.0"}`, the type with its name space.
-    PlainJson,
-}
-
 impl AwsError {
     /// An error with a message.
     #[must_use]
@@ -130,11 +121,11 @@ impl AwsError {
 
     /// The reply's body.
     #[must_use]
-    pub fn body(&self, form: ErrorForm) -> Vec<u8> {
-        let mut out = Writer::new();
-        match form {
-            ErrorForm::AmzJson => self.write(&mut out, ""),
-            ErrorForm::PlainJson => {
+    pub fn body(&self, protocol: Protocol) -> Vec<u8> {
+        let mut out = Writer::new(protocol);
+        match protocol {
+            Protocol::Json | Protocol::Cbor => self.write(&mut out, ""),
+            Protocol::PlainJson => {
                 out.begin_object();
                 out.key("Output");
                 self.write(&mut out, "com.amazon.coral.service#");
@@ -202,24 +193,24 @@ mod tests {
     fn bodies_are_wrapped_as_the_content_type_wants() {
         let denied = AwsError::new(ErrorCode::AccessDeniedException, "no \"way\"");
         for (error, form, expected) in [
-            (AwsError::malformed(), ErrorForm::AmzJson, r#"{"__type":"SerializationException"}"#),
+            (AwsError::malformed(), Protocol::Json, r#"{"__type":"SerializationException"}"#),
             (
                 AwsError::malformed(),
-                ErrorForm::PlainJson,
+                Protocol::PlainJson,
                 r#"{"Output":{"__type":"com.amazon.coral.service#SerializationException"},"Version":"1.0"}"#,
             ),
             (
                 AwsError::new(ErrorCode::SerializationException, "x"),
-                ErrorForm::AmzJson,
+                Protocol::Json,
                 r#"{"__type":"SerializationException","Message":"x"}"#,
             ),
-            (denied, ErrorForm::AmzJson, r#"{"__type":"AccessDeniedException","Message":"no \"way\""}"#),
+            (denied, Protocol::Json, r#"{"__type":"AccessDeniedException","Message":"no \"way\""}"#),
             (
                 AwsError::new(ErrorCode::ValidationException, "x"),
-                ErrorForm::AmzJson,
+                Protocol::Json,
                 r#"{"__type":"ValidationException","message":"x"}"#,
             ),
-            (AwsError::unknown_operation(), ErrorForm::AmzJson, r#"{"__type":"UnknownOperationException"}"#),
+            (AwsError::unknown_operation(), Protocol::Json, r#"{"__type":"UnknownOperationException"}"#),
         ] {
             assert_eq!(text(error.body(form)), expected);
         }

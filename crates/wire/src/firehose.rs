@@ -5,6 +5,7 @@ pub mod put_record_batch;
 pub mod shapes;
 pub mod types;
 
+use crate::codec::Protocol;
 use crate::error::AwsError;
 use crate::operation::{FirehoseOp, Service};
 use crate::value::Value;
@@ -28,12 +29,12 @@ pub enum Request {
     Unserved(FirehoseOp, Value),
 }
 
-/// Decodes and checks a JSON request: syntax, types, constraints.
+/// Decodes and checks a request: syntax, types, constraints.
 ///
 /// # Errors
 /// `SerializationException` or `ValidationException` in AWS's words.
-pub fn decode(op: FirehoseOp, body: &[u8]) -> Result<Request, AwsError> {
-    let value = crate::json::coerce(op.input(), body)?;
+pub fn decode(op: FirehoseOp, protocol: Protocol, body: &[u8]) -> Result<Request, AwsError> {
+    let value = crate::codec::coerce(protocol, op.input(), body)?;
     crate::constraints::check(Service::Firehose, op.input(), &value)?;
     typed(op, value).map_err(AwsError::from)
 }

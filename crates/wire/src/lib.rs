@@ -4,8 +4,11 @@
 //! streams beyond what a request says; what is refused here is refused for its form alone.
 
 pub mod blob;
+pub mod cbor;
+pub mod codec;
 pub mod constraints;
 pub mod error;
+pub mod eventstream;
 pub mod firehose;
 pub mod json;
 pub mod kinesis;
@@ -19,6 +22,7 @@ pub mod typed;
 pub mod value;
 
 pub use blob::{BadBase64, Blob};
-pub use error::{AwsError, ErrorCode, ErrorForm, XmlError};
+pub use codec::Protocol;
+pub use error::{AwsError, ErrorCode, XmlError};
 pub use operation::{FirehoseOp, KinesisOp, Operation, Service};
 pub use value::Value;

@@ -107,7 +107,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::json::MAX_DEPTH;
+    use crate::codec::MAX_DEPTH;
     use crate::operation::{FirehoseOp, KinesisOp};
 
     /// All shapes that an input reaches, by service and name, and how deep JSON for it nests.

@@ -66,9 +66,9 @@ pub(crate) fn put_record_batch(body: &[u8]) -> Option<PutRecordBatchRequest<'_>>
 }
 
 /// Longest `StreamName` (model).
-const STREAM_NAME_CHARS: usize = 128;
+pub(crate) const STREAM_NAME_CHARS: usize = 128;
 /// Longest `DeliveryStreamName` (model).
-const DELIVERY_STREAM_NAME_CHARS: usize = 64;
+pub(crate) const DELIVERY_STREAM_NAME_CHARS: usize = 64;
 /// Bytes of the smallest record in JSON, `{"Data":""},`: no body can hold more records than its length over this.
 const SMALLEST_RECORD_BYTES: usize = 12;
 
@@ -255,7 +255,7 @@ fn plain_len(bytes: &[u8]) -> usize {
 }
 
 /// `^(0|([1-9]\d{0,38}))$`
-fn is_hash_key(text: &str) -> bool {
+pub(crate) fn is_hash_key(text: &str) -> bool {
     let digits = text.as_bytes();
     digits == b"0"
         || (digits.len() <= limits::HASH_KEY_DIGITS

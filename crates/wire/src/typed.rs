@@ -1,4 +1,4 @@
-//! From values to typed requests and from typed replies to JSON: one macro row per member.
+//! From values to typed requests and from typed replies to documents: one macro row per member.
 //!
 //! A structure is declared once, with the names and the order of its model shape, and serves in both directions; a
 //! test holds every declaration to the model's table. Adding an operation means declaring its structures and a
@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 
+use crate::codec::{Protocol, Writer};
 use crate::error::AwsError;
-use crate::json::Writer;
 use crate::model::Shape;
 use crate::value::Value;
 
@@ -21,7 +21,7 @@ impl From<Mismatch> for AwsError {
     }
 }
 
-/// Milliseconds since the Unix epoch, on the wire as seconds with a fraction.
+/// Milliseconds since the Unix epoch, on the wire exact to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimestampMs(pub i64);
 
@@ -56,9 +56,9 @@ pub trait Structure: Sized {
     const MEMBERS: &'static [&'static str];
 }
 
-/// The JSON document of a reply.
-pub fn to_json(reply: &impl WriteMember) -> Vec<u8> {
-    let mut out = Writer::new();
+/// The document of a reply.
+pub fn to_bytes(reply: &impl WriteMember, protocol: Protocol) -> Vec<u8> {
+    let mut out = Writer::new(protocol);
     reply.write(&mut out);
     out.into_bytes()
 }
@@ -265,7 +265,7 @@ macro_rules! wire_enum {
         }
 
         impl $crate::typed::WriteMember for $name {
-            fn write(&self, out: &mut $crate::json::Writer) {
+            fn write(&self, out: &mut $crate::codec::Writer) {
                 out.string(self.as_str());
             }
         }
@@ -354,7 +354,7 @@ macro_rules! from_value {
 macro_rules! write_value {
     ($name:ident { $($field:ident = $wire:literal),* }) => {
         impl $crate::typed::WriteMember for $name {
-            fn write(&self, out: &mut $crate::json::Writer) {
+            fn write(&self, out: &mut $crate::codec::Writer) {
                 out.begin_object();
                 $(if !$crate::typed::WriteMember::is_absent(&self.$field) {
                     out.key($wire);
@@ -365,10 +365,10 @@ macro_rules! write_value {
         }
 
         impl $name {
-            /// Its JSON document.
+            /// Its document.
             #[must_use]
-            pub fn to_json(&self) -> Vec<u8> {
-                $crate::typed::to_json(self)
+            pub fn to_bytes(&self, protocol: $crate::codec::Protocol) -> Vec<u8> {
+                $crate::typed::to_bytes(self, protocol)
             }
         }
     };

@@ -6,7 +6,7 @@ use levada_wire::limits;
 use levada_wire::typed::TimestampMs;
 
 use super::{Caller, destination};
-use crate::call::{Answer, Reply};
+use crate::call::Answer;
 
 pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeDeliveryStream) -> Answer {
     let stream = caller.stream(&request.delivery_stream_name)?;
@@ -29,10 +29,10 @@ pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeDeliveryStream
         source: None,
         version_id: stream.version.to_string(),
     };
-    Ok(Reply::Json(types::DescribeDeliveryStreamReply { delivery_stream_description: description }.to_json()))
+    caller.reply(&types::DescribeDeliveryStreamReply { delivery_stream_description: description })
 }
 
-pub(super) fn list(caller: Caller<'_>, request: &types::ListDeliveryStreams) -> Reply {
+pub(super) fn list(caller: Caller<'_>, request: &types::ListDeliveryStreams) -> Answer {
     let limit = request.limit.unwrap_or(limits::LIST_DELIVERY_STREAMS_DEFAULT) as usize;
     let after = request.exclusive_start_delivery_stream_name.as_deref();
     // Direct put is the only source there is.
@@ -44,9 +44,7 @@ pub(super) fn list(caller: Caller<'_>, request: &types::ListDeliveryStreams) -> 
     };
     let more = names.len() > limit;
     names.truncate(limit);
-    Reply::Json(
-        types::ListDeliveryStreamsReply { delivery_stream_names: names, has_more_delivery_streams: more }.to_json(),
-    )
+    caller.reply(&types::ListDeliveryStreamsReply { delivery_stream_names: names, has_more_delivery_streams: more })
 }
 
 fn status(status: DeliveryStatus) -> types::DeliveryStreamStatus {

@@ -69,20 +69,20 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
     target.metrics.put_record.records.inc();
     target.metrics.put_record.bytes.inc_by(bytes);
     target.metrics.put_record.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
-    Ok(Reply::Json(reply.to_json()))
+    caller.reply(&reply)
 }
 
 pub(super) async fn put_record_batch(caller: Caller<'_>, body: &Bytes) -> Answer {
     let started = caller.node.clock.monotonic();
-    let mut request = put_record_batch::decode(body)?;
-    // The scanner leaves base64 for later, but what is wrong with a body's form comes before what it means.
-    let refuse = |error: AwsError| put_record_batch::decode_strict(body).err().unwrap_or(error);
+    let mut request = put_record_batch::decode(caller.protocol, body)?;
+    // Base64 is left for later, but what is wrong with a body's form comes before what it means.
+    let refuse = |error: AwsError| put_record_batch::decode_strict(caller.protocol, body).err().unwrap_or(error);
     let target = target(caller, &request.delivery_stream_name).map_err(refuse)?;
     let bytes = check_sizes(&request).map_err(refuse)?;
     let batch = match encode(&request) {
         Some(batch) => batch,
         None => {
-            request = put_record_batch::decode_strict(body)?;
+            request = put_record_batch::decode_strict(caller.protocol, body)?;
             encode(&request).ok_or_else(AwsError::internal_failure)?
         }
     };
@@ -95,22 +95,28 @@ pub(super) async fn put_record_batch(caller: Caller<'_>, body: &Bytes) -> Answer
             target.metrics.put_record_batch.records.inc_by(count as u64);
             target.metrics.put_record_batch.bytes.inc_by(bytes);
             let mut ids = RecordIds::new(caller.node.random.as_ref());
-            let mut reply = PutRecordBatchReply::new(0, count);
+            let mut reply = PutRecordBatchReply::new(caller.protocol, 0, count);
             for n in 0..count as u64 {
                 reply.accepted(ids.of(first + n));
             }
             reply
         }
-        Put::SlowDown => all_failed(&target, count, ErrorCode::ServiceUnavailableException, errors::SLOW_DOWN),
-        Put::Failed => all_failed(&target, count, ErrorCode::InternalFailure, errors::INTERNAL_FAILURE),
+        Put::SlowDown => all_failed(caller, &target, count, ErrorCode::ServiceUnavailableException, errors::SLOW_DOWN),
+        Put::Failed => all_failed(caller, &target, count, ErrorCode::InternalFailure, errors::INTERNAL_FAILURE),
     };
     target.metrics.put_record_batch.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
-    Ok(Reply::Json(reply.finish()))
+    Ok(Reply::Document(reply.finish()))
 }
 
-fn all_failed(target: &Target, count: usize, code: ErrorCode, message: &str) -> PutRecordBatchReply {
+fn all_failed(
+    caller: Caller<'_>,
+    target: &Target,
+    count: usize,
+    code: ErrorCode,
+    message: &str,
+) -> PutRecordBatchReply {
     target.metrics.put_record_batch.failed.inc_by(count as u64);
-    let mut reply = PutRecordBatchReply::new(count, count);
+    let mut reply = PutRecordBatchReply::new(caller.protocol, count, count);
     for _ in 0..count {
         reply.failed(code.name(), message);
     }

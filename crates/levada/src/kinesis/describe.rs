@@ -11,7 +11,7 @@ use levada_wire::limits;
 use levada_wire::typed::TimestampSeconds;
 
 use super::{Caller, shard_id};
-use crate::call::{Answer, Reply};
+use crate::call::Answer;
 
 pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeStream) -> Answer {
     let stream = caller.stream(request.stream())?;
@@ -35,7 +35,7 @@ pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeStream) -> Ans
         stream_name: stream.name.to_string(),
         stream_status: status(stream.status),
     };
-    Ok(Reply::Json(types::DescribeStreamReply { stream_description: description }.to_json()))
+    caller.reply(&types::DescribeStreamReply { stream_description: description })
 }
 
 pub(super) fn summary(caller: Caller<'_>, request: &types::DescribeStreamSummary) -> Answer {
@@ -60,7 +60,7 @@ pub(super) fn summary(caller: Caller<'_>, request: &types::DescribeStreamSummary
         stream_status: status(stream.status),
         warm_throughput: None,
     };
-    Ok(Reply::Json(types::DescribeStreamSummaryReply { stream_description_summary: summary }.to_json()))
+    caller.reply(&types::DescribeStreamSummaryReply { stream_description_summary: summary })
 }
 
 pub(super) fn list(caller: Caller<'_>, request: &types::ListStreams) -> Answer {
@@ -88,7 +88,7 @@ pub(super) fn list(caller: Caller<'_>, request: &types::ListStreams) -> Answer {
         stream_names: page.iter().map(|stream| stream.name.to_string()).collect(),
         stream_summaries: page.iter().map(|stream| summarize(stream)).collect(),
     };
-    Ok(Reply::Json(reply.to_json()))
+    caller.reply(&reply)
 }
 
 fn seal_list_token(caller: Caller<'_>, after: &str) -> String {

@@ -13,7 +13,7 @@ use levada_wire::limits;
 
 use super::describe::{describe_shard, open_token};
 use super::{Caller, shard_id, text};
-use crate::call::{Answer, Reply};
+use crate::call::Answer;
 
 /// Where a page begins and what it shows.
 struct Page {
@@ -30,14 +30,14 @@ pub(super) fn answer(caller: Caller<'_>, request: &types::ListShards) -> Answer 
     let limit = request.max_results.unwrap_or(limits::LIST_SHARDS_SHARDS).min(limits::LIST_SHARDS_SHARDS) as usize;
     let horizon = horizon(caller, &stream);
     let shards = after.map_or_else(|| stream.shards.all(), |after| stream.shards.after(after));
-    let mut shown = shards.iter().filter(|shard| filter.shows(shard, horizon));
+    let mut shown = shards.iter().filter(|shard| filter.shows(&stream.shards, shard, horizon));
     let page: Vec<_> = shown.by_ref().take(limit).collect();
     let next_token = match (page.last(), shown.next()) {
         (Some(last), Some(_)) => Some(seal_token(caller, &stream, last.id(), filter)),
         _ => None,
     };
     let shards = page.into_iter().map(|shard| describe_shard(shard)).collect();
-    Ok(Reply::Json(types::ListShardsReply { next_token, shards }.to_json()))
+    caller.reply(&types::ListShardsReply { next_token, shards })
 }
 
 fn first_page(caller: Caller<'_>, request: &types::ListShards) -> Result<Page, AwsError> {

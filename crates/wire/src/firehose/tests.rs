@@ -1,6 +1,6 @@
 use super::types::*;
 use super::{Request, decode, errors, put_record_batch};
-use crate::error::ErrorForm;
+use crate::codec::Protocol;
 use crate::operation::{FirehoseOp, Operation, Service};
 use crate::typed::TimestampMs;
 use crate::typed::test::{enum_agrees, reply_agrees, request_agrees};
@@ -108,7 +108,7 @@ fn targets_name_operations() {
 }
 
 fn create(body: &str) -> CreateDeliveryStream {
-    match decode(FirehoseOp::CreateDeliveryStream, body.as_bytes()) {
+    match decode(FirehoseOp::CreateDeliveryStream, Protocol::Json, body.as_bytes()) {
         Ok(Request::CreateDeliveryStream(request)) => *request,
         other => panic!("{other:?}"),
     }
@@ -145,7 +145,7 @@ fn a_delivery_stream_is_described_with_aws_s_defaults() {
         r#""EncryptionConfiguration":{"NoEncryptionConfig":"NoEncryption"},"RoleARN":"arn:aws:iam::000000000000:role/r""#,
     );
     assert_eq!(
-        text(reply.to_json()),
+        text(reply.to_bytes(Protocol::Json)),
         format!(
             concat!(
                 r#"{{"DeliveryStreamDescription":{{"CreateTimestamp":1.789779944662E9,"DeliveryStreamARN":"arn","#,
@@ -177,7 +177,10 @@ fn the_extended_form_is_kept_whole() {
         role = ROLE
     );
     let request = create(&body);
-    let description = text(crate::typed::to_json(&request.extended_s3_destination_configuration.unwrap().describe()));
+    let description = text(crate::typed::to_bytes(
+        &request.extended_s3_destination_configuration.unwrap().describe(),
+        Protocol::Json,
+    ));
     for piece in [
         r#""BufferingHints":{"IntervalInSeconds":0,"SizeInMBs":64}"#,
         r#""CompressionFormat":"GZIP","CustomTimeZone":"Europe/Lisbon""#,
@@ -205,7 +208,7 @@ fn other_destinations_and_sources_can_be_refused_by_name() {
 
 #[test]
 fn put_record_batch_replies_in_one_buffer() {
-    let mut reply = put_record_batch::PutRecordBatchReply::new(1, 2);
+    let mut reply = put_record_batch::PutRecordBatchReply::new(Protocol::Json, 1, 2);
     reply.accepted("id");
     reply.failed("ServiceUnavailableException", errors::SLOW_DOWN);
     assert_eq!(
@@ -216,8 +219,8 @@ fn put_record_batch_replies_in_one_buffer() {
         )
     );
     let reply = PutRecordReply { encrypted: false, record_id: "id".into() };
-    assert_eq!(text(reply.to_json()), r#"{"Encrypted":false,"RecordId":"id"}"#);
-    assert_eq!(text(DeleteDeliveryStreamReply {}.to_json()), "{}");
+    assert_eq!(text(reply.to_bytes(Protocol::Json)), r#"{"Encrypted":false,"RecordId":"id"}"#);
+    assert_eq!(text(DeleteDeliveryStreamReply {}.to_bytes(Protocol::Json)), "{}");
 }
 
 #[test]
@@ -240,6 +243,6 @@ fn errors_read_as_aws_words_them() {
             r#"{"__type":"InvalidArgumentException","message":"Records size exceeds 4 MB limit"}"#,
         ),
     ] {
-        assert_eq!((error.status(), text(error.body(ErrorForm::AmzJson)).as_str()), (status, expected));
+        assert_eq!((error.status(), text(error.body(Protocol::Json)).as_str()), (status, expected));
     }
 }

@@ -2,39 +2,7 @@
 
 use std::borrow::Cow;
 
-/// How deep a document may nest. The deepest input of either model needs 7.
-pub const MAX_DEPTH: usize = 32;
-
-/// Text that is not the JSON document of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
-
-/// Checks that `body` is one whole JSON object, nested no deeper than [`MAX_DEPTH`], in constant memory.
-///
-/// # Errors
-/// [`Malformed`] if it is not.
-pub fn validate(body: &[u8]) -> Result<(), Malformed> {
-    let mut parser = Parser::new(body)?;
-    match parser.value()? {
-        Token::BeginMap => parser.skip(&Token::BeginMap)?,
-        Token::Null | Token::Boolean(_) | Token::Number(_) | Token::String(_) | Token::BeginList => {
-            return Err(Malformed);
-        }
-    }
-    parser.end()
-}
-
-/// A value, or the beginning of one.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Token<'a> {
-    Null,
-    Boolean(bool),
-    /// The text of a number, which follows the grammar.
-    Number(&'a str),
-    String(Cow<'a, str>),
-    BeginList,
-    BeginMap,
-}
+use crate::codec::{MAX_DEPTH, Malformed, Number, Pull, Token};
 
 pub(crate) struct Parser<'a> {
     text: &'a str,
@@ -42,14 +10,15 @@ pub(crate) struct Parser<'a> {
     depth: usize,
 }
 
-impl<'a> Parser<'a> {
-    pub(crate) fn new(body: &'a [u8]) -> Result<Self, Malformed> {
+impl<'a> Pull<'a> for Parser<'a> {
+    const BASE64: bool = true;
+
+    fn open(body: &'a [u8]) -> Result<Self, Malformed> {
         let text = std::str::from_utf8(body).map_err(|_| Malformed)?;
         Ok(Self { text, at: 0, depth: 0 })
     }
 
-    /// Reads a scalar, or enters a list or map.
-    pub(crate) fn value(&mut self) -> Result<Token<'a>, Malformed> {
+    fn value(&mut self) -> Result<Token<'a>, Malformed> {
         match self.next_byte()? {
             b'"' => self.string().map(Token::String),
             b'{' => self.enter(Token::BeginMap),
@@ -62,8 +31,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// True if the list has another item, at which the parser then stands; else the list has been left.
-    pub(crate) fn next_item(&mut self, first: bool) -> Result<bool, Malformed> {
+    fn next_item(&mut self, first: bool) -> Result<bool, Malformed> {
         match self.next_byte()? {
             b']' => {
                 self.depth -= 1;
@@ -78,8 +46,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The next key of a map, at whose value the parser then stands; `None` if the map has been left.
-    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<Cow<'a, str>>, Malformed> {
+    fn next_key(&mut self, first: bool) -> Result<Option<Cow<'a, str>>, Malformed> {
         let mut byte = self.next_byte()?;
         if byte == b'}' {
             self.depth -= 1;
@@ -101,37 +68,15 @@ impl<'a> Parser<'a> {
         Ok(Some(key))
     }
 
-    /// Reads the rest of a value that began with `token`.
-    pub(crate) fn skip(&mut self, token: &Token<'a>) -> Result<(), Malformed> {
-        let mut first = true;
-        match token {
-            Token::Null | Token::Boolean(_) | Token::Number(_) | Token::String(_) => {}
-            Token::BeginList => {
-                while self.next_item(first)? {
-                    first = false;
-                    let token = self.value()?;
-                    self.skip(&token)?;
-                }
-            }
-            Token::BeginMap => {
-                while self.next_key(first)?.is_some() {
-                    first = false;
-                    let token = self.value()?;
-                    self.skip(&token)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that nothing follows.
-    pub(crate) fn end(&mut self) -> Result<(), Malformed> {
+    fn end(&mut self) -> Result<(), Malformed> {
         match self.next_byte() {
             Ok(_) => Err(Malformed),
             Err(Malformed) => Ok(()),
         }
     }
+}
 
+impl<'a> Parser<'a> {
     fn enter(&mut self, token: Token<'a>) -> Result<Token<'a>, Malformed> {
         self.depth += 1;
         if self.depth > MAX_DEPTH { Err(Malformed) } else { Ok(token) }
@@ -182,7 +127,7 @@ impl<'a> Parser<'a> {
             digits(&mut at)?;
         }
         self.at = at;
-        Ok(Token::Number(&self.text[from..at]))
+        Ok(Token::Number(Number::Text(&self.text[from..at])))
     }
 
     /// The rest of a string whose opening quote has been read.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::codec::Protocol;
 use crate::error::{AwsError, ErrorCode};
 use crate::operation::{FirehoseOp, KinesisOp};
 use crate::value::Value;
@@ -232,7 +233,7 @@ proptest! {
     fn garbage_never_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = validate(&body);
         for op in KinesisOp::ALL {
-            let _ = crate::kinesis::decode(*op, &body);
+            let _ = crate::kinesis::decode(*op, Protocol::Json, &body);
         }
     }
 

@@ -140,7 +140,7 @@ pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(&text[from..]);
 }
 
-pub(crate) fn push_integer(out: &mut Vec<u8>, number: i64) {
+fn push_integer(out: &mut Vec<u8>, number: i64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut rest = number.unsigned_abs();

@@ -1,10 +1,11 @@
-//! The reply of `GetRecords`, written as it is read: the records go from the log's bytes straight into the reply.
+//! The reply of `GetRecords`.
 
-use base64_simd::STANDARD;
-
-use crate::json::{Writer, push_escaped, push_timestamp_ms};
-use crate::kinesis::types::ChildShard;
+use crate::codec::{Protocol, Writer};
+use crate::kinesis::records::RecordsWriter;
+use crate::kinesis::types::{ChildShard, EncryptionType};
 use crate::typed::WriteMember;
+
+pub use crate::kinesis::records::{RECORD_OVERHEAD_BYTES, encoded_bytes};
 
 /// What the reply says beside its records. AWS writes members by name, so all of it stands before the records.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,26 +16,19 @@ pub struct GetRecordsHead {
     pub millis_behind_latest: u64,
     /// Where to go on; absent at the end of a closed shard.
     pub next_shard_iterator: Option<String>,
+    /// What each record says of its encryption; plain ones say nothing.
+    pub encryption_type: Option<EncryptionType>,
 }
 
 /// Writes the reply.
 #[derive(Debug)]
-pub struct GetRecordsWriter {
-    out: Vec<u8>,
-    /// The last arrival time and its text: records of one batch share it.
-    arrival: Option<(u64, Vec<u8>)>,
-    records: usize,
-}
-
-/// Bytes around a record's data and partition key: names, punctuation, sequence number, time.
-pub const RECORD_OVERHEAD_BYTES: usize = 170;
+pub struct GetRecordsWriter(RecordsWriter);
 
 impl GetRecordsWriter {
-    /// Begins a reply with room for `capacity` bytes of records in JSON (per record about
-    /// [`RECORD_OVERHEAD_BYTES`], its partition key, and 4/3 of its data).
+    /// Begins a reply with room for `capacity` bytes of records (see [`encoded_bytes`]).
     #[must_use]
-    pub fn new(head: &GetRecordsHead, capacity: usize) -> Self {
-        let mut out = Writer::with_capacity(capacity + 512);
+    pub fn new(protocol: Protocol, head: &GetRecordsHead, capacity: usize) -> Self {
+        let mut out = Writer::with_capacity(protocol, capacity + 512);
         out.begin_object();
         if let Some(children) = &head.child_shards {
             out.key("ChildShards");
@@ -46,57 +40,24 @@ impl GetRecordsWriter {
             out.key("NextShardIterator");
             out.string(iterator);
         }
-        out.key("Records");
-        out.begin_array();
-        Self { out: out.into_bytes(), arrival: None, records: 0 }
+        Self(RecordsWriter::after(out, head.encryption_type))
     }
 
     /// Appends a record: its arrival in milliseconds since the epoch, its data, its partition key in UTF-8 (empty
     /// if it has none) and its sequence number in decimal digits.
     pub fn record(&mut self, arrival_ms: u64, data: &[u8], partition_key: &[u8], sequence_number: &[u8]) {
-        if self.records > 0 {
-            self.out.push(b',');
-        }
-        self.records += 1;
-        self.out.extend_from_slice(b"{\"ApproximateArrivalTimestamp\":");
-        self.push_arrival(arrival_ms);
-        self.out.extend_from_slice(b",\"Data\":\"");
-        STANDARD.encode_append(data, &mut self.out);
-        if !partition_key.is_empty() {
-            self.out.extend_from_slice(b"\",\"PartitionKey\":\"");
-            match std::str::from_utf8(partition_key) {
-                Ok(_) => push_escaped(&mut self.out, partition_key),
-                Err(_) => push_escaped(&mut self.out, String::from_utf8_lossy(partition_key).as_bytes()),
-            }
-        }
-        self.out.extend_from_slice(b"\",\"SequenceNumber\":\"");
-        self.out.extend_from_slice(sequence_number);
-        self.out.extend_from_slice(b"\"}");
+        self.0.record(arrival_ms, data, partition_key, sequence_number);
     }
 
     /// Number of records so far.
     #[must_use]
     pub fn records(&self) -> usize {
-        self.records
+        self.0.records()
     }
 
-    /// The reply's JSON document.
+    /// The reply's document.
     #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
-        self.out.extend_from_slice(b"]}");
-        self.out
-    }
-
-    fn push_arrival(&mut self, ms: u64) {
-        let Self { out, arrival, .. } = self;
-        let stale = arrival.as_ref().is_none_or(|(known, _)| *known != ms);
-        if stale {
-            let mut text = Vec::with_capacity(20);
-            push_timestamp_ms(&mut text, i64::try_from(ms).unwrap_or(i64::MAX));
-            *arrival = Some((ms, text));
-        }
-        if let Some((_, text)) = arrival {
-            out.extend_from_slice(text);
-        }
+    pub fn finish(self) -> Vec<u8> {
+        self.0.finish()
     }
 }

@@ -1,18 +1,21 @@
-//! `PutRecords` without detours: the request is scanned in place and its data stay base64 in the body until they
-//! are decoded straight into the log's batch; the reply is written as one buffer.
+//! `PutRecords` without detours: the request is read in place and its data stay in the body until they go straight into
+//! the log's batch; the reply is written as one buffer.
 //!
-//! Architecture invariant: nothing here words an error. What the scanner does not recognise at once goes the generic
+//! Architecture invariant: nothing here words an error. What is not recognised at once goes the generic
 //! way, which decides.
 
 use std::borrow::Cow;
 
 use crate::blob::Blob;
+use crate::cbor;
+use crate::codec::{Protocol, Writer};
 use crate::error::AwsError;
-use crate::json::{push_escaped, push_integer};
-use crate::kinesis::types::{self, StreamRef};
+use crate::json::push_escaped;
+use crate::kinesis::types::{self, EncryptionType, StreamRef};
 use crate::kinesis::{Request, decode as decode_generic};
 use crate::operation::KinesisOp;
 use crate::scan;
+use crate::typed::WriteMember;
 
 /// A decoded `PutRecords` request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,17 +59,17 @@ impl PutRecordsRequest<'_> {
     }
 }
 
-/// Decodes and checks a request: by the scanner if it has the usual form, else the generic way.
+/// Decodes and checks a request: in place if it has the usual form, else the generic way.
 ///
 /// Base64 that the scanner passed over is looked into only when it is decoded. If that fails, call
 /// [`decode_strict`], which words the error.
 ///
 /// # Errors
 /// `SerializationException` or `ValidationException` in AWS's words.
-pub fn decode(body: &[u8]) -> Result<PutRecordsRequest<'_>, AwsError> {
-    match scan(body) {
+pub fn decode(protocol: Protocol, body: &[u8]) -> Result<PutRecordsRequest<'_>, AwsError> {
+    match scan(protocol, body) {
         Some(request) => Ok(request),
-        None => decode_strict(body),
+        None => decode_strict(protocol, body),
     }
 }
 
@@ -74,8 +77,8 @@ pub fn decode(body: &[u8]) -> Result<PutRecordsRequest<'_>, AwsError> {
 ///
 /// # Errors
 /// `SerializationException` or `ValidationException` in AWS's words.
-pub fn decode_strict(body: &[u8]) -> Result<PutRecordsRequest<'static>, AwsError> {
-    match decode_generic(KinesisOp::PutRecords, body)? {
+pub fn decode_strict(protocol: Protocol, body: &[u8]) -> Result<PutRecordsRequest<'static>, AwsError> {
+    match decode_generic(KinesisOp::PutRecords, protocol, body)? {
         Request::PutRecords(request) => Ok(request.into()),
         _ => Err(AwsError::internal_failure()),
     }
@@ -84,8 +87,11 @@ pub fn decode_strict(body: &[u8]) -> Result<PutRecordsRequest<'static>, AwsError
 /// Scans a request of the usual form: known members, each once, strings without escapes, values well within their
 /// constraints. `None` says nothing about the request but that it must go the generic way.
 #[must_use]
-pub fn scan(body: &[u8]) -> Option<PutRecordsRequest<'_>> {
-    scan::put_records(body)
+pub fn scan(protocol: Protocol, body: &[u8]) -> Option<PutRecordsRequest<'_>> {
+    match protocol {
+        Protocol::Json | Protocol::PlainJson => scan::put_records(body),
+        Protocol::Cbor => cbor::put::put_records(body),
+    }
 }
 
 impl From<types::PutRecords> for PutRecordsRequest<'static> {
@@ -114,6 +120,7 @@ impl From<types::PutRecordsRequestEntry> for Entry<'static> {
 #[derive(Debug)]
 pub struct PutRecordsReply {
     out: Vec<u8>,
+    cbor: bool,
     records: usize,
 }
 
@@ -121,19 +128,29 @@ pub struct PutRecordsReply {
 const ENTRY_BYTES: usize = 120;
 
 impl PutRecordsReply {
-    /// A reply to `records` records, `failed` of which failed. (`FailedRecordCount` stands first, so it has to be
-    /// known first.)
+    /// A reply to `records` records, `failed` of which failed, of a stream that encrypts so; of a plain one it says
+    /// nothing. (AWS writes members by name, so all of it has to be known first.)
     #[must_use]
-    pub fn new(failed: usize, records: usize) -> Self {
-        let mut out = Vec::with_capacity(64 + records * ENTRY_BYTES);
-        out.extend_from_slice(b"{\"FailedRecordCount\":");
-        push_integer(&mut out, i64::try_from(failed).unwrap_or(i64::MAX));
-        out.extend_from_slice(b",\"Records\":[");
-        Self { out, records: 0 }
+    pub fn new(protocol: Protocol, encryption_type: Option<EncryptionType>, failed: usize, records: usize) -> Self {
+        let mut out = Writer::with_capacity(protocol, 96 + records * ENTRY_BYTES);
+        out.begin_object();
+        if let Some(encryption_type) = encryption_type {
+            out.key("EncryptionType");
+            encryption_type.write(&mut out);
+        }
+        out.key("FailedRecordCount");
+        out.integer(i64::try_from(failed).unwrap_or(i64::MAX));
+        out.key("Records");
+        out.begin_array();
+        let cbor = matches!(out, Writer::Cbor(_));
+        Self { out: out.into_bytes(), cbor, records: 0 }
     }
 
     /// A stored record: its sequence number in decimal digits and its shard.
     pub fn stored(&mut self, sequence_number: &[u8], shard_id: &str) {
+        if self.cbor {
+            return self.cbor_entry(&[(b"SequenceNumber", sequence_number), (b"ShardId", shard_id.as_bytes())]);
+        }
         self.separate();
         self.out.extend_from_slice(b"{\"SequenceNumber\":\"");
         self.out.extend_from_slice(sequence_number);
@@ -144,6 +161,9 @@ impl PutRecordsReply {
 
     /// A record that was not stored (see [`errors::EntryError`](super::errors::EntryError)).
     pub fn failed(&mut self, code: &str, message: &str) {
+        if self.cbor {
+            return self.cbor_entry(&[(b"ErrorCode", code.as_bytes()), (b"ErrorMessage", message.as_bytes())]);
+        }
         self.separate();
         self.out.extend_from_slice(b"{\"ErrorCode\":\"");
         push_escaped(&mut self.out, code.as_bytes());
@@ -152,10 +172,10 @@ impl PutRecordsReply {
         self.out.extend_from_slice(b"\"}");
     }
 
-    /// The reply's JSON document.
+    /// The reply's document.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
-        self.out.extend_from_slice(b"]}");
+        self.out.extend_from_slice(if self.cbor { &[cbor::BREAK, cbor::BREAK] } else { b"]}" });
         self.out
     }
 
@@ -164,5 +184,14 @@ impl PutRecordsReply {
             self.out.push(b',');
         }
         self.records += 1;
+    }
+
+    fn cbor_entry(&mut self, members: &[(&[u8], &[u8])]) {
+        self.out.push(cbor::BEGIN_MAP);
+        for (name, text) in members {
+            cbor::push_text(&mut self.out, name);
+            cbor::push_text(&mut self.out, text);
+        }
+        self.out.push(cbor::BREAK);
     }
 }

@@ -85,3 +85,6 @@ macro_rules! names_a_consumer {
 }
 
 names_a_consumer! { DeregisterStreamConsumer, DescribeStreamConsumer }
+
+#[cfg(test)]
+mod tests;

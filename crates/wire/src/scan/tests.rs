@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
+use crate::codec::Protocol;
 use crate::firehose::put_record_batch;
 use crate::kinesis::put_records;
 
@@ -9,10 +10,10 @@ use crate::kinesis::put_records;
 fn agree(body: &[u8]) -> Result<bool, TestCaseError> {
     let text = String::from_utf8_lossy(body).into_owned();
     let mut accepted = false;
-    if let Some(fast) = put_records::scan(body) {
+    if let Some(fast) = put_records::scan(Protocol::Json, body) {
         accepted = true;
         let decodes = fast.records.iter().all(|entry| entry.data.decode().is_ok());
-        match put_records::decode_strict(body) {
+        match put_records::decode_strict(Protocol::Json, body) {
             Ok(strict) => {
                 prop_assert!(decodes, "{text}");
                 for (fast, strict) in fast.records.iter().zip(&strict.records) {
@@ -24,10 +25,10 @@ fn agree(body: &[u8]) -> Result<bool, TestCaseError> {
             Err(error) => prop_assert!(!decodes, "accepted {text}, but {error:?}"),
         }
     }
-    if let Some(fast) = put_record_batch::scan(body) {
+    if let Some(fast) = put_record_batch::scan(Protocol::Json, body) {
         accepted = true;
         let decodes = fast.records.iter().all(|data| data.decode().is_ok());
-        match put_record_batch::decode_strict(body) {
+        match put_record_batch::decode_strict(Protocol::Json, body) {
             Ok(strict) => {
                 prop_assert!(decodes, "{text}");
                 prop_assert_eq!(fast, strict, "{}", text);
@@ -89,7 +90,7 @@ fn the_unusual_goes_the_generic_way() {
         r#"{"Records":[{"Data":"aGk="},]}"#,
         "",
     ] {
-        assert_eq!(put_records::scan(body.as_bytes()), None, "{body}");
+        assert_eq!(put_records::scan(Protocol::Json, body.as_bytes()), None, "{body}");
     }
 }
 
@@ -97,10 +98,10 @@ fn the_unusual_goes_the_generic_way() {
 fn the_largest_call_is_scanned() {
     let data = base64_simd::STANDARD.encode_to_string(vec![7u8; crate::limits::DATA_BYTES]);
     let body = format!(r#"{{"Records":[{{"Data":"{data}"}}],"StreamName":"s"}}"#);
-    let request = put_records::scan(body.as_bytes()).unwrap();
+    let request = put_records::scan(Protocol::Json, body.as_bytes()).unwrap();
     assert_eq!(request.records[0].size(), crate::limits::DATA_BYTES);
     let body = format!(r#"{{"Records":[{{"Data":"AAAA{data}"}}],"StreamName":"s"}}"#);
-    assert_eq!(put_records::scan(body.as_bytes()), None);
+    assert_eq!(put_records::scan(Protocol::Json, body.as_bytes()), None);
 }
 
 #[test]

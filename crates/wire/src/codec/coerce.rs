@@ -1,9 +1,12 @@
-//! From JSON to the model's types, with the texts of AWS's `SerializationException`.
+//! From a document to the model's types, with the texts of AWS's `SerializationException`. They were seen in answers to
+//! JSON; that CBOR is answered in the same words is unverified.
 //!
 //! A wrong type is remembered and the document is read to its end, because a document that cannot be parsed is
 //! refused without a text, whatever stands before the place.
 
-use super::parse::{Malformed, Parser, Token};
+use bytes::Bytes;
+
+use super::pull::{Malformed, Pull, Token};
 use crate::blob::decode_append;
 use crate::error::{AwsError, ErrorCode};
 use crate::model::{Kind, Member, Shape};
@@ -17,26 +20,15 @@ const LIST_UNEXPECTED: &str = "Start of list found where not expected";
 const MAP_UNEXPECTED: &str = "Start of structure or map found where not expected.";
 const NUMBER: &str = "com.amazon.coral.value.json.numbers.TruncatingBigNumber";
 
-/// Reads a document as `shape`, a structure: fractions of whole numbers truncated, nulls and unknown members
-/// dropped, the last of duplicate members kept.
-///
-/// # Errors
-/// `SerializationException`: without message if this is no JSON object, nests too deep or holds too much, else with
-/// AWS's text for the first value of a wrong type.
-pub fn coerce(shape: &'static Shape, body: &[u8]) -> Result<Value, AwsError> {
-    read(shape, body)
+/// Reads a document with the parser of its protocol; see [`coerce`](super::coerce).
+pub(crate) fn coerce<'a, P: Pull<'a>>(shape: &'static Shape, body: &'a [u8]) -> Result<Value, AwsError> {
+    read::<P>(shape, body)
         .map_err(|Malformed| AwsError::malformed())?
         .map_err(|message| AwsError::new(ErrorCode::SerializationException, message))
 }
 
-fn read(shape: &'static Shape, body: &[u8]) -> Result<Result<Value, String>, Malformed> {
-    let mut reader = Reader { parser: Parser::new(body)?, wrong: None, values: 0 };
-    match reader.parser.value()? {
-        Token::BeginMap => {}
-        Token::Null | Token::Boolean(_) | Token::Number(_) | Token::String(_) | Token::BeginList => {
-            return Err(Malformed);
-        }
-    }
+fn read<'a, P: Pull<'a>>(shape: &'static Shape, body: &'a [u8]) -> Result<Result<Value, String>, Malformed> {
+    let mut reader = Reader { parser: P::object(body)?, wrong: None, values: 0 };
     let value = reader.structure(shape.members())?;
     reader.parser.end()?;
     Ok(match reader.wrong {
@@ -45,14 +37,14 @@ fn read(shape: &'static Shape, body: &[u8]) -> Result<Result<Value, String>, Mal
     })
 }
 
-struct Reader<'a> {
-    parser: Parser<'a>,
+struct Reader<P> {
+    parser: P,
     /// The first value of a wrong type.
     wrong: Option<String>,
     values: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a, P: Pull<'a>> Reader<P> {
     /// The value at which the parser stands, [`Value::Null`] for a null or a wrong type.
     fn value(&mut self, shape: &'static Shape) -> Result<Value, Malformed> {
         let token = self.parser.value()?;
@@ -70,7 +62,7 @@ impl<'a> Reader<'a> {
             (Kind::Map { value, .. }, Token::BeginMap) => return self.map(value),
             _ => {}
         }
-        match scalar(shape, &token) {
+        match scalar(shape, &token, P::BASE64) {
             Ok(value) => Ok(value),
             Err(message) => {
                 self.wrong = Some(message);
@@ -135,22 +127,24 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn scalar(shape: &'static Shape, token: &Token<'_>) -> Result<Value, String> {
+fn scalar(shape: &'static Shape, token: &Token<'_>, base64: bool) -> Result<Value, String> {
     match &shape.kind {
         Kind::String { .. } => match token {
             Token::String(text) => Ok(Value::String(text.clone().into_owned())),
             _ => Err(not_convertible(token, "an String")),
         },
         Kind::Integer(_) => match token {
-            Token::Number(text) => Ok(Value::Integer(truncate(text).clamp(i64::from(i32::MIN), i64::from(i32::MAX)))),
+            Token::Number(number) => {
+                Ok(Value::Integer(number.truncate().clamp(i64::from(i32::MIN), i64::from(i32::MAX))))
+            }
             _ => Err(not_convertible(token, "an Integer")),
         },
         Kind::Long(_) => match token {
-            Token::Number(text) => Ok(Value::Integer(truncate(text))),
+            Token::Number(number) => Ok(Value::Integer(number.truncate())),
             _ => Err(not_convertible(token, "an Long")),
         },
         Kind::Double(_) => match token {
-            Token::Number(text) => Ok(Value::Double(to_double(text))),
+            Token::Number(number) => Ok(Value::Double(number.to_double())),
             _ => Err(not_convertible(token, "an Double")),
         },
         Kind::Boolean => match token {
@@ -161,12 +155,12 @@ fn scalar(shape: &'static Shape, token: &Token<'_>) -> Result<Value, String> {
             _ => Err(not_convertible(token, "an Boolean")),
         },
         Kind::Timestamp => match token {
-            // Saturates at the ends of i64, which is what "as" does with doubles.
-            Token::Number(text) => Ok(Value::Timestamp((to_double(text) * 1000.0).round() as i64)),
+            Token::Number(number) => Ok(Value::Timestamp(number.to_timestamp_ms())),
             _ => Err(not_convertible(token, "milliseconds since epoch")),
         },
         Kind::Blob(_) => match token {
-            Token::String(text) => blob(text),
+            Token::String(text) if base64 => blob(text),
+            Token::Bytes(bytes) => Ok(Value::Blob(Bytes::copy_from_slice(bytes))),
             _ => Err(not_convertible(token, "a Blob")),
         },
         Kind::List { .. } => Err(match token {
@@ -192,18 +186,10 @@ fn not_convertible(token: &Token<'_>, target: &str) -> String {
         Token::Boolean(_) => "java.lang.Boolean",
         Token::Number(_) => NUMBER,
         Token::String(_) => "java.lang.String",
+        // Unverified.
+        Token::Bytes(_) => "java.nio.HeapByteBuffer",
     };
     format!("class {class} can not be converted to {target}")
-}
-
-fn to_double(number: &str) -> f64 {
-    // The grammar of JSON numbers is part of Rust's.
-    number.parse().unwrap_or(0.0)
-}
-
-/// The whole part of a number, at the ends of `i64` if it lies beyond.
-fn truncate(number: &str) -> i64 {
-    number.parse().unwrap_or_else(|_| to_double(number) as i64)
 }
 
 fn blob(text: &str) -> Result<Value, String> {
