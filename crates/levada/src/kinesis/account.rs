@@ -12,17 +12,14 @@ use crate::refusal::not_submitted;
 /// AWS's quotas are told in every `--limits` mode; only `strict` holds anybody to them.
 pub(super) fn limits(caller: Caller<'_>) -> Answer {
     let scope = caller.scope();
-    let (shards, on_demand) = {
-        let state = caller.node.registry.state();
-        (state.open_shards(&scope), state.on_demand_streams(&scope))
-    };
+    let usage = caller.node.registry.state().usage(&scope);
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     caller.reply(&types::DescribeLimitsReply {
         channel_count: 0,
         channel_count_limit: limits::CHANNELS_PER_ACCOUNT,
-        on_demand_stream_count: small(on_demand as u64),
+        on_demand_stream_count: small(usage.on_demand_streams as u64),
         on_demand_stream_count_limit: small(limits::ON_DEMAND_STREAMS as u64),
-        open_shard_count: small(shards),
+        open_shard_count: small(usage.open_shards),
         shard_limit: small(limits::shards_per_account(&scope.region)),
     })
 }
@@ -44,7 +41,7 @@ pub(super) async fn update_settings(caller: Caller<'_>, request: &types::UpdateA
 }
 
 fn commitment(caller: Caller<'_>) -> MinimumThroughputBillingCommitmentOutput {
-    let commitment = caller.node.registry.state().commitment(&caller.scope());
+    let commitment = caller.node.registry.state().commitment(&caller.scope()).copied();
     let Some(commitment) = commitment else {
         return MinimumThroughputBillingCommitmentOutput {
             earliest_allowed_end_at: None,

@@ -11,7 +11,6 @@ use levada_wire::kinesis::errors;
 use levada_wire::limits;
 use levada_wire::typed::TimestampSeconds;
 
-use super::describe::open_token;
 use super::{Caller, Named, text};
 use crate::call::Answer;
 use crate::refusal::not_submitted;
@@ -69,7 +68,7 @@ pub(super) fn list(caller: Caller<'_>, request: &types::ListStreamConsumers) -> 
     let mut behind = stream.consumers_after(after.as_deref());
     let page: Vec<_> = behind.by_ref().take(limit as usize).collect();
     let next_token = match (page.last(), behind.next()) {
-        (Some(last), Some(_)) => Some(caller.seal(NextToken {
+        (Some(last), Some(_)) => Some(caller.seal(&NextToken {
             scope: stream.scope.clone(),
             listing: Listing::Consumers {
                 stream: Arc::clone(&stream.name),
@@ -86,7 +85,7 @@ pub(super) fn list(caller: Caller<'_>, request: &types::ListStreamConsumers) -> 
 
 /// The consumer behind which a page begins.
 fn token_after(caller: Caller<'_>, token: &str, stream: &Stream) -> Result<Arc<str>, AwsError> {
-    let NextToken { scope, listing, .. } = open_token(caller, token)?;
+    let NextToken { scope, listing, .. } = caller.open_token(token)?;
     match listing {
         Listing::Consumers { stream: name, incarnation, after } if scope == stream.scope && name == stream.name => {
             if incarnation == stream.incarnation { Ok(after) } else { Err(errors::invalid_next_token()) }

@@ -9,7 +9,7 @@ use levada_wire::kinesis::types;
 use super::{Caller, Named};
 use crate::call::Answer;
 
-pub(super) async fn split(caller: Caller<'_>, request: types::SplitShard) -> Answer {
+pub(super) async fn split(caller: Caller<'_>, request: &types::SplitShard) -> Answer {
     let named = caller.named(request.stream())?;
     let shard = shard(&request.shard_to_split, &named)?;
     let new_starting_hash_key = request.new_starting_hash_key.clone();

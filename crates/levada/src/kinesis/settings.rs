@@ -20,7 +20,7 @@ pub(super) async fn decrease_retention(caller: Caller<'_>, request: &types::Decr
     caller.update(request.stream(), update).await
 }
 
-pub(super) async fn start_encryption(caller: Caller<'_>, request: types::StartStreamEncryption) -> Answer {
+pub(super) async fn start_encryption(caller: Caller<'_>, request: &types::StartStreamEncryption) -> Answer {
     check_kms(request.encryption_type)?;
     let update = StreamUpdate::StartEncryption { key_id: request.key_id.clone() };
     caller.update(request.stream(), update).await
