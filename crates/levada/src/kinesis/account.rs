@@ -9,7 +9,7 @@ use super::Caller;
 use crate::call::Answer;
 use crate::refusal::not_submitted;
 
-/// AWS's quotas are told in every `--limits` mode; only `strict` holds anybody to them.
+/// Shards of on-demand streams are not counted, as at AWS. The quotas are told in every `--limits` mode; only `strict` holds anybody to them.
 pub(super) fn limits(caller: Caller<'_>) -> Answer {
     let scope = caller.scope();
     let usage = caller.node.registry.state().usage(&scope);
@@ -19,14 +19,14 @@ pub(super) fn limits(caller: Caller<'_>) -> Answer {
         channel_count_limit: limits::CHANNELS_PER_ACCOUNT,
         on_demand_stream_count: small(usage.on_demand_streams as u64),
         on_demand_stream_count_limit: small(limits::ON_DEMAND_STREAMS as u64),
-        open_shard_count: small(usage.open_shards),
+        open_shard_count: small(usage.provisioned_shards),
         shard_limit: small(limits::shards_per_account(&scope.region)),
     })
 }
 
 pub(super) fn settings(caller: Caller<'_>) -> Answer {
     let commitment = commitment(caller);
-    caller.reply(&types::DescribeAccountSettingsReply { minimum_throughput_billing_commitment: Some(commitment) })
+    caller.reply(&types::DescribeAccountSettingsReply { minimum_throughput_billing_commitment: commitment })
 }
 
 pub(super) async fn update_settings(caller: Caller<'_>, request: &types::UpdateAccountSettings) -> Answer {
@@ -37,7 +37,7 @@ pub(super) async fn update_settings(caller: Caller<'_>, request: &types::UpdateA
     let command = Command::SetCommitment { scope: caller.scope(), enabled };
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     let commitment = commitment(caller);
-    caller.reply(&types::UpdateAccountSettingsReply { minimum_throughput_billing_commitment: Some(commitment) })
+    caller.reply(&types::UpdateAccountSettingsReply { minimum_throughput_billing_commitment: commitment })
 }
 
 fn commitment(caller: Caller<'_>) -> MinimumThroughputBillingCommitmentOutput {

@@ -6,8 +6,8 @@ use levada_core::catalog::{Command, Consumer, ConsumerStatus, Stream};
 use levada_core::iterator::{Listing, NextToken};
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::arn::{Arn, Resource};
-use levada_wire::kinesis::types::{self, StreamRef};
 use levada_wire::kinesis::errors;
+use levada_wire::kinesis::types::{self, StreamRef};
 use levada_wire::limits;
 use levada_wire::typed::TimestampSeconds;
 
@@ -88,7 +88,11 @@ fn token_after(caller: Caller<'_>, token: &str, stream: &Stream) -> Result<Arc<s
     let NextToken { scope, listing, .. } = caller.open_token(token)?;
     match listing {
         Listing::Consumers { stream: name, incarnation, after } if scope == stream.scope && name == stream.name => {
-            if incarnation == stream.incarnation { Ok(after) } else { Err(errors::invalid_next_token()) }
+            if incarnation == stream.incarnation {
+                Ok(after)
+            } else {
+                Err(errors::invalid_next_token())
+            }
         }
         Listing::Consumers { .. } => Err(errors::token_of_other_stream()),
         Listing::Streams { .. } | Listing::Shards { .. } => Err(errors::invalid_next_token()),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use levada_core::catalog::{Distribution, ShardMetric, Stream, StreamMode, StreamUpdate};
 use levada_wire::error::AwsError;
-use levada_wire::kinesis::types::{self, EncryptionType, MetricsName, StreamRef};
 use levada_wire::kinesis::errors;
+use levada_wire::kinesis::types::{self, EncryptionType, MetricsName, StreamRef};
 
 use super::Caller;
 use crate::call::Answer;
@@ -80,9 +80,9 @@ pub(super) async fn warm_throughput(caller: Caller<'_>, request: &types::UpdateS
     caller.update(request.stream(), StreamUpdate::WarmThroughput(target)).await?;
     let stream = caller.stream(request.stream())?;
     caller.reply(&types::UpdateStreamWarmThroughputReply {
-        stream_arn: Some(stream.arn()),
-        stream_name: Some(stream.name.to_string()),
-        warm_throughput: Some(types::WarmThroughput { current_mibps: stream.warm_mibps, target_mibps: Some(target) }),
+        stream_arn: stream.arn(),
+        stream_name: stream.name.to_string(),
+        warm_throughput: types::WarmThroughput { current_mibps: stream.warm_mibps, target_mibps: Some(target) },
     })
 }
 
@@ -125,18 +125,16 @@ fn metrics_of(names: &[MetricsName]) -> BTreeSet<ShardMetric> {
     names.iter().flat_map(of).collect()
 }
 
-/// Metrics as AWS lists them, in the order of a hash of its own (observed): all of them are `ALL` and each by name.
+/// Metrics in the order in which AWS lists them.
 pub(super) fn metrics_told(metrics: &BTreeSet<ShardMetric>) -> Vec<MetricsName> {
-    const ORDER: [(ShardMetric, MetricsName); 7] = [
-        (ShardMetric::IteratorAgeMilliseconds, MetricsName::IteratorAgeMilliseconds),
-        (ShardMetric::IncomingBytes, MetricsName::IncomingBytes),
-        (ShardMetric::WriteProvisionedThroughputExceeded, MetricsName::WriteProvisionedThroughputExceeded),
-        (ShardMetric::OutgoingRecords, MetricsName::OutgoingRecords),
-        (ShardMetric::ReadProvisionedThroughputExceeded, MetricsName::ReadProvisionedThroughputExceeded),
-        (ShardMetric::IncomingRecords, MetricsName::IncomingRecords),
-        (ShardMetric::OutgoingBytes, MetricsName::OutgoingBytes),
-    ];
-    let all = (metrics.len() == ORDER.len()).then_some(MetricsName::All);
-    let named = ORDER.iter().filter(|(metric, _)| metrics.contains(metric)).map(|(_, name)| *name);
-    all.into_iter().chain(named).collect()
+    let named = metrics.iter().map(|metric| match metric {
+        ShardMetric::IncomingBytes => MetricsName::IncomingBytes,
+        ShardMetric::IncomingRecords => MetricsName::IncomingRecords,
+        ShardMetric::OutgoingBytes => MetricsName::OutgoingBytes,
+        ShardMetric::OutgoingRecords => MetricsName::OutgoingRecords,
+        ShardMetric::WriteProvisionedThroughputExceeded => MetricsName::WriteProvisionedThroughputExceeded,
+        ShardMetric::ReadProvisionedThroughputExceeded => MetricsName::ReadProvisionedThroughputExceeded,
+        ShardMetric::IteratorAgeMilliseconds => MetricsName::IteratorAgeMilliseconds,
+    });
+    MetricsName::shown(&named.collect::<Vec<_>>())
 }
