@@ -15,5 +15,6 @@ pub mod hash_range;
 pub mod iterator;
 pub mod reshard;
 pub mod retention;
+pub mod scaling;
 pub mod sequence;
 pub mod shard;
