@@ -18,3 +18,4 @@ pub mod retention;
 pub mod scaling;
 pub mod sequence;
 pub mod shard;
+pub mod throttle;

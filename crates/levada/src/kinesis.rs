@@ -4,6 +4,8 @@ mod describe;
 mod get;
 mod list_shards;
 mod put;
+mod reading;
+mod subscribe;
 
 use std::sync::Arc;
 
@@ -39,7 +41,9 @@ pub async fn answer(
     if op == KinesisOp::PutRecords {
         return put::put_records(caller, body).await;
     }
-    match decode(op, protocol, body)? {
+    let request = decode(op, protocol, body)?;
+    node.rates.admit(principal, op, &request)?;
+    match request {
         Request::CreateStream(request) => create_stream(caller, request).await,
         Request::DeleteStream(request) => delete_stream(caller, &request).await,
         Request::DescribeStream(request) => describe::stream(caller, &request),
@@ -50,6 +54,7 @@ pub async fn answer(
         Request::PutRecords(_) => Err(AwsError::internal_failure()),
         Request::GetShardIterator(request) => get::shard_iterator(caller, &request).await,
         Request::GetRecords(request) => get::records(caller, &request).await,
+        Request::SubscribeToShard(request) => subscribe::to_shard(caller, &request).await,
         Request::AddTagsToStream(_)
         | Request::DecreaseStreamRetentionPeriod(_)
         | Request::DeleteResourcePolicy(_)
@@ -71,7 +76,6 @@ pub async fn answer(
         | Request::SplitShard(_)
         | Request::StartStreamEncryption(_)
         | Request::StopStreamEncryption(_)
-        | Request::SubscribeToShard(_)
         | Request::TagResource(_)
         | Request::UntagResource(_)
         | Request::UpdateAccountSettings(_)

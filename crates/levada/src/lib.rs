@@ -18,11 +18,14 @@ pub mod ladder;
 pub mod listener;
 pub mod metrics;
 pub mod node;
+pub mod rates;
 pub mod refusal;
 pub mod registry;
 pub mod retention;
 pub mod rules;
 pub mod serve;
+pub mod subscriptions;
+pub mod traffic;
 
 use std::net::SocketAddr;
 

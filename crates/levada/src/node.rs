@@ -13,14 +13,17 @@ use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
 use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Spec, Tuning};
 use levada_log::{EmbeddedLog, Options};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::cli::LifecycleMode;
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
 use crate::metrics::{Metrics, Sample};
+use crate::rates::Rates;
 use crate::registry::{self, Registry, SubmitError};
 use crate::retention;
+use crate::subscriptions::Subscriptions;
+use crate::traffic::Traffic;
 
 /// How long an append may take before its records are answered with `InternalFailure`.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,6 +91,12 @@ pub struct Node {
     pub registry: Registry,
     /// What is counted.
     pub metrics: Metrics,
+    /// What goes through each shard, and how much may.
+    pub traffic: Traffic,
+    /// Who is subscribed to which shard.
+    pub subscriptions: Arc<Subscriptions>,
+    /// How often control operations may be called.
+    pub rates: Rates,
     /// Seals iterators and tokens.
     pub token_key: TokenKey,
     /// Woken whenever the clock was moved by hand.
@@ -97,6 +106,7 @@ pub struct Node {
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
     deliveries: RwLock<BTreeMap<u64, Handle>>,
     ready: AtomicBool,
+    stopping: watch::Sender<bool>,
     /// Undelivered records that went with deleted delivery streams, since the start.
     dropped_records: AtomicU64,
 }
@@ -142,6 +152,8 @@ impl Node {
             blocking,
             tuning: Tuning::default(),
         });
+        let traffic = Traffic::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
+        let rates = Rates::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.are_strict());
         let node = Arc::new(Self {
             config,
             clock,
@@ -149,6 +161,9 @@ impl Node {
             engine,
             registry,
             metrics: Metrics::default(),
+            traffic,
+            subscriptions: Arc::default(),
+            rates,
             token_key,
             clock_moved: Arc::default(),
             log,
@@ -156,6 +171,7 @@ impl Node {
             bucket_known: Box::new(move |name| buckets.knows(name)),
             deliveries: RwLock::default(),
             ready: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             dropped_records: AtomicU64::new(0),
         });
         node.resume().await?;
@@ -295,6 +311,7 @@ impl Node {
             }
             Command::FinishStream(key) if self.registry.state().stream_incarnation(key).is_none() => {
                 self.metrics.forget_stream(key);
+                self.traffic.forget(key.incarnation);
             }
             _ => {}
         }
@@ -312,6 +329,22 @@ impl Node {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(Duration::from_millis(due - now)) => {}
+                () = moved => {}
+            }
+        }
+    }
+
+    /// Sleeps until `due` on the node's monotonic clock, also when it is moved by hand meanwhile.
+    pub async fn sleep_until_elapsed(&self, due: Duration) {
+        loop {
+            let moved = self.clock_moved.notified();
+            let left = due.saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(left) => {}
                 () = moved => {}
             }
         }
@@ -381,9 +414,16 @@ impl Node {
         self.ready.load(Ordering::SeqCst)
     }
 
-    /// From now on `/readyz` says no.
+    /// From now on `/readyz` says no, and answers that would go on end.
     pub fn not_ready(&self) {
         self.ready.store(false, Ordering::SeqCst);
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves when the node is about to end.
+    pub async fn stopping(&self) {
+        // The sender lives as long as the node.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     /// Resolves with the reason if the log poisons itself.
@@ -435,6 +475,12 @@ impl Node {
                 "levada_commit_seconds",
                 "Time spent in journal rounds since the start",
                 stats.commit_nanos_total as f64 / 1e9,
+            ),
+            node("levada_subscriptions", "Live SubscribeToShard streams", self.subscriptions.count() as f64),
+            node(
+                "levada_subscription_bytes",
+                "Large events that wait for the network",
+                self.subscriptions.memory_used() as f64,
             ),
             node(
                 "levada_disk_full",

@@ -11,7 +11,8 @@ use levada_core::catalog::{
 };
 use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogSpec, Offset, ReadRequest};
 use levada_core::env::Clock;
-use tokio::sync::Mutex;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Mutex, Notify};
 
 /// Class of the logs that Levada keeps for itself: they share files with each other only.
 pub const INTERNAL_CLASS: u32 = u32::MAX;
@@ -51,6 +52,7 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     rules: Rules,
     state: RwLock<State>,
+    changed: Notify,
     writer: Mutex<Writer>,
 }
 
@@ -72,12 +74,17 @@ impl Registry {
         engine.create(vec![LogSpec { id: CATALOG_LOG, class: INTERNAL_CLASS, floor: 0 }]).await?;
         let Replayed { state, next, growth, .. } = replay(engine.as_ref()).await?;
         let writer = Mutex::new(Writer { next, growth, settled: true });
-        Ok(Self { engine, clock, rules, state: RwLock::new(state), writer })
+        Ok(Self { engine, clock, rules, state: RwLock::new(state), changed: Notify::new(), writer })
     }
 
     /// The catalog as of now. Held only for look-ups, never across an await.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Resolves at the next change after this call. Ask first, then look at [`Self::state`], then wait.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Decides a command on the present state and makes its event durable. Its effect is visible in
@@ -148,13 +155,17 @@ impl Registry {
         let replayed = replay(self.engine.as_ref()).await;
         let Replayed { state, next, growth, .. } = replayed.map_err(|e| SubmitError::Unavailable(e.to_string()))?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        self.changed.notify_waiters();
         *writer = Writer { next, growth, settled: true };
         Ok(())
     }
 
     fn fold(&self, event: &Event) -> Result<(), SubmitError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        catalog::fold(&mut state, event).map_err(|e| SubmitError::Unavailable(e.to_string()))
+        catalog::fold(&mut state, event).map_err(|e| SubmitError::Unavailable(e.to_string()))?;
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
     }
 
     /// Bounds the next replay. A failure is no loss: the events are all there, and a later command tries again.

@@ -28,6 +28,7 @@ pub async fn run(node: Weak<Node>) {
         {
             let Some(node) = node.upgrade() else { return };
             node.reconcile().await;
+            node.traffic.retain(node.registry.state().all_streams());
             match clock.observe(node.clock.now_ms(), node.clock.monotonic()) {
                 Trimming::Allowed { now_ms } => {
                     suspended = false;
