@@ -4,7 +4,7 @@ use levada_core::catalog::{Lifecycle, Quotas, Rules};
 use levada_wire::limits::{self, daily_limit, shards_per_account};
 use levada_wire::operation::KinesisOp;
 
-use crate::cli::{LifecycleMode, LimitsMode};
+use crate::cli::LifecycleMode;
 use crate::config::Config;
 
 /// The rules of a configuration.
@@ -14,10 +14,7 @@ pub fn rules(config: &Config) -> Rules {
         LifecycleMode::Instant => Lifecycle::INSTANT,
         LifecycleMode::Aws => Lifecycle::AWS,
     };
-    let quotas = match config.limits {
-        LimitsMode::Strict => Some(quotas()),
-        LimitsMode::Shards | LimitsMode::Open => None,
-    };
+    let quotas = config.limits.are_strict().then(quotas);
     Rules { lifecycle, quotas }
 }
 

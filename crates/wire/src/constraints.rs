@@ -3,6 +3,7 @@
 //! AWS lists violations in an order that follows a hash of its own; here it is the model's order. Lengths of strings
 //! are counted in UTF-16 units, as Java's `String.length` does.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use crate::error::{AwsError, ErrorCode};
@@ -214,7 +215,8 @@ impl Checker {
         shape: &'static Shape,
         value: &Value,
     ) {
-        if let Some(min) = bounds.min.filter(|min| number < *min) {
+        // NaN, which CBOR can write, is within no bounds.
+        if let Some(min) = bounds.min.filter(|min| number.partial_cmp(min).is_none_or(Ordering::is_lt)) {
             self.refuse(value, shape, &format!("have value greater than or equal to {min}"));
         }
         if let Some(max) = bounds.max.filter(|max| number > *max) {

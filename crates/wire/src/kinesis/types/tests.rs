@@ -1,6 +1,7 @@
 //! Every operation's request becomes its own variant, and every reply reads as AWS writes it.
 
 use super::*;
+use crate::codec::Protocol;
 use crate::kinesis::Request;
 use crate::operation::KinesisOp as Op;
 use crate::typed::{StringMap, TimestampMs, TimestampSeconds, WriteMember};
@@ -10,11 +11,12 @@ const CONSUMER: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer
 
 fn decode(op: Op, body: &str) -> Request {
     let body = body.replace("$ARN", ARN).replace("$CONSUMER", CONSUMER);
-    crate::kinesis::decode(op, body.as_bytes()).unwrap_or_else(|error| panic!("{}: {error:?}", op.name()))
+    crate::kinesis::decode(op, Protocol::Json, body.as_bytes())
+        .unwrap_or_else(|error| panic!("{}: {error:?}", op.name()))
 }
 
 fn json(reply: &impl WriteMember) -> String {
-    String::from_utf8(crate::typed::to_json(reply)).unwrap()
+    String::from_utf8(crate::typed::to_bytes(reply, Protocol::Json)).unwrap()
 }
 
 /// A small request of each operation that is served.
