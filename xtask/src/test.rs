@@ -65,6 +65,18 @@ const STEPS: &[Step] = &[
     Step { name: "ruby", about: "the suite: Debian's old Ruby SDK", nightly_only: false, run: |_| adapters::ruby() },
     Step { name: "rust", about: "the suite: AWS SDK for Rust", nightly_only: false, run: |_| adapters::rust() },
     Step { name: "java", about: "the suite: AWS SDK for Java v2", nightly_only: false, run: |_| java::java() },
+    Step {
+        name: "kcl",
+        about: "the Kinesis Client Library through a reshard, a worker killed",
+        nightly_only: false,
+        run: |_| java::kcl(),
+    },
+    Step {
+        name: "flink",
+        about: "Flink's Kinesis connector, reading and writing",
+        nightly_only: false,
+        run: |_| java::flink(),
+    },
     Step { name: "sdk", about: "the AWS SDK for Rust", nightly_only: false, run: sdk },
     Step {
         name: "matrix",

@@ -37,8 +37,8 @@ pub enum Piece {
 }
 
 impl Piece {
-    /// A split of the shard with `range`, whose second child begins at `at`.
-    fn split(range: HashKeyRange, at: u128) -> Self {
+    /// A split of the shard with `range`, whose second child begins at `at`: where [`can_split`] says that it may.
+    pub(crate) fn split(range: HashKeyRange, at: u128) -> Self {
         Self::Split {
             lower: HashKeyRange { start: range.start, end: at - 1 },
             upper: HashKeyRange { start: at, end: range.end },
@@ -162,7 +162,6 @@ pub fn split(table: &ShardTable, shard: ShardId, new_starting_hash_key: &str) ->
 pub(crate) fn can_split(range: HashKeyRange, at: u128) -> bool {
     at.checked_sub(range.start).is_some_and(|below| below > 1) && at < range.end
 }
-
 
 /// MergeShards. The second shard must begin where the first ends (kinesalite's tests: the other way round AWS refuses).
 ///

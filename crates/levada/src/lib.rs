@@ -15,13 +15,18 @@ pub mod demo;
 pub mod firehose;
 pub mod kinesis;
 pub mod ladder;
+pub mod lifecycle;
 pub mod listener;
 pub mod metrics;
 pub mod node;
+pub mod rates;
 pub mod refusal;
 pub mod registry;
 pub mod retention;
+pub mod rules;
 pub mod serve;
+pub mod subscriptions;
+pub mod traffic;
 
 use std::net::SocketAddr;
 

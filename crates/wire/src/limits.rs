@@ -109,6 +109,8 @@ pub const SUBSCRIPTION_LIFE_MS: u64 = 300_000;
 /// Time in milliseconds after a successful `SubscribeToShard` in which another for the same consumer and shard is refused
 /// (API reference).
 pub const SUBSCRIPTION_GUARD_MS: u64 = 5_000;
+/// Time in milliseconds without records after which a subscription carries an empty event (observed).
+pub const SUBSCRIPTION_HEARTBEAT_MS: u64 = 5_000;
 /// Tags of a stream or a consumer (Quotas; observed).
 pub const TAGS_PER_STREAM: usize = 50;
 /// Tags on a `ListTagsForStream` page by default and at most (model: `ListTagsForStreamInputLimit`; observed: all 50

@@ -1,9 +1,14 @@
-//! Random requests of every operation: nothing panics, every outcome is a request or one of the two refusals, and
-//! what passes the constraints always becomes a typed request.
+//! Random requests of every operation in both protocols: nothing panics, every outcome is a request or one of the two
+//! refusals, both protocols say the same, and what passes the constraints always becomes a typed request.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod cbor;
+
+use levada_wire::firehose::put_record_batch;
+use levada_wire::kinesis::put_records;
 use levada_wire::model::{Bounds, Kind, Shape};
-use levada_wire::operation::{FirehoseOp, KinesisOp};
-use levada_wire::{AwsError, ErrorCode, Protocol, firehose, kinesis};
+use levada_wire::operation::{FirehoseOp, KinesisOp, Operation};
+use levada_wire::{AwsError, ErrorCode, Protocol, codec, firehose, kinesis};
 use serde_json::{Value, json};
 
 /// A small generator (splitmix64): the tests need variety, not quality.
@@ -122,29 +127,64 @@ fn arbitrary(shape: &'static Shape, wildness: u64, dice: &mut Dice) -> Value {
     }
 }
 
-fn expect_sane<T>(outcome: Result<T, AwsError>, body: &str) -> bool {
-    match outcome {
-        Ok(_) => true,
+/// Every operation of both services.
+fn operations() -> impl Iterator<Item = Operation> {
+    let kinesis = KinesisOp::ALL.iter().copied().map(Operation::Kinesis);
+    kinesis.chain(FirehoseOp::ALL.iter().copied().map(Operation::Firehose))
+}
+
+/// Decodes a body as the handler of its operation does.
+fn decode(operation: Operation, protocol: Protocol, body: &[u8]) -> Result<(), AwsError> {
+    match operation {
+        Operation::Kinesis(KinesisOp::PutRecords) => {
+            put_records::decode(protocol, body)?;
+        }
+        Operation::Firehose(FirehoseOp::PutRecordBatch) => {
+            put_record_batch::decode(protocol, body)?;
+        }
+        Operation::Kinesis(_) | Operation::Firehose(_) => {}
+    }
+    match operation {
+        Operation::Kinesis(op) => kinesis::decode(op, protocol, body).map(|_| ()),
+        Operation::Firehose(op) => firehose::decode(op, protocol, body).map(|_| ()),
+    }
+}
+
+/// True for a request, false for a refusal of its form; nothing else may come.
+fn expect_sane(operation: Operation, protocol: Protocol, body: &[u8]) -> bool {
+    match decode(operation, protocol, body) {
+        Ok(()) => true,
         Err(error) => {
             assert!(
                 matches!(error.code, ErrorCode::SerializationException | ErrorCode::ValidationException),
-                "{error:?} for {body}"
+                "{error:?} for {} {protocol:?} {}",
+                operation.name(),
+                String::from_utf8_lossy(body)
             );
             false
         }
     }
 }
 
+/// The same request in both protocols.
+fn encoded(operation: Operation, request: &Value, dice: &mut Dice) -> [(Protocol, Vec<u8>); 2] {
+    let cbor = cbor::encode(request, Some(operation.input()), dice);
+    [(Protocol::Json, request.to_string().into_bytes()), (Protocol::Cbor, cbor)]
+}
+
 #[test]
 fn requests_within_the_constraints_become_typed() {
     for round in 0..100u64 {
-        for op in KinesisOp::ALL {
-            let body = arbitrary(op.input(), u64::MAX, &mut Dice(round)).to_string();
-            assert!(expect_sane(kinesis::decode(*op, Protocol::Json, body.as_bytes()), &body), "{} {body}", op.name());
-        }
-        for op in FirehoseOp::ALL {
-            let body = arbitrary(op.input(), u64::MAX, &mut Dice(round)).to_string();
-            assert!(expect_sane(firehose::decode(*op, Protocol::Json, body.as_bytes()), &body), "{} {body}", op.name());
+        for operation in operations() {
+            let mut dice = Dice(round);
+            let request = arbitrary(operation.input(), u64::MAX, &mut dice);
+            let [(_, json), (_, cbor)] = encoded(operation, &request, &mut dice);
+            for (protocol, body) in [(Protocol::Json, &json), (Protocol::Cbor, &cbor)] {
+                assert!(expect_sane(operation, protocol, body), "{} {request}", operation.name());
+            }
+            let from_json = codec::coerce(Protocol::Json, operation.input(), &json);
+            let from_cbor = codec::coerce(Protocol::Cbor, operation.input(), &cbor);
+            assert_eq!(from_json, from_cbor, "{} {request}", operation.name());
         }
     }
 }
@@ -154,22 +194,192 @@ fn other_requests_are_refused_and_nothing_panics() {
     let (mut passed, mut refused) = (0, 0);
     for round in 0..300u64 {
         let wildness = 3 + round % 30;
-        for op in KinesisOp::ALL {
-            let body = arbitrary(op.input(), wildness, &mut Dice(round)).to_string();
-            *(if expect_sane(kinesis::decode(*op, Protocol::Json, body.as_bytes()), &body) {
-                &mut passed
-            } else {
-                &mut refused
-            }) += 1;
-        }
-        for op in FirehoseOp::ALL {
-            let body = arbitrary(op.input(), wildness, &mut Dice(round)).to_string();
-            *(if expect_sane(firehose::decode(*op, Protocol::Json, body.as_bytes()), &body) {
-                &mut passed
-            } else {
-                &mut refused
-            }) += 1;
+        for operation in operations() {
+            let mut dice = Dice(round);
+            let request = arbitrary(operation.input(), wildness, &mut dice);
+            for (protocol, body) in encoded(operation, &request, &mut dice) {
+                *(if expect_sane(operation, protocol, &body) { &mut passed } else { &mut refused }) += 1;
+            }
         }
     }
-    assert!(passed > 3_000 && refused > 3_000, "{passed} passed, {refused} refused");
+    assert!(passed > 6_000 && refused > 6_000, "{passed} passed, {refused} refused");
+}
+
+/// Part of a document is none, and is refused as such: without a text.
+#[test]
+fn truncated_bodies_are_malformed() {
+    for operation in operations() {
+        let mut dice = Dice(7);
+        let request = arbitrary(operation.input(), u64::MAX, &mut dice);
+        for (protocol, body) in encoded(operation, &request, &mut dice) {
+            for len in 0..body.len() {
+                let outcome = decode(operation, protocol, &body[..len]);
+                assert_eq!(outcome, Err(AwsError::malformed()), "{} {protocol:?} {len}", operation.name());
+                assert!(codec::validate(protocol, &body[..len]).is_err());
+            }
+            assert!(codec::validate(protocol, &body).is_ok());
+        }
+    }
+}
+
+/// Bytes changed, left out, doubled: whatever comes of it, reading in place never takes what the generic way refuses.
+#[test]
+fn damaged_bodies_are_refused_or_read_alike() {
+    let mut scanned = 0;
+    for round in 0..400u64 {
+        for operation in operations() {
+            let mut dice = Dice(round);
+            let request = arbitrary(operation.input(), u64::MAX, &mut dice);
+            for (protocol, mut body) in encoded(operation, &request, &mut dice) {
+                for _ in 0..=dice.roll(2) {
+                    let at = dice.roll(body.len() as u64) as usize;
+                    match dice.roll(3) {
+                        0 => body[at] = dice.roll(256) as u8,
+                        1 if body.len() > 1 => drop(body.remove(at)),
+                        _ => body.insert(at, body[dice.roll(body.len() as u64) as usize]),
+                    }
+                }
+                expect_sane(operation, protocol, &body);
+                scanned += u32::from(scan_agrees(protocol, &body));
+            }
+        }
+    }
+    assert!(scanned > 50, "{scanned} scanned");
+}
+
+/// True if the body could be read in place. In JSON that leaves base64 for later.
+fn scan_agrees(protocol: Protocol, body: &[u8]) -> bool {
+    let batch = put_record_batch::scan(protocol, body);
+    let records = put_records::scan(protocol, body);
+    let scanned = batch.is_some() || records.is_some();
+    if let Some(fast) = records.filter(|fast| fast.records.iter().all(|entry| entry.data.decode().is_ok())) {
+        assert_eq!(Ok(fast), put_records::decode_strict(protocol, body));
+    }
+    if let Some(fast) = batch.filter(|fast| fast.records.iter().all(|data| data.decode().is_ok())) {
+        assert_eq!(Ok(fast), put_record_batch::decode_strict(protocol, body));
+    }
+    scanned
+}
+
+/// The forms in which the Java SDKs and others write their batches are read in place.
+#[test]
+fn usual_batches_are_read_in_place() {
+    for round in 0..200 {
+        let mut dice = Dice(round);
+        let records: Vec<Value> = (0..=dice.roll(20))
+            .map(|n| json!({"Data": "aGk=", "PartitionKey": format!("é{n}"), "ExplicitHashKey": "170"}))
+            .collect();
+        let request = json!({"StreamName": "s", "Records": records});
+        let body = cbor::encode(&request, Some(KinesisOp::PutRecords.input()), &mut dice);
+        let fast = put_records::scan(Protocol::Cbor, &body).unwrap();
+        assert_eq!(fast.records.len(), records.len());
+        assert!(scan_agrees(Protocol::Cbor, &body));
+        let arn = "arn:aws:kinesis:eu-west-1:000000000000:stream/s";
+        let request = json!({"StreamARN": arn, "Records": [{"Data": ""}]});
+        let body = cbor::encode(&request, Some(KinesisOp::PutRecords.input()), &mut dice);
+        assert!(scan_agrees(Protocol::Cbor, &body));
+        let request = json!({"DeliveryStreamName": "d", "Records": [{"Data": "aGk="}, {"Data": ""}]});
+        let body = cbor::encode(&request, Some(FirehoseOp::PutRecordBatch.input()), &mut dice);
+        assert!(scan_agrees(Protocol::Cbor, &body));
+    }
+}
+
+#[test]
+fn garbage_is_refused() {
+    for round in 0..3_000u64 {
+        let mut dice = Dice(round);
+        // Half of it begins as an object does, or nothing would get past the first byte.
+        let mut body: Vec<u8> = (0..dice.roll(60)).map(|_| dice.roll(256) as u8).collect();
+        if round % 2 == 0 {
+            body.splice(0..0, [[b'{', b'"'], [0xbf, 0x64], [0xa4, 0x7f]][dice.roll(3) as usize]);
+        }
+        for operation in operations() {
+            for protocol in Protocol::ALL {
+                expect_sane(operation, protocol, &body);
+            }
+        }
+    }
+}
+
+/// However deep a body nests, reading it stays shallow.
+#[test]
+fn deep_bodies_are_malformed() {
+    for operation in operations() {
+        let Some(member) = operation.input().members().first() else { continue };
+        for depth in [codec::MAX_DEPTH, 100_000] {
+            let json = format!(r#"{{"{}":{}"#, member.name, "[".repeat(depth)).into_bytes();
+            let maps = format!(r#"{{"{}":{}"#, member.name, r#"{"k":"#.repeat(depth)).into_bytes();
+            let key = [&[0xbf, 0x78, member.name.len() as u8], member.name.as_bytes()].concat();
+            let nested = |piece: &[u8]| [key.clone(), piece.repeat(depth)].concat();
+            for (protocol, body) in [
+                (Protocol::Json, json),
+                (Protocol::Json, maps),
+                (Protocol::Cbor, nested(&[0x81])),
+                (Protocol::Cbor, nested(&[0x9f])),
+                (Protocol::Cbor, nested(&[0xbf, 0x61, b'k'])),
+            ] {
+                assert_eq!(decode(operation, protocol, &body), Err(AwsError::malformed()), "{}", operation.name());
+            }
+        }
+    }
+}
+
+/// A value of each wrong type in every member that a request can have, at any depth.
+#[test]
+fn wrong_types_are_refused_in_every_member() {
+    let mut members = 0;
+    for operation in operations() {
+        with_each_wrong_type(operation.input(), &mut |wrong| {
+            members += 1;
+            for (protocol, body) in encoded(operation, wrong, &mut Dice(members)) {
+                let error = decode(operation, protocol, &body).expect_err("a value of a wrong type");
+                assert_eq!(error.code, ErrorCode::SerializationException, "{} {wrong}", operation.name());
+                assert!(error.message.is_some(), "{} {wrong} {protocol:?}", operation.name());
+            }
+        });
+    }
+    assert!(members > 3_000, "{members} tried");
+}
+
+/// Calls `visit` with documents of `shape` that consist of one wrong value and the way to it.
+fn with_each_wrong_type(shape: &'static Shape, visit: &mut dyn FnMut(&Value)) {
+    match &shape.kind {
+        Kind::Structure(members) => {
+            for member in *members {
+                let mut below = |value: &Value| visit(&json!({ member.name: value }));
+                wrong_values(member.shape).iter().for_each(&mut below);
+                with_each_wrong_type(member.shape, &mut below);
+            }
+        }
+        Kind::List { member, .. } => {
+            let mut below = |value: &Value| visit(&json!([value]));
+            wrong_values(member).iter().for_each(&mut below);
+            with_each_wrong_type(member, &mut below);
+        }
+        Kind::Map { value: member, .. } => {
+            let mut below = |value: &Value| visit(&json!({ "k": value }));
+            wrong_values(member).iter().for_each(&mut below);
+            with_each_wrong_type(member, &mut below);
+        }
+        Kind::String { .. }
+        | Kind::Integer(_)
+        | Kind::Long(_)
+        | Kind::Double(_)
+        | Kind::Boolean
+        | Kind::Timestamp
+        | Kind::Blob(_) => {}
+    }
+}
+
+fn wrong_values(shape: &Shape) -> Vec<Value> {
+    let (text, number, truth, list, map) = (json!("x"), json!(1.5), json!(true), json!([]), json!({}));
+    match &shape.kind {
+        Kind::String { .. } => vec![number, truth, list, map],
+        Kind::Integer(_) | Kind::Long(_) | Kind::Double(_) | Kind::Timestamp => vec![text, truth, list, map],
+        Kind::Boolean => vec![text, number, list, map],
+        // No base64.
+        Kind::Blob(_) => vec![text, number, truth, list, map],
+        Kind::List { .. } => vec![text, number, truth, map],
+        Kind::Map { .. } | Kind::Structure(_) => vec![text, number, truth, list],
+    }
 }

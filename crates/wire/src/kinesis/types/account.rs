@@ -63,7 +63,7 @@ request_struct! {
 reply_struct! {
     /// Reply of `DescribeAccountSettings`.
     DescribeAccountSettingsReply = kinesis::DESCRIBE_ACCOUNT_SETTINGS_OUTPUT {
-        minimum_throughput_billing_commitment: Option<MinimumThroughputBillingCommitmentOutput> = "MinimumThroughputBillingCommitment",
+        minimum_throughput_billing_commitment: MinimumThroughputBillingCommitmentOutput = "MinimumThroughputBillingCommitment",
     }
 }
 
@@ -77,6 +77,6 @@ request_struct! {
 reply_struct! {
     /// Reply of `UpdateAccountSettings`.
     UpdateAccountSettingsReply = kinesis::UPDATE_ACCOUNT_SETTINGS_OUTPUT {
-        minimum_throughput_billing_commitment: Option<MinimumThroughputBillingCommitmentOutput> = "MinimumThroughputBillingCommitment",
+        minimum_throughput_billing_commitment: MinimumThroughputBillingCommitmentOutput = "MinimumThroughputBillingCommitment",
     }
 }

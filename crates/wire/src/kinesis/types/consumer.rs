@@ -1,6 +1,6 @@
-//! Consumers with enhanced fan-out, and what is pushed to them.
+//! Consumers with enhanced fan-out.
 
-use super::{ChildShard, Record, ShardIteratorType};
+use super::ShardIteratorType;
 use crate::typed::{StringMap, TimestampMs, TimestampSeconds, reply_struct, request_struct, wire_enum};
 
 wire_enum! {
@@ -113,16 +113,5 @@ reply_struct! {
     ListStreamConsumersReply = kinesis::LIST_STREAM_CONSUMERS_OUTPUT {
         consumers: Vec<Consumer> = "Consumers",
         next_token: Option<String> = "NextToken",
-    }
-}
-
-reply_struct! {
-    /// Records that are pushed. The last event of a closed shard has `ChildShards` and, against the model, no
-    /// `ContinuationSequenceNumber`; clients refuse any other combination.
-    SubscribeToShardEvent = kinesis::SUBSCRIBE_TO_SHARD_EVENT {
-        child_shards: Option<Vec<ChildShard>> = "ChildShards",
-        continuation_sequence_number: Option<String> = "ContinuationSequenceNumber",
-        millis_behind_latest: i64 = "MillisBehindLatest",
-        records: Vec<Record> = "Records",
     }
 }

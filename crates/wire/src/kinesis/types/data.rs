@@ -90,14 +90,3 @@ reply_struct! {
         shard_iterator: String = "ShardIterator",
     }
 }
-
-reply_struct! {
-    /// A record, as `SubscribeToShard` pushes it. `EncryptionType` is absent while the stream is not encrypted.
-    Record = kinesis::RECORD {
-        approximate_arrival_timestamp: TimestampMs = "ApproximateArrivalTimestamp",
-        data: Bytes = "Data",
-        encryption_type: Option<EncryptionType> = "EncryptionType",
-        partition_key: Option<String> = "PartitionKey",
-        sequence_number: String = "SequenceNumber",
-    }
-}

@@ -116,8 +116,8 @@ request_struct! {
 reply_struct! {
     /// Reply of `UpdateStreamWarmThroughput`.
     UpdateStreamWarmThroughputReply = kinesis::UPDATE_STREAM_WARM_THROUGHPUT_OUTPUT {
-        stream_arn: Option<String> = "StreamARN",
-        stream_name: Option<String> = "StreamName",
-        warm_throughput: Option<WarmThroughput> = "WarmThroughput",
+        stream_arn: String = "StreamARN",
+        stream_name: String = "StreamName",
+        warm_throughput: WarmThroughput = "WarmThroughput",
     }
 }

@@ -117,11 +117,38 @@ reply_struct! {
     }
 }
 
+impl MetricsName {
+    /// The seven metrics in the order in which AWS shows those that are on (observed; a hash's order). `ALL` is asked
+    /// for, never shown.
+    pub const SHOWN: [Self; 7] = [
+        Self::IteratorAgeMilliseconds,
+        Self::IncomingBytes,
+        Self::WriteProvisionedThroughputExceeded,
+        Self::OutgoingRecords,
+        Self::ReadProvisionedThroughputExceeded,
+        Self::IncomingRecords,
+        Self::OutgoingBytes,
+    ];
+
+    /// Those of `metrics`, each once, in the order in which AWS shows them; `ALL` stands for all seven.
+    #[must_use]
+    pub fn shown(metrics: &[Self]) -> Vec<Self> {
+        let all = metrics.contains(&Self::All);
+        Self::SHOWN.into_iter().filter(|metric| all || metrics.contains(metric)).collect()
+    }
+}
+
 impl EnhancedMetrics {
     /// What AWS shows while nothing is switched on.
     #[must_use]
     pub fn none() -> Vec<Self> {
-        vec![Self { shard_level_metrics: Vec::new() }]
+        Self::of(&[])
+    }
+
+    /// What AWS shows while `metrics` are switched on.
+    #[must_use]
+    pub fn of(metrics: &[MetricsName]) -> Vec<Self> {
+        vec![Self { shard_level_metrics: MetricsName::shown(metrics) }]
     }
 }
 
