@@ -1,29 +1,138 @@
-"""Fixtures: one server for the short tests, and clients for it. LEVADA_ENDPOINT names a running one instead."""
+"""Fixtures: nodes, clients for them, streams; and which tests run where (`conformance/README.md`)."""
 
 import os
 import pathlib
-import time
 
 import pytest
 
+import endpoint
+from clients.adapter import Adapter
+from clients.boto import Boto
+from clients.cli import Cli
+from results import Results
 from server import Server
+from tools import until
+
+RESULTS = Results()
+
+
+def selected():
+    """The clients that tests with the fixture `client` run through: name -> what makes one for (url, account)."""
+    built_in = {"boto3": make_boto, "cli": make_cli}
+    wanted = os.environ.get("LEVADA_CLIENTS", ",".join(built_in))
+    makers = {name: built_in[name] for name in wanted.split(",") if name}
+    for adapter in os.environ.get("LEVADA_ADAPTERS", "").split(";"):
+        if adapter.strip():
+            name, command = adapter.strip().split("=", 1)
+            makers[name] = adapter_maker(name, command)
+    return makers
+
+
+def make_boto(server, account):
+    return Boto(server.client("kinesis", account=account, validate=True), RESULTS)
+
+
+def make_cli(server, account):
+    return Cli(endpoint.environment(server.url, account), RESULTS)
+
+
+def adapter_maker(name, command):
+    return lambda server, account: Adapter(name, command, endpoint.environment(server.url, account), RESULTS)
+
+
+MAKERS = selected()
+
+
+def pytest_configure(config):
+    for marker in (
+        "fact(id, ...): the facts of facts.toml that the test holds",
+        "ours(why): needs a node of the suite's own",
+        "every_client: short enough for a client that starts a process for each call",
+    ):
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_collection_modifyitems(config, items):
+    kept = [item for item in items if belongs(item)]
+    dropped = [item for item in items if not belongs(item)]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = kept
+
+
+def belongs(item):
+    """Not part of the run: what needs our own node at another endpoint, long tests through the CLI, boto3's without boto3."""
+    if endpoint.URL and item.get_closest_marker("ours"):
+        return False
+    if "client" not in item.fixturenames:
+        return "boto3" in MAKERS
+    return item.callspec.params["client"] != "cli" or item.get_closest_marker("every_client") is not None
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    url = os.environ.get("LEVADA_ENDPOINT")
-    with Server(tmp_path_factory.mktemp("node") / "data", url=url) as running:
+    """The node of the short tests, with nothing but defaults, or the endpoint that is named."""
+    with Server(tmp_path_factory.mktemp("node") / "data", url=endpoint.URL) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
+def node(tmp_path_factory):
+    """Nodes with flags, one for each set of them; `node("--limits", "strict")`. Tests that use it are marked `ours`."""
+    running = {}
+
+    def start(*flags):
+        if flags not in running:
+            running[flags] = Server(tmp_path_factory.mktemp("node") / "data", *flags)
+            running[flags].__enter__()
+        return running[flags]
+
+    yield start
+    for one in running.values():
+        one.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
 def kinesis(server):
+    """boto3 with its own checks off: it sends what it is given."""
     return server.client("kinesis")
 
 
 @pytest.fixture(scope="session")
 def firehose(server):
     return server.client("firehose")
+
+
+@pytest.fixture(scope="session")
+def send(server, boto_at):
+    """The same client in the suite's form: `send("PutRecord", StreamName=…)`; it leaves nothing in the results."""
+    return boto_at(server)
+
+
+@pytest.fixture(scope="session")
+def boto_at():
+    """`boto_at(server)`: the same at another node or for another account."""
+    return lambda server, account=endpoint.ACCOUNT: Boto(server.client("kinesis", account=account), Results(None))
+
+
+@pytest.fixture(scope="session")
+def clients_at():
+    """`clients_at(name, server)`: the client of that name at another node."""
+    made = {}
+
+    def make(name, server, account=endpoint.ACCOUNT):
+        if (name, server.url, account) not in made:
+            made[name, server.url, account] = MAKERS[name](server, account)
+        return made[name, server.url, account]
+
+    yield make
+    for client in made.values():
+        client.close()
+
+
+@pytest.fixture(scope="session", params=list(MAKERS))
+def client(request, server, clients_at):
+    """Each of the selected clients in turn."""
+    return clients_at(request.param, server)
 
 
 @pytest.fixture(scope="session")
@@ -37,36 +146,46 @@ def flights():
     return lines
 
 
-def until(condition, what, seconds=60):
-    """Waits for a true value and returns it."""
-    patience = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < patience, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
-
-
 @pytest.fixture
-def stream(kinesis, request):
-    """Makes streams named after the test, ACTIVE, and deletes them."""
-    made = []
+def stream(send, request):
+    """Makes streams named after the test, ACTIVE, and deletes them: `stream(2)`, `stream(suffix="-b")`."""
+    maker = StreamMaker(request.node.name, send)
+    yield maker
+    maker.delete()
 
-    def make(shards=1, suffix=""):
-        name = request.node.name.replace("[", "-").rstrip("]")[:100] + suffix
-        kinesis.create_stream(StreamName=name, ShardCount=shards)
-        made.append(name)
-        active = lambda: kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE"
-        until(active, f"{name} ACTIVE")
+
+class StreamMaker:
+    def __init__(self, test, send):
+        self._base = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in test)[:90]
+        self._send, self._made = send, []
+
+    def __call__(self, shards=1, suffix="", send=None, server=None, **members):
+        """`shards=None`: on demand. `send`: where, if not at the common node. `server`: its clock is moved, to save waiting."""
+        send = send or self._send
+        name = self._base + suffix
+        if shards is None:
+            members["StreamModeDetails"] = {"StreamMode": "ON_DEMAND"}
+        else:
+            members["ShardCount"] = shards
+        send("CreateStream", StreamName=name, **members)
+        self._made.append((send, name))
+        if server:
+            server.advance(6)
+        active(send, name)
         return name
 
-    yield make
-    for name in made:
-        try:
-            kinesis.delete_stream(StreamName=name)
-        except kinesis.exceptions.ResourceNotFoundException:
-            pass
+    def delete(self):
+        for send, name in self._made:
+            try:
+                send("DeleteStream", StreamName=name, EnforceConsumerDeletion=True)
+            except Exception as error:
+                if getattr(error, "code", None) not in ("ResourceNotFoundException", "ResourceInUseException"):
+                    raise
+
+
+def active(send, name):
+    summary = lambda: send("DescribeStreamSummary", StreamName=name)["StreamDescriptionSummary"]
+    until(lambda: summary()["StreamStatus"] == "ACTIVE", f"{name} ACTIVE")
 
 
 @pytest.fixture
@@ -93,30 +212,3 @@ def delivery(firehose, request):
         except Exception as error:  # the server of this client has ended already
             if "EndpointConnectionError" not in type(error).__name__:
                 raise
-
-
-def read_shard(client, stream, shard, **position):
-    """All records from a position to the end of a shard."""
-    position.setdefault("ShardIteratorType", "TRIM_HORIZON")
-    iterator = client.get_shard_iterator(StreamName=stream, ShardId=shard, **position)["ShardIterator"]
-    records = []
-    while iterator:
-        page = client.get_records(ShardIterator=iterator)
-        records += page["Records"]
-        if not page["Records"] and page["MillisBehindLatest"] == 0:
-            break
-        iterator = page.get("NextShardIterator")
-    return records
-
-
-def refused(call, code, message=None, **parameters):
-    """The call is refused with this code and, if given, exactly this message; returns the whole answer."""
-    from botocore.exceptions import ClientError
-
-    with pytest.raises(ClientError) as caught:
-        call(**parameters)
-    error = caught.value.response["Error"]
-    assert error["Code"] == code, error
-    if message is not None:
-        assert error["Message"] == message
-    return caught.value.response

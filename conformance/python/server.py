@@ -8,10 +8,11 @@ import subprocess
 import threading
 
 import boto3
+import httpx
 from botocore.config import Config
 
-REGION = "us-east-1"
-ACCOUNT = "000000000000"
+from endpoint import ACCOUNT, AWS, REGION
+
 START_SECONDS = 60
 
 
@@ -67,6 +68,8 @@ class Server:
             read_timeout=120,
             max_pool_connections=20,
         )
+        if AWS:
+            return boto3.client(service, region_name=region, config=config)
         return boto3.client(
             service,
             endpoint_url=self.url,
@@ -75,3 +78,8 @@ class Server:
             aws_secret_access_key="secret",
             config=config,
         )
+
+    def advance(self, seconds):
+        """Moves the clock of a node that was started with --test-controls."""
+        answer = httpx.post(f"{self.url}/_levada/clock", json={"advance_ms": round(seconds * 1000)}, timeout=60)
+        assert answer.status_code == 200, answer.text

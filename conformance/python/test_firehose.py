@@ -6,12 +6,24 @@ import re
 import uuid
 
 import pytest
+from botocore.exceptions import ClientError
 
-from conftest import refused, until
-from server import ACCOUNT
+from endpoint import ACCOUNT
+from tools import until
 
 ROLE = "arn:aws:iam::000000000000:role/levada"
 MISSING = f"Firehose nothing under account {ACCOUNT} not found."
+
+
+def refused(call, code, message=None, **parameters):
+    """The call is refused with this code and, if given, exactly this message; returns the whole answer."""
+    with pytest.raises(ClientError) as caught:
+        call(**parameters)
+    error = caught.value.response["Error"]
+    assert error["Code"] == code, error
+    if message is not None:
+        assert error["Message"] == message
+    return caught.value.response
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 #![allow(clippy::print_stdout, reason = "a tool that speaks to the person who started it")]
 #![allow(clippy::disallowed_methods, reason = "runs beside a node, never inside one: real clock, files and threads")]
 
+mod adapters;
 mod clients;
+mod java;
 mod model;
 mod run;
+mod suite;
 mod test;
 mod tidy;
 

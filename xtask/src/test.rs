@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::clients::{self, Clients};
 use crate::run::{Counts, Ended, cargo, root, shown, target_dir};
-use crate::tidy;
+use crate::{adapters, java, suite, tidy};
 
 /// Why a step did not pass.
 pub(crate) enum Trouble {
@@ -21,7 +21,8 @@ impl From<String> for Trouble {
     }
 }
 
-type Outcome = Result<Counts, Trouble>;
+/// What a step came to: its tests, or why it did not pass.
+pub(crate) type Outcome = Result<Counts, Trouble>;
 
 struct Step {
     name: &'static str,
@@ -53,7 +54,29 @@ const STEPS: &[Step] = &[
         nightly_only: false,
         run: node,
     },
-    Step { name: "python", about: "boto3 and the AWS CLI, all flights", nightly_only: false, run: python },
+    Step {
+        name: "python",
+        about: "the suite: boto3 and the AWS CLI, all flights",
+        nightly_only: false,
+        run: |_| suite::python(),
+    },
+    Step { name: "js", about: "the suite: AWS SDK for JavaScript v3", nightly_only: false, run: |_| adapters::js() },
+    Step { name: "go", about: "the suite: AWS SDK for Go v2", nightly_only: false, run: |_| adapters::go() },
+    Step { name: "ruby", about: "the suite: Debian's old Ruby SDK", nightly_only: false, run: |_| adapters::ruby() },
+    Step { name: "rust", about: "the suite: AWS SDK for Rust", nightly_only: false, run: |_| adapters::rust() },
+    Step { name: "java", about: "the suite: AWS SDK for Java v2", nightly_only: false, run: |_| java::java() },
+    Step {
+        name: "kcl",
+        about: "the Kinesis Client Library through a reshard, a worker killed",
+        nightly_only: false,
+        run: |_| java::kcl(),
+    },
+    Step {
+        name: "flink",
+        about: "Flink's Kinesis connector, reading and writing",
+        nightly_only: false,
+        run: |_| java::flink(),
+    },
     Step { name: "sdk", about: "the AWS SDK for Rust", nightly_only: false, run: sdk },
     Step { name: "deny", about: "cargo deny: advisories, sources, licences", nightly_only: true, run: deny },
 ];
@@ -176,7 +199,7 @@ fn summary(lines: &[Line]) -> (String, Counts) {
 }
 
 /// Success means: the program said so, and no test that it reported failed.
-fn passed(ended: Ended, what: &str) -> Outcome {
+pub(crate) fn passed(ended: Ended, what: &str) -> Outcome {
     if ended.success && ended.counts.failed == 0 {
         Ok(ended.counts)
     } else {
@@ -268,7 +291,7 @@ fn sim(options: &Options) -> Outcome {
 }
 
 /// Builds the binary that the steps from outside start.
-fn build_node() -> Result<std::path::PathBuf, Trouble> {
+pub(crate) fn build_node() -> Result<std::path::PathBuf, Trouble> {
     if !shown(cargo().args(["build", "--package", "levada"]))?.success {
         return Err("levada does not build".to_owned().into());
     }
@@ -300,16 +323,6 @@ fn node(options: &Options) -> Outcome {
         command.env("LEVADA_KILL_ROUNDS", "1500");
     }
     passed(shown(&mut command)?, "the tests from outside")
-}
-
-fn python(_: &Options) -> Outcome {
-    let clients = Clients::ready()?;
-    let binary = build_node()?;
-    let flights = clients.flights()?;
-    let mut command = clients.python();
-    command.args(["-m", "pytest", "-p", "no:cacheprovider", "--durations=8", "conformance/python"]);
-    command.current_dir(root()).env("LEVADA_BIN", binary).env("LEVADA_FLIGHTS", flights);
-    passed(shown(&mut command)?, "the Python clients")
 }
 
 fn sdk(_: &Options) -> Outcome {

@@ -13,24 +13,39 @@
 //! the same state.
 
 mod command;
+mod consumer;
 mod decide;
 mod delivery_stream;
+mod error;
 mod event;
 mod fold;
 mod replay;
+mod rules;
+mod schedule;
 mod scope;
+mod settings;
+mod shard_table;
 mod state;
 mod stream;
+mod unfinished;
 
-pub use command::{Command, DomainError, MAX_SHARDS_PER_STREAM, MAX_TAGS};
+pub use command::{Command, MAX_SHARDS_PER_STREAM, MAX_TAGS, MAX_TARGET_SHARDS, NewStream, Resource, StreamUpdate};
+pub use consumer::{Consumer, ConsumerRef, ConsumerStatus};
 pub use decide::decide;
 pub use delivery_stream::{Buffering, CloudWatchLogging, Compression, DeliveryStatus, DeliveryStream, S3Destination};
-pub use event::{Entry, Event};
+pub use error::{DomainError, SettingError};
+pub use event::{Entry, Event, Transition};
 pub use fold::{Contradiction, fold};
 pub use replay::{Growth, ReplayError, Replayed, Replayer, SNAPSHOT_PART_BYTES, snapshot_batches};
+pub use rules::{Lifecycle, Quotas, Rules};
 pub use scope::{Account, ResourceKey, Scope};
-pub use state::{State, Unfinished};
-pub use stream::{ShardTable, Stream, StreamMode, StreamStatus};
+pub use settings::{
+    Change, Commitment, CommitmentStatus, Distribution, History, HourlyPeak, PendingUpdate, ShardMetric,
+};
+pub use shard_table::{Closing, SHORTEST_LIFE_MS, ShardTable, TableError};
+pub use state::{State, Usage};
+pub use stream::{Stream, StreamMode, StreamStatus};
+pub use unfinished::{Seal, Unfinished, Work};
 
 use crate::engine::LogId;
 

@@ -26,6 +26,10 @@ pub const DIGITS: usize = 56;
 /// The index of a closed shard's ending sequence number; no record reaches it.
 pub const END_INDEX: u64 = 0x7fff_ffff_ffff_ffff;
 
+/// The flag byte of a continuation number. Records carry 0, so the number lies behind the record with its index,
+/// whatever their seconds.
+const CONTINUATION_FLAG: u8 = 0xff;
+
 const INDEX_SHIFT: u32 = 80;
 const FLAG_SHIFT: u32 = 72;
 const SECOND_SHIFT: u32 = 36;
@@ -73,7 +77,7 @@ impl SequenceNumber {
         ((self.high & 0xffff) << 48) | (self.low >> INDEX_SHIFT) as u64
     }
 
-    /// The flag byte: 0 in every number that Levada makes, sometimes another in AWS's.
+    /// The flag byte: 0 in the numbers of records, sometimes another in AWS's.
     #[must_use]
     pub fn flag(self) -> u8 {
         (self.low >> FLAG_SHIFT) as u8
@@ -179,6 +183,15 @@ impl SequenceSpace {
     #[must_use]
     pub fn end(self, closed_secs: u64) -> SequenceNumber {
         SequenceNumber::assemble(self.created_secs, self.shard_index, END_INDEX, 0, closed_secs)
+    }
+
+    /// A number that lies between the record before `next` and the record at `next`, whenever those arrived or will
+    /// arrive: reading at it and after it both begin at `next`. Its second may advance while nothing is written, and
+    /// then the number does; it needs no record and so no memory of having been given out.
+    #[must_use]
+    pub fn continuation(self, next: Offset, now_ms: Millis) -> SequenceNumber {
+        let index = next.min(END_INDEX);
+        SequenceNumber::assemble(self.created_secs, self.shard_index, index, CONTINUATION_FLAG, now_ms / 1000)
     }
 
     /// Writes the digits of the batch whose first record is at `first` and whose records arrived at `arrival_ms`.

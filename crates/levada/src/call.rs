@@ -3,6 +3,8 @@
 use levada_core::catalog::Account;
 use levada_wire::error::AwsError;
 
+use crate::body::Frames;
+
 /// What a handler answers.
 pub type Answer = Result<Reply, AwsError>;
 
@@ -13,6 +15,8 @@ pub enum Reply {
     Document(Vec<u8>),
     /// The empty body of an operation without a reply shape.
     Empty,
+    /// An event stream, which begins now and goes on.
+    Events(Frames),
 }
 
 /// Who calls.

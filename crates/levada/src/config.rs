@@ -1,5 +1,7 @@
 //! Configuration: flags, environment and file, merged and validated into a [`Config`] that cannot be wrong afterwards.
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,7 +10,8 @@ use std::path::{Path, PathBuf};
 use levada_core::catalog::Account;
 use serde::Deserialize;
 
-use crate::cli::{AuthMode, LifecycleMode, LimitsMode, ServeArgs};
+pub use self::limits::{Limits, ORDINARY_RECORD_BYTES, ShardLimits};
+use crate::cli::{AuthMode, LifecycleMode, ServeArgs};
 
 /// Default listening port: kinesalite's, which people's configurations already name.
 pub const DEFAULT_PORT: u16 = 4567;
@@ -32,7 +35,7 @@ pub struct Config {
     /// Region of callers whose signature names none.
     pub region: String,
     /// Which limits hold.
-    pub limits: LimitsMode,
+    pub limits: Limits,
     /// How long transitions last.
     pub lifecycle: LifecycleMode,
     /// Whether requests without a credential are served.
@@ -110,7 +113,7 @@ struct File {
     #[serde(default)]
     node: NodeSection,
     #[serde(default)]
-    limits: LimitsSection,
+    limits: limits::LimitsSection,
     #[serde(default)]
     lifecycle: LifecycleSection,
     #[serde(default)]
@@ -124,12 +127,6 @@ struct File {
 struct NodeSection {
     account: Option<String>,
     region: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitsSection {
-    mode: Option<LimitsMode>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -193,7 +190,7 @@ impl Config {
             data_dir,
             account,
             region: file.node.region.unwrap_or_else(|| "us-east-1".to_owned()),
-            limits: args.limits.or(file.limits.mode).unwrap_or(LimitsMode::Shards),
+            limits: file.limits.validate(args.limits)?,
             lifecycle: args.lifecycle.or(file.lifecycle.mode).unwrap_or(LifecycleMode::Instant),
             serve_anybody: args.auth == Some(AuthMode::None),
             trust_clock: args.trust_clock,
@@ -267,7 +264,7 @@ mod tests {
         assert_eq!(config.data_dir, DataDir::Kept("levada-data".into()));
         assert_eq!(config.account.as_str(), "000000000000");
         assert_eq!(config.region, "us-east-1");
-        assert_eq!(config.limits, LimitsMode::Shards);
+        assert!(config.limits.of("any").is_some() && !config.limits.are_strict());
         assert_eq!(config.lifecycle, LifecycleMode::Instant);
         assert!(!config.test_controls);
     }
@@ -279,7 +276,7 @@ mod tests {
         let config = Config::new(&args, Some(file)).unwrap();
         assert_eq!(config.account.as_str(), "111111111111");
         assert_eq!(config.region, "eu-west-1");
-        assert_eq!(config.limits, LimitsMode::Open);
+        assert!(config.limits.of("any").is_none());
     }
 
     #[test]
@@ -298,7 +295,7 @@ mod tests {
             ("[buckets.b]\ndir = \"x\"\nendpoint = \"http://y\"", "not both"),
             ("[buckets.b]\naccess_key_id = \"x\"", "go together"),
             ("[buckets.b]\nendpoint = \"localhost:9000\"", "http://"),
-            ("[limits]\nmode = \"lax\"", "lax"),
+            ("[limits]\nmultiple = 0", "[limits]: multiple"),
         ] {
             let error = from_file(file).unwrap_err().to_string();
             assert!(error.contains(says), "{file}: {error}");

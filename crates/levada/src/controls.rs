@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
-use http_body_util::Full;
 use levada_core::env::Clock;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::body::Body;
 use crate::node::Node;
 
 /// The OpenMetrics text form.
@@ -18,7 +18,7 @@ const METRICS_TYPE: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Answers if the path is one of ours.
-pub async fn page(node: &Arc<Node>, head: &Parts, body: &Bytes) -> Option<Response<Full<Bytes>>> {
+pub async fn page(node: &Arc<Node>, head: &Parts, body: &Bytes) -> Option<Response<Body>> {
     let path = head.uri.path();
     if head.method == Method::GET {
         return match path {
@@ -26,7 +26,7 @@ pub async fn page(node: &Arc<Node>, head: &Parts, body: &Bytes) -> Option<Respon
             "/readyz" if node.is_ready() => Some(text(StatusCode::OK, "ok\n")),
             "/readyz" => Some(text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")),
             "/metrics" => {
-                let mut response = Response::new(Full::from(node.metrics.page(node.samples())));
+                let mut response = Response::new(Body::from(node.metrics.page(node.samples())));
                 response.headers_mut().insert(CONTENT_TYPE, METRICS_TYPE);
                 Some(response)
             }
@@ -52,7 +52,7 @@ struct Advance {
     advance_ms: u64,
 }
 
-fn advance(node: &Node, body: &[u8]) -> Response<Full<Bytes>> {
+fn advance(node: &Node, body: &[u8]) -> Response<Body> {
     match serde_json::from_slice::<Advance>(body) {
         Ok(Advance { advance_ms }) => {
             node.advance_clock(advance_ms);
@@ -70,7 +70,7 @@ struct Flush {
 }
 
 /// Cuts what is buffered and answers when it is delivered.
-async fn flush(node: &Arc<Node>, body: &[u8]) -> Response<Full<Bytes>> {
+async fn flush(node: &Arc<Node>, body: &[u8]) -> Response<Body> {
     let wanted = if body.is_empty() { Ok(Flush::default()) } else { serde_json::from_slice(body) };
     let Flush { delivery_stream } = match wanted {
         Ok(wanted) => wanted,
@@ -94,8 +94,8 @@ async fn flush(node: &Arc<Node>, body: &[u8]) -> Response<Full<Bytes>> {
     text(StatusCode::OK, "{}\n")
 }
 
-fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body.to_owned()));
+fn text(status: StatusCode, body: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_owned()));
     *response.status_mut() = status;
     response
 }

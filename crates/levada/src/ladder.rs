@@ -14,7 +14,6 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
-use http_body_util::Full;
 use levada_core::env::Random;
 use levada_wire::codec::{self, Protocol};
 use levada_wire::error::{AwsError, XmlError};
@@ -22,6 +21,7 @@ use levada_wire::operation::Operation;
 use sha2::{Digest, Sha256};
 
 use crate::authentication::authenticate;
+use crate::body::{Body, Frames};
 use crate::call::Reply;
 use crate::node::Node;
 
@@ -30,6 +30,8 @@ const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
 
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+
 /// Bytes of the second id, before base64.
 const ID_2_BYTES: usize = 72;
 
@@ -37,7 +39,7 @@ const ID_2_BYTES: usize = 72;
 const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("172800");
 
 /// Answers a whole request.
-pub async fn descend(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Full<Bytes>> {
+pub async fn descend(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Body> {
     if let Some(page) = crate::controls::page(node, head, &body).await {
         return page;
     }
@@ -53,9 +55,9 @@ pub async fn descend(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Fu
     response
 }
 
-async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Full<Bytes>> {
+async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Body> {
     if head.method == Method::OPTIONS && head.headers.contains_key(ORIGIN) {
-        return Response::new(Full::default());
+        return Response::new(Body::default());
     }
     if head.method != Method::POST {
         return xml(XmlError::AccessDenied);
@@ -89,8 +91,9 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Fu
         Ok(reply) => {
             node.metrics.response(operation.name(), "OK");
             let body = match reply {
-                Reply::Document(document) => Full::from(document),
-                Reply::Empty => Full::default(),
+                Reply::Document(document) => Body::from(document),
+                Reply::Empty => Body::default(),
+                Reply::Events(frames) => return event_stream(frames),
             };
             let mut response = Response::new(body);
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
@@ -117,19 +120,25 @@ fn check_digest(headers: &HeaderMap, body: &[u8]) -> Result<(), AwsError> {
     if claimed.as_bytes() == text { Ok(()) } else { Err(levada_wire::signature::does_not_match()) }
 }
 
-fn refusal(node: &Node, operation: Option<Operation>, protocol: Protocol, error: &AwsError) -> Response<Full<Bytes>> {
+fn refusal(node: &Node, operation: Option<Operation>, protocol: Protocol, error: &AwsError) -> Response<Body> {
     node.metrics.response(operation.map_or("Unknown", Operation::name), error.code.name());
     if error.status() >= 500 {
         tracing::warn!(operation = operation.map_or("Unknown", Operation::name), code = error.code.name(), "failed");
     }
-    let mut response = Response::new(Full::from(error.body(protocol)));
+    let mut response = Response::new(Body::from(error.body(protocol)));
     *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
     response
 }
 
-fn xml(error: XmlError) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(error.body()));
+fn event_stream(frames: Frames) -> Response<Body> {
+    let mut response = Response::new(Body::of_frames(frames));
+    response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
+    response
+}
+
+fn xml(error: XmlError) -> Response<Body> {
+    let mut response = Response::new(Body::from(error.body()));
     *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN);
     response
 }

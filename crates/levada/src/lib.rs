@@ -3,6 +3,7 @@
 //! append to the engine. A library only so that the simulation and the tests can build a [`node::Node`] themselves.
 
 pub mod authentication;
+pub mod body;
 pub mod call;
 pub mod check;
 pub mod cli;
@@ -14,13 +15,18 @@ pub mod demo;
 pub mod firehose;
 pub mod kinesis;
 pub mod ladder;
+pub mod lifecycle;
 pub mod listener;
 pub mod metrics;
 pub mod node;
+pub mod rates;
 pub mod refusal;
 pub mod registry;
 pub mod retention;
+pub mod rules;
 pub mod serve;
+pub mod subscriptions;
+pub mod traffic;
 
 use std::net::SocketAddr;
 

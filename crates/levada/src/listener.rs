@@ -15,14 +15,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
+use crate::body::Body;
 use crate::node::Node;
 
 /// Largest request body in bytes. The largest valid one is a `PutRecords` of 10 MiB in base64 (13.4 MiB) with its
@@ -151,9 +152,9 @@ where
 }
 
 /// Reads a request's body and answers it.
-async fn respond<B>(node: &Arc<Node>, bodies: &Semaphore, request: Request<B>) -> Response<Full<Bytes>>
+async fn respond<B>(node: &Arc<Node>, bodies: &Semaphore, request: Request<B>) -> Response<Body>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: hyper::body::Body<Data = Bytes> + Unpin,
 {
     let (head, body) = request.into_parts();
     let declared = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
@@ -171,8 +172,8 @@ where
     }
 }
 
-fn refuse(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn refuse(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::default());
     *response.status_mut() = status;
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
@@ -180,7 +181,7 @@ fn refuse(status: StatusCode) -> Response<Full<Bytes>> {
 
 async fn read_body<B>(mut body: B, declared: Option<usize>) -> Result<Bytes, StatusCode>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: hyper::body::Body<Data = Bytes> + Unpin,
 {
     if declared.is_some_and(|n| n > MAX_BODY_BYTES) {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
@@ -224,7 +225,7 @@ mod tests {
 
     struct Pieces(VecDeque<&'static [u8]>);
 
-    impl Body for Pieces {
+    impl hyper::body::Body for Pieces {
         type Data = Bytes;
         type Error = Infallible;
         fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {

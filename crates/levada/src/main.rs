@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use levada::cli::{AuthMode, Cli, Command, LifecycleMode, LimitsMode};
+use levada::cli::{AuthMode, Cli, Command, LifecycleMode};
 use levada::config::Config;
 use tracing_subscriber::EnvFilter;
 
@@ -23,7 +23,9 @@ fn main() -> ExitCode {
             if args.auth == Some(AuthMode::None) {
                 tracing::warn!(listen = %config.listen, "--auth none: anybody who reaches this address is served");
             }
-            warn_of_what_is_not_enforced(&config);
+            if config.lifecycle == LifecycleMode::Aws {
+                tracing::info!("CREATING and DELETING last as long as at AWS");
+            }
             runtime()?.block_on(levada::serve::run(config))
         }),
         Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(levada::demo::run(&args))),
@@ -43,16 +45,6 @@ fn main() -> ExitCode {
 
 fn runtime() -> Result<tokio::runtime::Runtime, levada::ServeError> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(levada::ServeError::Runtime)
-}
-
-/// A mode that this version accepts but does not fully keep is said aloud, once, at the start.
-fn warn_of_what_is_not_enforced(config: &Config) {
-    if config.limits != LimitsMode::Open {
-        tracing::warn!("sizes and counts are enforced; throughput limits of shards are not yet in this version");
-    }
-    if config.lifecycle == LifecycleMode::Aws {
-        tracing::info!("CREATING and DELETING last as long as at AWS");
-    }
 }
 
 #[allow(clippy::print_stderr, reason = "the command's own words")]

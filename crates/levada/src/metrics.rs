@@ -4,17 +4,23 @@
 //! here; its dimension `StreamName` is the label of the same name. CloudWatch's `Success` is an average over
 //! calls; here `…_success_total` is divided by `…_requests_total`.
 
+mod fan_out;
+
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use levada_core::catalog::{DeliveryStream, ResourceKey, Scope, Stream};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use self::fan_out::ConsumerMetrics;
+use self::fan_out::FanOut;
 
 /// Upper bounds of the latency buckets in seconds.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -71,7 +77,7 @@ pub struct OperationMetrics {
     pub bytes: Counter,
     /// Records, of successful ones only.
     pub records: Counter,
-    /// Records that were refused or failed.
+    /// Records that were refused or failed; of streams, without those that a rate refused.
     pub failed: Counter,
     /// Seconds from a whole request to its answer.
     pub latency: Histogram,
@@ -92,6 +98,12 @@ pub struct StreamMetrics {
     pub get_records: OperationMetrics,
     /// `GetRecords.IteratorAgeMilliseconds` of the last call.
     pub iterator_age: Gauge,
+    /// `PutRecords.ThrottledRecords`.
+    pub throttled_records: Counter,
+    /// `WriteProvisionedThroughputExceeded`, in records.
+    pub writes_refused: Counter,
+    /// `ReadProvisionedThroughputExceeded`, in calls.
+    pub reads_refused: Counter,
 }
 
 /// One delivery stream's metrics on the put side. The delivery side is a snapshot, see [`DeliverySample`].
@@ -190,9 +202,13 @@ pub struct Metrics {
     incoming_bytes: Family<StreamLabel, Counter>,
     incoming_records: Family<StreamLabel, Counter>,
     iterator_age: Family<StreamLabel, Gauge>,
+    throttled_records: Family<StreamLabel, Counter>,
+    writes_refused: Family<StreamLabel, Counter>,
+    reads_refused: Family<StreamLabel, Counter>,
     put_record: OperationFamily<StreamLabel>,
     put_records: OperationFamily<StreamLabel>,
     get_records: OperationFamily<StreamLabel>,
+    fan_out: FanOut,
     streams: RwLock<HashMap<u64, Arc<StreamMetrics>>>,
     ds_incoming_bytes: Family<DeliveryStreamLabel, Counter>,
     ds_incoming_records: Family<DeliveryStreamLabel, Counter>,
@@ -209,36 +225,53 @@ struct ResponseLabel {
     code: &'static str,
 }
 
+/// A family of counters or gauges, registered.
+fn family<L, M>(registry: &mut Registry, name: &str, help: &str) -> Family<L, M>
+where
+    L: Clone + std::hash::Hash + Eq + std::fmt::Debug + EncodeLabelSet + Send + Sync + 'static,
+    M: Default + TypedMetric + EncodeMetric + std::fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
-        let responses = Family::default();
-        registry.register("levada_responses", "Answers by operation and error code", responses.clone());
-        let incoming_bytes = Family::default();
-        registry.register("aws_kinesis_incoming_bytes", "AWS/Kinesis IncomingBytes", incoming_bytes.clone());
-        let incoming_records = Family::default();
-        registry.register("aws_kinesis_incoming_records", "AWS/Kinesis IncomingRecords", incoming_records.clone());
-        let iterator_age = Family::default();
-        registry.register(
+        let responses = family(&mut registry, "levada_responses", "Answers by operation and error code");
+        let incoming_bytes = family(&mut registry, "aws_kinesis_incoming_bytes", "AWS/Kinesis IncomingBytes");
+        let incoming_records = family(&mut registry, "aws_kinesis_incoming_records", "AWS/Kinesis IncomingRecords");
+        let iterator_age = family(
+            &mut registry,
             "aws_kinesis_get_records_iterator_age_milliseconds",
             "AWS/Kinesis GetRecords.IteratorAgeMilliseconds of the last call",
-            iterator_age.clone(),
+        );
+        let throttled_records = family(
+            &mut registry,
+            "aws_kinesis_put_records_throttled_records",
+            "AWS/Kinesis PutRecords.ThrottledRecords",
+        );
+        let writes_refused = family(
+            &mut registry,
+            "aws_kinesis_write_provisioned_throughput_exceeded",
+            "AWS/Kinesis WriteProvisionedThroughputExceeded, in records",
+        );
+        let reads_refused = family(
+            &mut registry,
+            "aws_kinesis_read_provisioned_throughput_exceeded",
+            "AWS/Kinesis ReadProvisionedThroughputExceeded, in GetRecords calls",
         );
         let put_record = OperationFamily::register(&mut registry, "aws_kinesis_put_record", "AWS/Kinesis PutRecord");
         let put_records = OperationFamily::register(&mut registry, "aws_kinesis_put_records", "AWS/Kinesis PutRecords");
         let get_records = OperationFamily::register(&mut registry, "aws_kinesis_get_records", "AWS/Kinesis GetRecords");
-        let ds_incoming_bytes = Family::default();
-        registry.register("aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes", ds_incoming_bytes.clone());
-        let ds_incoming_records = Family::default();
-        registry.register("aws_firehose_incoming_records", "AWS/Firehose IncomingRecords", ds_incoming_records.clone());
-        let ds_incoming_requests = Family::default();
-        registry.register(
-            "aws_firehose_incoming_put_requests",
-            "AWS/Firehose IncomingPutRequests",
-            ds_incoming_requests.clone(),
-        );
-        let ds_throttled = Family::default();
-        registry.register("aws_firehose_throttled_records", "AWS/Firehose ThrottledRecords", ds_throttled.clone());
+        let fan_out = FanOut::register(&mut registry);
+        let ds_incoming_bytes = family(&mut registry, "aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes");
+        let ds_incoming_records =
+            family(&mut registry, "aws_firehose_incoming_records", "AWS/Firehose IncomingRecords");
+        let ds_incoming_requests =
+            family(&mut registry, "aws_firehose_incoming_put_requests", "AWS/Firehose IncomingPutRequests");
+        let ds_throttled = family(&mut registry, "aws_firehose_throttled_records", "AWS/Firehose ThrottledRecords");
         let ds_put_record =
             OperationFamily::register(&mut registry, "aws_firehose_put_record", "AWS/Firehose PutRecord");
         let ds_put_record_batch =
@@ -249,9 +282,13 @@ impl Default for Metrics {
             incoming_bytes,
             incoming_records,
             iterator_age,
+            throttled_records,
+            writes_refused,
+            reads_refused,
             put_record,
             put_records,
             get_records,
+            fan_out,
             streams: RwLock::default(),
             ds_incoming_bytes,
             ds_incoming_records,
@@ -282,8 +319,22 @@ impl Metrics {
                 put_records: self.put_records.of(&label),
                 get_records: self.get_records.of(&label),
                 iterator_age: self.iterator_age.get_or_create_owned(&label),
+                throttled_records: self.throttled_records.get_or_create_owned(&label),
+                writes_refused: self.writes_refused.get_or_create_owned(&label),
+                reads_refused: self.reads_refused.get_or_create_owned(&label),
             }
         })
+    }
+
+    /// The metrics of a stream's consumer, created on first use.
+    #[must_use]
+    pub fn consumer(&self, stream: &Stream, name: &Arc<str>) -> Arc<ConsumerMetrics> {
+        self.fan_out.of(stream, name)
+    }
+
+    /// Forgets a consumer that was deregistered. What a live subscription of it goes on counting is not shown.
+    pub fn forget_consumer(&self, stream: u64, name: &str) {
+        self.fan_out.forget(stream, |consumer| consumer == name);
     }
 
     /// The metrics of a delivery stream, created on first use.
@@ -306,8 +357,15 @@ impl Metrics {
     pub fn forget_stream(&self, key: &ResourceKey) {
         let label = StreamLabel::new(&key.scope, &key.name);
         self.streams.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
-        self.incoming_bytes.remove(&label);
-        self.incoming_records.remove(&label);
+        for family in [
+            &self.incoming_bytes,
+            &self.incoming_records,
+            &self.throttled_records,
+            &self.writes_refused,
+            &self.reads_refused,
+        ] {
+            family.remove(&label);
+        }
         self.iterator_age.remove(&label);
         for operation in [&self.put_record, &self.put_records, &self.get_records] {
             operation.forget(&label);
@@ -361,7 +419,7 @@ fn cached<T>(map: &RwLock<HashMap<u64, Arc<T>>>, incarnation: u64, make: impl Fn
 mod tests {
     use std::collections::BTreeMap;
 
-    use levada_core::catalog::{Account, Command, State, decide, fold};
+    use levada_core::catalog::{Account, Command, NewStream, Rules, State, decide, fold};
 
     use super::*;
 
@@ -369,15 +427,17 @@ mod tests {
     fn stream(name: &str, region: &str) -> Stream {
         let scope = Scope::new(Account::new("000000000000").unwrap(), region);
         let mut state = State::default();
-        let create = Command::CreateStream {
+        let create = Command::CreateStream(NewStream {
             scope: scope.clone(),
             name: name.into(),
             mode: None,
             shard_count: Some(1),
             max_record_kib: None,
+            warm_mibps: None,
+            distribution: None,
             tags: BTreeMap::new(),
-        };
-        let event = decide(&state, 0, &create).unwrap().unwrap();
+        });
+        let event = decide(&state, 0, &Rules::INSTANT, &create).unwrap().unwrap();
         fold(&mut state, &event).unwrap();
         Stream::clone(state.stream(&scope, name).unwrap())
     }
@@ -410,6 +470,12 @@ mod tests {
         let metrics = Metrics::default();
         let gone = stream("gone", "eu-west-1");
         metrics.stream(&gone).incoming_bytes.inc();
+        for consumer in ["one", "other"] {
+            metrics.consumer(&gone, &consumer.into()).events.inc();
+        }
+        metrics.forget_consumer(gone.incarnation, "one");
+        let page = metrics.page(Vec::new());
+        assert!(!page.contains("\"one\"") && page.contains("\"other\""), "{page}");
         metrics.forget_stream(&gone.key());
         assert!(!metrics.page(Vec::new()).contains("gone"));
     }

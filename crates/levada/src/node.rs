@@ -7,23 +7,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, ResourceKey, Unfinished};
+use levada_core::catalog::{DeliveryStatus, DeliveryStream, ResourceKey};
 use levada_core::engine::{Engine, EngineError};
 use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
 use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Spec, Tuning};
 use levada_log::{EmbeddedLog, Options};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, watch};
 
-use crate::cli::LifecycleMode;
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
+use crate::lifecycle::{EffectError, Hands};
 use crate::metrics::{Metrics, Sample};
-use crate::registry::{self, Registry, SubmitError};
-use crate::retention;
-
-/// How long CREATING and DELETING last with `--lifecycle aws`, in ms (AWS was seen to take 4 to 6 s).
-const AWS_TRANSITION_MS: u64 = 5_000;
+use crate::rates::Rates;
+use crate::registry::{self, Registry};
+use crate::subscriptions::Subscriptions;
+use crate::traffic::Traffic;
+use crate::{lifecycle, retention};
 
 /// How long an append may take before its records are answered with `InternalFailure`.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,17 +66,6 @@ pub enum StartError {
     Unfinished(#[from] EffectError),
 }
 
-/// Why the effects of a durable decision were not completed. They are tried again at the next start.
-#[derive(Debug, thiserror::Error)]
-pub enum EffectError {
-    /// The engine failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The catalog failed.
-    #[error(transparent)]
-    Submit(#[from] SubmitError),
-}
-
 /// A running node.
 pub struct Node {
     /// Its configuration.
@@ -91,15 +80,23 @@ pub struct Node {
     pub registry: Registry,
     /// What is counted.
     pub metrics: Metrics,
+    /// What goes through each shard, and how much may.
+    pub traffic: Traffic,
+    /// Who is subscribed to which shard.
+    pub subscriptions: Arc<Subscriptions>,
+    /// How often control operations may be called.
+    pub rates: Rates,
     /// Seals iterators and tokens.
     pub token_key: TokenKey,
     /// Woken whenever the clock was moved by hand.
     pub clock_moved: Arc<Notify>,
+    pub(crate) hands: Hands,
     log: Arc<EmbeddedLog>,
     delivery: Delivery,
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
     deliveries: RwLock<BTreeMap<u64, Handle>>,
     ready: AtomicBool,
+    stopping: watch::Sender<bool>,
     /// Undelivered records that went with deleted delivery streams, since the start.
     dropped_records: AtomicU64,
 }
@@ -132,7 +129,8 @@ impl Node {
         }
         let log = Arc::new(log);
         let engine: Arc<dyn Engine> = Arc::clone(&log) as Arc<_>;
-        let registry = Registry::open(Arc::clone(&engine), Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let rules = crate::rules::rules(&config);
+        let registry = Registry::open(Arc::clone(&engine), Arc::clone(&clock) as Arc<dyn Clock>, rules).await?;
         let token_key = token_key(env.disk.as_ref(), env.random.as_ref(), dir).map_err(StartError::TokenKey)?;
         let blocking = if env.threads { Blocking::Pool } else { Blocking::Inline };
         let buckets = Arc::new(buckets(&config, &env.disk, blocking, dir));
@@ -144,6 +142,8 @@ impl Node {
             blocking,
             tuning: Tuning::default(),
         });
+        let traffic = Traffic::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
+        let rates = Rates::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.are_strict());
         let node = Arc::new(Self {
             config,
             clock,
@@ -151,27 +151,30 @@ impl Node {
             engine,
             registry,
             metrics: Metrics::default(),
+            traffic,
+            subscriptions: Arc::default(),
+            rates,
             token_key,
             clock_moved: Arc::default(),
+            hands: Hands::default(),
             log,
             delivery,
             bucket_known: Box::new(move |name| buckets.knows(name)),
             deliveries: RwLock::default(),
             ready: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             dropped_records: AtomicU64::new(0),
         });
         node.resume().await?;
+        tokio::spawn(lifecycle::run(Arc::downgrade(&node)));
         tokio::spawn(retention::run(Arc::downgrade(&node)));
         node.ready.store(true, Ordering::SeqCst);
         Ok(node)
     }
 
-    /// Finishes what the last run had decided but not completed, and starts the delivery workers.
+    /// Finishes what the last run had decided but not completed, as far as it is due, and starts the delivery workers.
     async fn resume(self: &Arc<Self>) -> Result<(), StartError> {
-        let unfinished = self.registry.state().unfinished();
-        for unfinished in unfinished {
-            self.complete(unfinished).await?;
-        }
+        lifecycle::complete_overdue(self).await?;
         let active: Vec<_> = self
             .registry
             .state()
@@ -181,109 +184,6 @@ impl Node {
             .collect();
         for stream in active {
             self.start_delivery(&stream);
-        }
-        Ok(())
-    }
-
-    /// Submits a command and does what it demands, to the end whatever becomes of the request behind it. Answers
-    /// when the command is durable or, if the life cycle is instant, when all is done: then a waiter's first look
-    /// finds the final state.
-    ///
-    /// # Errors
-    /// [`SubmitError`]; the outcome is open if it is not a refusal.
-    pub async fn carry_out(self: &Arc<Self>, command: Command) -> Result<(), SubmitError> {
-        let node = Arc::clone(self);
-        let (answer, answered) = oneshot::channel();
-        tokio::spawn(async move {
-            let submitted = node.registry.submit(&command).await;
-            let (false, Some(unfinished)) = (submitted.is_err(), node.unfinished_by(&command)) else {
-                let _ = answer.send(submitted.map(|_| ()));
-                return;
-            };
-            if node.config.lifecycle == LifecycleMode::Instant {
-                node.complete_or_log(unfinished).await;
-                let _ = answer.send(Ok(()));
-            } else {
-                let _ = answer.send(Ok(()));
-                node.sleep_until(node.clock.now_ms() + AWS_TRANSITION_MS).await;
-                node.complete_or_log(unfinished).await;
-            }
-        });
-        let unanswered = || SubmitError::Unavailable(format!("no outcome within {} s", APPEND_TIMEOUT.as_secs()));
-        match tokio::time::timeout(APPEND_TIMEOUT, answered).await {
-            Ok(Ok(submitted)) => submitted,
-            Ok(Err(_)) | Err(_) => Err(unanswered()),
-        }
-    }
-
-    /// What a command has left to do.
-    fn unfinished_by(&self, command: &Command) -> Option<Unfinished> {
-        let state = self.registry.state();
-        match command {
-            Command::CreateStream { scope, name, .. } | Command::DeleteStream { scope, name } => {
-                state.stream(scope, name).ok()?.unfinished()
-            }
-            Command::CreateDeliveryStream { scope, name, .. } | Command::DeleteDeliveryStream { scope, name } => {
-                state.delivery_stream(scope, name).ok()?.unfinished()
-            }
-            Command::FinishStream(_)
-            | Command::FinishDeliveryStream(_)
-            | Command::FailDeliveryStream { .. }
-            | Command::NoteClock => None,
-        }
-    }
-
-    /// Takes up what a failure left undone. With AWS's life cycle, what is only waiting for its time is left alone.
-    pub async fn reconcile(self: &Arc<Self>) {
-        if let Err(error) = self.registry.refresh().await {
-            tracing::warn!(%error, "the catalog cannot be read");
-            return;
-        }
-        if self.config.lifecycle == LifecycleMode::Instant {
-            let unfinished = self.registry.state().unfinished();
-            for unfinished in unfinished {
-                self.complete_or_log(unfinished).await;
-            }
-        }
-    }
-
-    async fn complete_or_log(self: &Arc<Self>, unfinished: Unfinished) {
-        if let Err(error) = self.complete(unfinished).await {
-            tracing::error!(%error, "a decided change is not done yet; it is tried again");
-        }
-    }
-
-    /// Carries out the effects of a durable decision: creates or deletes logs, then tells the catalog. Doing it twice,
-    /// or twice at a time, does no harm.
-    async fn complete(self: &Arc<Self>, unfinished: Unfinished) -> Result<(), EffectError> {
-        let command = match unfinished {
-            Unfinished::CreateLogs { command, logs } => {
-                self.engine.create(logs).await?;
-                command
-            }
-            Unfinished::DeleteLogs { command, logs } => {
-                if let Command::FinishDeliveryStream(key) = &command {
-                    self.end_delivery(key).await;
-                }
-                self.engine.delete(logs).await?;
-                command
-            }
-        };
-        let happened = self.registry.submit(&command).await?.is_some();
-        match &command {
-            // Whoever's command it was that took effect starts the worker, so there is one.
-            Command::FinishDeliveryStream(key) if happened => {
-                let stream = self.registry.state().delivery_stream_incarnation(key).cloned();
-                match stream {
-                    Some(stream) if stream.status == DeliveryStatus::Active => self.start_delivery(&stream),
-                    Some(_) => {}
-                    None => self.metrics.forget_delivery_stream(key),
-                }
-            }
-            Command::FinishStream(key) if self.registry.state().stream_incarnation(key).is_none() => {
-                self.metrics.forget_stream(key);
-            }
-            _ => {}
         }
         Ok(())
     }
@@ -304,6 +204,22 @@ impl Node {
         }
     }
 
+    /// Sleeps until `due` on the node's monotonic clock, also when it is moved by hand meanwhile.
+    pub async fn sleep_until_elapsed(&self, due: Duration) {
+        loop {
+            let moved = self.clock_moved.notified();
+            let left = due.saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(left) => {}
+                () = moved => {}
+            }
+        }
+    }
+
     /// Advances the node's clock and wakes everybody who waits for a time.
     pub fn advance_clock(&self, ms: u64) {
         self.clock.advance(ms);
@@ -313,7 +229,7 @@ impl Node {
         }
     }
 
-    fn start_delivery(&self, stream: &DeliveryStream) {
+    pub(crate) fn start_delivery(&self, stream: &DeliveryStream) {
         let config = match crate::deliveries::delivery_config(&stream.destination) {
             Ok(config) => config,
             Err(error) => {
@@ -332,7 +248,7 @@ impl Node {
         self.deliveries.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, handle);
     }
 
-    async fn end_delivery(&self, key: &ResourceKey) {
+    pub(crate) async fn end_delivery(&self, key: &ResourceKey) {
         let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         if let Some(handle) = handle {
             let dropped = handle.delete().await;
@@ -368,9 +284,16 @@ impl Node {
         self.ready.load(Ordering::SeqCst)
     }
 
-    /// From now on `/readyz` says no.
+    /// From now on `/readyz` says no, and answers that would go on end.
     pub fn not_ready(&self) {
         self.ready.store(false, Ordering::SeqCst);
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves when the node is about to end.
+    pub async fn stopping(&self) {
+        // The sender lives as long as the node.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     /// Resolves with the reason if the log poisons itself.
@@ -422,6 +345,12 @@ impl Node {
                 "levada_commit_seconds",
                 "Time spent in journal rounds since the start",
                 stats.commit_nanos_total as f64 / 1e9,
+            ),
+            node("levada_subscriptions", "Live SubscribeToShard streams", self.subscriptions.count() as f64),
+            node(
+                "levada_subscription_bytes",
+                "Large events that wait for the network",
+                self.subscriptions.memory_used() as f64,
             ),
             node(
                 "levada_disk_full",

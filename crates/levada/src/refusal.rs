@@ -1,6 +1,7 @@
 //! Refusals of the catalog in AWS's words: the one place where the one becomes the other.
 
-use levada_core::catalog::DomainError;
+use levada_core::catalog::{DomainError, MAX_TARGET_SHARDS, SettingError};
+use levada_core::reshard::ReshardError;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors::{self, StreamText};
 
@@ -21,6 +22,36 @@ pub(crate) fn refused(error: &DomainError) -> AwsError {
         DomainError::ShardLimit { scope, current, limit, requested } => {
             errors::shard_limit_exceeded(scope.account.as_str(), &scope.region, *current, *limit, *requested)
         }
+        DomainError::ConsumersRegistered { name, account } => {
+            errors::consumers_registered(stream(name, account.as_str()))
+        }
+        DomainError::RateExceeded { name, account } => errors::control_rate_exceeded(stream(name, account.as_str())),
+        DomainError::CreatingStreamLimit { account, limit } => {
+            errors::too_many_creating_streams(account.as_str(), *limit)
+        }
+        DomainError::OnDemandStreamLimit { scope, current, limit } => {
+            errors::on_demand_limit_exceeded(scope.account.as_str(), &scope.region, *current, *limit)
+        }
+        DomainError::Setting(error) => setting_refused(error),
+        DomainError::OnDemand { name, account } => errors::stream_on_demand(stream(name, account.as_str())),
+        DomainError::Reshard { name, account, error } => reshard_refused(error, stream(name, account.as_str())),
+        DomainError::ScaleTooLarge { current, target } => {
+            errors::shard_count_over_maximum(MAX_TARGET_SHARDS, *current, *target)
+        }
+        DomainError::ConsumerExists { consumer, stream: name, account } => {
+            errors::consumer_exists(consumer, stream(name, account.as_str()))
+        }
+        DomainError::ConsumerNotFound { consumer, created_secs, stream: name, account } => match created_secs {
+            Some(secs) => errors::consumer_not_found(consumer, *secs, stream(name, account.as_str())),
+            None => errors::consumer_name_not_found(consumer, stream(name, account.as_str())),
+        },
+        DomainError::ConsumerLimit { stream: name, account, limit } => {
+            errors::too_many_consumers(stream(name, account.as_str()), *limit)
+        }
+        DomainError::CreatingConsumerLimit { stream: name, account, limit } => {
+            errors::too_many_creating_consumers(stream(name, account.as_str()), *limit)
+        }
+        DomainError::PolicyNotFound { arn } => errors::policy_not_found(arn),
         DomainError::SystemTag => errors::system_tag(),
         DomainError::TooManyTags { arn, account } => errors::too_many_tags(arn, account.as_str()),
         DomainError::DeliveryStreamNotFound { name, account } => firehose::not_found(name, account.as_str()),
@@ -28,6 +59,42 @@ pub(crate) fn refused(error: &DomainError) -> AwsError {
         DomainError::DeliveryStreamBusy { name, account, status } => {
             firehose::not_deletable(name, account.as_str(), status.name())
         }
+    }
+}
+
+fn setting_refused(error: &SettingError) -> AwsError {
+    match error {
+        SettingError::DistributionNeedsOnDemand => errors::distribution_needs_on_demand(),
+        SettingError::WarmThroughputNeedsOnDemand => errors::warm_throughput_needs_on_demand(),
+        SettingError::NoCommitment { account } => errors::no_throughput_commitment(account.as_str()),
+        SettingError::RetentionTooShort { hours } => errors::retention_too_short(*hours),
+        SettingError::RetentionTooLong { hours } => errors::retention_too_long(*hours),
+        SettingError::RetentionDirection { name, requested, existing } if requested > existing => {
+            errors::retention_not_decreased(i64::from(*requested), name, *existing)
+        }
+        SettingError::RetentionDirection { name, requested, existing } => {
+            errors::retention_not_increased(i64::from(*requested), name, *existing)
+        }
+        SettingError::NotEncrypted => errors::not_encrypted(),
+    }
+}
+
+fn reshard_refused(error: &ReshardError, stream: StreamText<'_>) -> AwsError {
+    match error {
+        ReshardError::ShardNotFound(shard) => errors::could_not_find_shard(&shard.to_string(), stream),
+        ReshardError::HasEnd(shard) => errors::shard_already_resharded(&shard.to_string(), stream),
+        ReshardError::SplitKey { given, shard, range } => errors::split_key_out_of_range(
+            given,
+            &shard.to_string(),
+            stream,
+            &range.start.to_string(),
+            &range.end.to_string(),
+        ),
+        ReshardError::NotAdjacent { shard, adjacent } => {
+            errors::shards_not_adjacent(&shard.to_string(), &adjacent.to_string(), stream)
+        }
+        ReshardError::TooMany { open, target } => errors::shard_count_over_double(*open, *target),
+        ReshardError::TooFew { open, target } => errors::shard_count_below_half(*open, *target),
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use levada_core::batch::Batch;
 use levada_core::catalog::{
-    self, CATALOG_LOG, Command, DomainError, Entry, Event, Growth, ReplayError, Replayed, Replayer, State,
+    self, CATALOG_LOG, Command, DomainError, Entry, Event, Growth, ReplayError, Replayed, Replayer, Rules, State,
     snapshot_batches,
 };
 use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogSpec, Offset, ReadRequest};
 use levada_core::env::Clock;
-use tokio::sync::Mutex;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Mutex, Notify};
 
 /// Class of the logs that Levada keeps for itself: they share files with each other only.
 pub const INTERNAL_CLASS: u32 = u32::MAX;
@@ -49,7 +50,9 @@ pub enum OpenError {
 pub struct Registry {
     engine: Arc<dyn Engine>,
     clock: Arc<dyn Clock>,
+    rules: Rules,
     state: RwLock<State>,
+    changed: Arc<Notify>,
     writer: Mutex<Writer>,
 }
 
@@ -63,20 +66,31 @@ struct Writer {
 }
 
 impl Registry {
-    /// Reads the catalog.
+    /// Reads the catalog. From now on it decides by these rules.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub async fn open(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub async fn open(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, rules: Rules) -> Result<Self, OpenError> {
         engine.create(vec![LogSpec { id: CATALOG_LOG, class: INTERNAL_CLASS, floor: 0 }]).await?;
         let Replayed { state, next, growth, .. } = replay(engine.as_ref()).await?;
         let writer = Mutex::new(Writer { next, growth, settled: true });
-        Ok(Self { engine, clock, state: RwLock::new(state), writer })
+        Ok(Self { engine, clock, rules, state: RwLock::new(state), changed: Arc::default(), writer })
     }
 
     /// The catalog as of now. Held only for look-ups, never across an await.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Resolves at the next change after this call. Ask first, then look at [`Self::state`], then wait.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// What [`Self::changed`] waits for, for those who outlive the registry.
+    #[must_use]
+    pub fn changes(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
     }
 
     /// Decides a command on the present state and makes its event durable. Its effect is visible in
@@ -107,7 +121,7 @@ impl Registry {
 
     async fn attempt(&self, writer: &mut Writer, command: &Command) -> Result<Option<Event>, SubmitError> {
         let now = self.clock.now_ms();
-        let Some(event) = catalog::decide(&self.state(), now, command)? else { return Ok(None) };
+        let Some(event) = catalog::decide(&self.state(), now, &self.rules, command)? else { return Ok(None) };
         let entry = Entry { at: now, event };
         let batch = Batch::single(b"", &entry.encode());
         let bytes = batch.bytes().len();
@@ -147,13 +161,17 @@ impl Registry {
         let replayed = replay(self.engine.as_ref()).await;
         let Replayed { state, next, growth, .. } = replayed.map_err(|e| SubmitError::Unavailable(e.to_string()))?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        self.changed.notify_waiters();
         *writer = Writer { next, growth, settled: true };
         Ok(())
     }
 
     fn fold(&self, event: &Event) -> Result<(), SubmitError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        catalog::fold(&mut state, event).map_err(|e| SubmitError::Unavailable(e.to_string()))
+        catalog::fold(&mut state, event).map_err(|e| SubmitError::Unavailable(e.to_string()))?;
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
     }
 
     /// Bounds the next replay. A failure is no loss: the events are all there, and a later command tries again.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::BodyExt;
-use levada::cli::ServeArgs;
+use levada::cli::{LimitsMode, ServeArgs};
 use levada::config::Config;
 use levada::ladder::descend;
 use levada::node::{Environment, Node};
@@ -32,7 +32,9 @@ impl World {
     }
 
     async fn on(disk: SimDisk, clock: SimClock) -> Self {
-        let mut config = Config::new(&ServeArgs::default(), None).unwrap();
+        // Rates are tests/limits.rs's matter.
+        let args = ServeArgs { limits: Some(LimitsMode::Open), ..ServeArgs::default() };
+        let mut config = Config::new(&args, None).unwrap();
         config.free_bytes = 0;
         let env = Environment {
             clock: Arc::new(clock.clone()),

@@ -23,6 +23,20 @@ const PATTERN_TEXT_BYTES: usize = 64 * 1024;
 /// tests and from AWS in 2026.
 const ENUM_ORDERS: &[(&str, &[&str])] = &[
     ("EncryptionType", &["KMS", "NONE"]),
+    (
+        "MetricsName",
+        &[
+            "ALL",
+            "IteratorAgeMilliseconds",
+            "IncomingBytes",
+            "WriteProvisionedThroughputExceeded",
+            "OutgoingRecords",
+            "ReadProvisionedThroughputExceeded",
+            "IncomingRecords",
+            "OutgoingBytes",
+        ],
+    ),
+    ("StreamMode", &["ON_DEMAND", "PROVISIONED"]),
     ("ShardIteratorType", &["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"]),
 ];
 

@@ -40,6 +40,7 @@ error_codes! {
     ExpiredNextTokenException = 400,
     IncompleteSignatureException = 400,
     InternalFailure = 500,
+    InternalFailureException = 500,
     InvalidArgumentException = 400,
     InvalidKMSResourceException = 400,
     InvalidSignatureException = 400,
@@ -219,7 +220,7 @@ mod tests {
     fn only_our_own_failures_are_not_400() {
         for code in ErrorCode::ALL {
             let expected = match code {
-                ErrorCode::InternalFailure => 500,
+                ErrorCode::InternalFailure | ErrorCode::InternalFailureException => 500,
                 ErrorCode::ServiceUnavailableException => 503,
                 _ => 400,
             };

@@ -1,5 +1,6 @@
 //! Amazon Kinesis Data Streams on the wire.
 
+pub mod arn;
 pub mod errors;
 pub mod get_records;
 pub mod put_records;
@@ -13,31 +14,44 @@ use crate::error::AwsError;
 use crate::operation::{KinesisOp, Service};
 use crate::value::Value;
 
-/// A decoded request of an operation that is served.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Request {
-    /// `CreateStream`
-    CreateStream(types::CreateStream),
-    /// `DeleteStream`
-    DeleteStream(types::DeleteStream),
-    /// `DescribeStream`
-    DescribeStream(types::DescribeStream),
-    /// `DescribeStreamSummary`
-    DescribeStreamSummary(types::DescribeStreamSummary),
-    /// `GetRecords`
-    GetRecords(types::GetRecords),
-    /// `GetShardIterator`
-    GetShardIterator(types::GetShardIterator),
-    /// `ListShards`
-    ListShards(types::ListShards),
-    /// `ListStreams`
-    ListStreams(types::ListStreams),
-    /// `PutRecord`
-    PutRecord(types::PutRecord),
-    /// `PutRecords`. [`put_records::decode`] avoids the intermediate tree.
-    PutRecords(types::PutRecords),
-    /// An operation of the model that this version does not serve, with its checked request.
-    Unserved(KinesisOp, Value),
+/// Declares [`Request`] and how a checked value becomes one: each operation that is served has the variant and the
+/// structure of its name. An operation of the model that neither list has does not compile.
+macro_rules! requests {
+    (served { $($op:ident),+ $(,)? } unserved { $($other:ident),+ $(,)? }) => {
+        /// A decoded request. For `PutRecords`, [`put_records::decode`] avoids the intermediate tree.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Request {
+            $(#[doc = concat!("`", stringify!($op), "`")] $op(types::$op),)+
+            /// An operation on queues or channels, which this version does not serve, with its checked request.
+            Unserved(KinesisOp, Value),
+        }
+
+        fn typed(op: KinesisOp, value: Value) -> Result<Request, crate::typed::Mismatch> {
+            Ok(match op {
+                $(KinesisOp::$op => Request::$op(types::$op::from_value(value)?),)+
+                $(KinesisOp::$other)|+ => Request::Unserved(op, value),
+            })
+        }
+    };
+}
+
+requests! {
+    served {
+        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteResourcePolicy, DeleteStream,
+        DeregisterStreamConsumer, DescribeAccountSettings, DescribeLimits, DescribeStream, DescribeStreamConsumer,
+        DescribeStreamSummary, DisableEnhancedMonitoring, EnableEnhancedMonitoring, GetRecords, GetResourcePolicy,
+        GetShardIterator, IncreaseStreamRetentionPeriod, ListShards, ListStreamConsumers, ListStreams,
+        ListTagsForResource, ListTagsForStream, MergeShards, PutRecord, PutRecords, PutResourcePolicy,
+        RegisterStreamConsumer, RemoveTagsFromStream, SplitShard, StartStreamEncryption, StopStreamEncryption,
+        SubscribeToShard, TagResource, UntagResource, UpdateAccountSettings, UpdateMaxRecordSize, UpdateShardCount,
+        UpdateStreamMode, UpdateStreamRecordDistributionStrategy, UpdateStreamWarmThroughput,
+    }
+    unserved {
+        AcknowledgeDeadLetterQueueRecords, AcknowledgeQueueRecords, CreateChannel, CreateQueue, DeleteChannel,
+        DeleteQueue, DescribeChannel, DescribeQueue, ListChannels, ListQueues, ReceiveDeadLetterQueueRecords,
+        ReceiveQueueRecords, RestoreDeadLetterQueueRecords, UpdateChannel, UpdateDeadLetterQueueRecordsVisibility,
+        UpdateQueue, UpdateQueueRecordsVisibility,
+    }
 }
 
 /// Decodes and checks a request: syntax, types, constraints.
@@ -48,69 +62,6 @@ pub fn decode(op: KinesisOp, protocol: Protocol, body: &[u8]) -> Result<Request,
     let value = crate::codec::coerce(protocol, op.input(), body)?;
     crate::constraints::check(Service::Kinesis, op.input(), &value)?;
     typed(op, value).map_err(AwsError::from)
-}
-
-fn typed(op: KinesisOp, value: Value) -> Result<Request, crate::typed::Mismatch> {
-    use KinesisOp as Op;
-    Ok(match op {
-        Op::CreateStream => Request::CreateStream(types::CreateStream::from_value(value)?),
-        Op::DeleteStream => Request::DeleteStream(types::DeleteStream::from_value(value)?),
-        Op::DescribeStream => Request::DescribeStream(types::DescribeStream::from_value(value)?),
-        Op::DescribeStreamSummary => Request::DescribeStreamSummary(types::DescribeStreamSummary::from_value(value)?),
-        Op::GetRecords => Request::GetRecords(types::GetRecords::from_value(value)?),
-        Op::GetShardIterator => Request::GetShardIterator(types::GetShardIterator::from_value(value)?),
-        Op::ListShards => Request::ListShards(types::ListShards::from_value(value)?),
-        Op::ListStreams => Request::ListStreams(types::ListStreams::from_value(value)?),
-        Op::PutRecord => Request::PutRecord(types::PutRecord::from_value(value)?),
-        Op::PutRecords => Request::PutRecords(types::PutRecords::from_value(value)?),
-        Op::AcknowledgeDeadLetterQueueRecords
-        | Op::AcknowledgeQueueRecords
-        | Op::AddTagsToStream
-        | Op::CreateChannel
-        | Op::CreateQueue
-        | Op::DecreaseStreamRetentionPeriod
-        | Op::DeleteChannel
-        | Op::DeleteQueue
-        | Op::DeleteResourcePolicy
-        | Op::DeregisterStreamConsumer
-        | Op::DescribeAccountSettings
-        | Op::DescribeChannel
-        | Op::DescribeLimits
-        | Op::DescribeQueue
-        | Op::DescribeStreamConsumer
-        | Op::DisableEnhancedMonitoring
-        | Op::EnableEnhancedMonitoring
-        | Op::GetResourcePolicy
-        | Op::IncreaseStreamRetentionPeriod
-        | Op::ListChannels
-        | Op::ListQueues
-        | Op::ListStreamConsumers
-        | Op::ListTagsForResource
-        | Op::ListTagsForStream
-        | Op::MergeShards
-        | Op::PutResourcePolicy
-        | Op::ReceiveDeadLetterQueueRecords
-        | Op::ReceiveQueueRecords
-        | Op::RegisterStreamConsumer
-        | Op::RemoveTagsFromStream
-        | Op::RestoreDeadLetterQueueRecords
-        | Op::SplitShard
-        | Op::StartStreamEncryption
-        | Op::StopStreamEncryption
-        | Op::SubscribeToShard
-        | Op::TagResource
-        | Op::UntagResource
-        | Op::UpdateAccountSettings
-        | Op::UpdateChannel
-        | Op::UpdateDeadLetterQueueRecordsVisibility
-        | Op::UpdateMaxRecordSize
-        | Op::UpdateQueue
-        | Op::UpdateQueueRecordsVisibility
-        | Op::UpdateShardCount
-        | Op::UpdateStreamMode
-        | Op::UpdateStreamRecordDistributionStrategy
-        | Op::UpdateStreamWarmThroughput => Request::Unserved(op, value),
-    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,10 @@
 //! Firehose guide; "observed" was seen on AWS in 2026. Where the model bounds a member, the table in `shapes.rs`
 //! bounds it, and a test holds the constant to the table.
 
+mod rates;
+
+pub use rates::{Rate, RateScope, control_rate, daily_limit};
+
 /// Bytes in a MiB.
 const MIB: usize = 1024 * 1024;
 
@@ -30,16 +34,12 @@ pub const REQUEST_BODY_BYTES: usize = 16 * MIB;
 pub const GET_RECORDS_RECORDS: u32 = 10_000;
 /// Bytes that a `GetRecords` call returns at most (Quotas).
 pub const GET_RECORDS_BYTES: usize = 10 * MIB;
-/// `GetRecords` calls per second and shard (Quotas).
-pub const GET_RECORDS_PER_SECOND: u32 = 5;
 /// Bytes per second that a shard takes (Quotas).
 pub const SHARD_WRITE_BYTES_PER_SECOND: usize = MIB;
 /// Records per second that a shard takes (Quotas).
 pub const SHARD_WRITE_RECORDS_PER_SECOND: u32 = 1_000;
 /// Bytes per second that a shard gives (Quotas).
 pub const SHARD_READ_BYTES_PER_SECOND: usize = 2 * MIB;
-/// `GetShardIterator` calls per second and shard (API reference).
-pub const GET_SHARD_ITERATOR_PER_SECOND: u32 = 5;
 /// Life of a shard iterator in milliseconds (API reference, `GetShardIterator`).
 pub const SHARD_ITERATOR_LIFE_MS: u64 = 300_000;
 /// Longest shard iterator in characters (model: `ShardIterator`).
@@ -58,28 +58,64 @@ pub const LIST_STREAMS_MAX: u32 = 10_000;
 
 /// Streams in state CREATING at a time (Quotas).
 pub const CREATING_STREAMS: usize = 5;
-/// `CreateStream`, `DeleteStream`, `ListStreams` and most control calls per second and account (Quotas).
-pub const CONTROL_CALLS_PER_SECOND: u32 = 5;
-/// `DescribeStream` calls per second and account (Quotas).
-pub const DESCRIBE_STREAM_PER_SECOND: u32 = 10;
-/// `DescribeStreamSummary` calls per second and account (Quotas).
-pub const DESCRIBE_STREAM_SUMMARY_PER_SECOND: u32 = 20;
-/// `ListShards` calls per second and stream (Quotas).
-pub const LIST_SHARDS_PER_SECOND: u32 = 1_000;
-/// Shards per account in us-east-1, us-west-2 and eu-west-1 (Quotas); elsewhere fewer.
-pub const SHARDS_PER_ACCOUNT: u64 = 20_000;
+/// Shards per account in us-east-1, us-west-2 and eu-west-1 (Quotas).
+pub const SHARDS_PER_ACCOUNT_MAX: u64 = 20_000;
+/// Shards per account in us-east-2 (observed).
+pub const SHARDS_PER_ACCOUNT_MEDIUM: u64 = 6_000;
+/// Shards per account elsewhere (Quotas: 1,000 or 6,000, without saying where; the lower is taken).
+pub const SHARDS_PER_ACCOUNT_MIN: u64 = 1_000;
+
+/// Open shards of provisioned streams that an account may have in a region, by default.
+#[must_use]
+pub fn shards_per_account(region: &str) -> u64 {
+    match region {
+        "us-east-1" | "us-west-2" | "eu-west-1" => SHARDS_PER_ACCOUNT_MAX,
+        "us-east-2" => SHARDS_PER_ACCOUNT_MEDIUM,
+        _ => SHARDS_PER_ACCOUNT_MIN,
+    }
+}
+
+/// Shards that `UpdateShardCount` may bring a stream to (API reference, `UpdateShardCount`).
+pub const SHARDS_PER_STREAM: u32 = 10_000;
 /// Shards that an on-demand stream starts with (observed).
 pub const ON_DEMAND_SHARDS: u32 = 4;
-/// On-demand streams per account (Quotas).
+/// On-demand streams per account (Quotas; `DescribeLimits` says so).
 pub const ON_DEMAND_STREAMS: usize = 50;
+/// Channels per account, as `DescribeLimits` shows it (observed).
+pub const CHANNELS_PER_ACCOUNT: u32 = 100;
+/// Largest warm throughput of an on-demand stream in MiB/s (API reference, `UpdateStreamWarmThroughput`: 10 GiB/s).
+pub const WARM_THROUGHPUT_MIBPS_MAX: u32 = 10 * 1024;
+/// Shortest time in milliseconds that an account commits itself to a minimum throughput for (API reference,
+/// `MinimumThroughputBillingCommitmentInput`: 24 hours).
+pub const COMMITMENT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Retention of a new stream in hours (Quotas).
 pub const RETENTION_HOURS_MIN: u32 = 24;
 /// Longest retention in hours (Quotas).
 pub const RETENTION_HOURS_MAX: u32 = 8_760;
-/// Consumers per stream (Quotas).
+/// Consumers per stream (Quotas; API reference, `RegisterStreamConsumer`).
 pub const CONSUMERS_PER_STREAM: usize = 20;
-/// Tags of a stream (Quotas).
+/// Consumers per on-demand stream of an account with a minimum throughput commitment (API reference,
+/// `RegisterStreamConsumer`).
+pub const CONSUMERS_PER_ADVANTAGE_STREAM: usize = 50;
+/// Consumers of a stream in state CREATING at a time (API reference, `RegisterStreamConsumer`).
+pub const CREATING_CONSUMERS: usize = 5;
+/// Consumers on a `ListStreamConsumers` page by default, and at most whatever `MaxResults` says (API reference).
+pub const LIST_STREAM_CONSUMERS: u32 = 100;
+/// Bytes per second that a shard gives to each consumer with enhanced fan-out (API reference,
+/// `RegisterStreamConsumer`: 2 MiB).
+pub const CONSUMER_BYTES_PER_SECOND: usize = 2 * MIB;
+/// Life of a subscription in milliseconds (API reference, `SubscribeToShard`).
+pub const SUBSCRIPTION_LIFE_MS: u64 = 300_000;
+/// Time in milliseconds after a successful `SubscribeToShard` in which another for the same consumer and shard is refused
+/// (API reference).
+pub const SUBSCRIPTION_GUARD_MS: u64 = 5_000;
+/// Time in milliseconds without records after which a subscription carries an empty event (observed).
+pub const SUBSCRIPTION_HEARTBEAT_MS: u64 = 5_000;
+/// Tags of a stream or a consumer (Quotas; observed).
 pub const TAGS_PER_STREAM: usize = 50;
+/// Tags on a `ListTagsForStream` page by default and at most (model: `ListTagsForStreamInputLimit`; observed: all 50
+/// without `Limit`).
+pub const LIST_TAGS_FOR_STREAM: u32 = 50;
 
 /// Bytes of a Firehose record before base64 (model: `Data`; API reference: 1,000 KiB).
 pub const FIREHOSE_RECORD_BYTES: usize = 1_024_000;
@@ -132,6 +168,7 @@ mod tests {
             (&kinesis::shapes::SHARD_ITERATOR, SHARD_ITERATOR_CHARS),
             (&kinesis::shapes::LIST_STREAMS_INPUT_LIMIT, LIST_STREAMS_MAX as usize),
             (&kinesis::shapes::MAX_RECORD_SIZE_IN_KI_B, RECORD_KIB_MAX as usize),
+            (&kinesis::shapes::LIST_TAGS_FOR_STREAM_INPUT_LIMIT, LIST_TAGS_FOR_STREAM as usize),
             (&firehose::shapes::DATA, FIREHOSE_RECORD_BYTES),
             (&firehose::shapes::PUT_RECORD_BATCH_REQUEST_ENTRY_LIST, FIREHOSE_BATCH_RECORDS),
             (&firehose::shapes::LIST_DELIVERY_STREAMS_INPUT_LIMIT, LIST_DELIVERY_STREAMS_MAX as usize),
@@ -140,5 +177,18 @@ mod tests {
         }
         assert_eq!(bounds(&kinesis::shapes::MAX_RECORD_SIZE_IN_KI_B).0, Some(i64::from(RECORD_KIB_MIN)));
         assert_eq!(RECORD_KIB_MAX as usize * 1024, DATA_BYTES);
+    }
+
+    #[test]
+    fn shards_of_an_account_depend_on_its_region() {
+        for (region, shards) in [
+            ("us-east-1", 20_000),
+            ("us-west-2", 20_000),
+            ("eu-west-1", 20_000),
+            ("us-east-2", 6_000),
+            ("moon-1", 1_000),
+        ] {
+            assert_eq!(shards_per_account(region), shards, "{region}");
+        }
     }
 }

@@ -1,183 +1,180 @@
 //! Decisions. Each is made once, against the state of its moment, and recorded as an event.
 
+mod consumer;
+mod delivery_stream;
+mod reshard;
+mod resource;
+mod settings;
+mod stream;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::command::{Command, DomainError, MAX_SHARDS_PER_STREAM, MAX_TAGS};
-use super::delivery_stream::{DeliveryStatus, DeliveryStream, S3Destination};
+use super::command::{Command, MAX_TAGS, StreamUpdate};
+use super::error::{DomainError, SettingError};
 use super::event::Event;
+use super::rules::{Quotas, Rules};
 use super::scope::{ResourceKey, Scope};
 use super::state::State;
-use super::stream::{ShardTable, Stream, StreamMode, StreamStatus};
-use crate::engine::{LogId, Millis};
-use crate::hash_range::even_ranges;
-use crate::shard::Shard;
+use super::stream::{Stream, StreamStatus};
+use crate::engine::Millis;
 
-/// Decides `command` at `now_ms`. `None`: there is nothing to do, because it is so already or has been overtaken.
+/// What a decision comes to.
+type Decision = Result<Option<Event>, DomainError>;
+
+/// Decides `command` at `now_ms` by `rules`. `None`: there is nothing to do, because it is so already or has been
+/// overtaken.
 ///
 /// A command makes at most one event, and an event is one record, so that none is ever half done.
 ///
 /// # Errors
 /// The first refusal in AWS's order of checks.
-pub fn decide(state: &State, now_ms: Millis, command: &Command) -> Result<Option<Event>, DomainError> {
+pub fn decide(state: &State, now_ms: Millis, rules: &Rules, command: &Command) -> Decision {
+    let moment = Moment { state, now: now_ms, rules };
     match command {
-        Command::CreateStream { scope, name, mode, shard_count, max_record_kib, tags } => {
-            let mode = mode.unwrap_or(StreamMode::Provisioned);
-            let shards = shards_of_new_stream(state, scope, name, mode, *shard_count)?;
-            let stream = Stream {
-                incarnation: state.next_incarnation,
-                scope: scope.clone(),
-                name: name.clone(),
-                status: StreamStatus::Creating,
-                mode,
-                retention_hours: Stream::DEFAULT_RETENTION_HOURS,
-                max_record_kib: max_record_kib.unwrap_or(Stream::DEFAULT_MAX_RECORD_KIB),
-                tags: tags.clone(),
-                created_ms: now_ms,
-                shards: new_shards(state, now_ms, scope, name, shards),
-            };
-            check_tags(tags, scope, || stream.arn())?;
-            Ok(Some(Event::StreamCreated(Arc::new(stream))))
+        Command::CreateStream(stream) => stream::create(moment, stream),
+        Command::DeleteStream { scope, name, enforce_consumer_deletion } => {
+            stream::delete(moment, scope, name, *enforce_consumer_deletion)
         }
-        Command::DeleteStream { scope, name } => delete_stream(state, scope, name),
-        Command::FinishStream(key) => Ok(finish_stream(state, key)),
+        Command::FinishStream(key) => Ok(stream::finish(moment, key)),
+        Command::UpdateStream { scope, name, update } => update_stream(moment, scope, name, update),
+        Command::FinishUpdate(key) => Ok(settings::finish(moment, key)),
+        Command::AdvanceReshard(key) => Ok(reshard::advance(moment, key)),
+        Command::SealShards { stream, parents } => Ok(reshard::seal(moment, stream, parents)),
+        Command::ExpireShards { stream, believed_ms } => Ok(reshard::expire(moment, stream, *believed_ms)),
+        Command::ForgetLogs { stream, logs } => Ok(reshard::forget_logs(moment, stream, logs)),
+        Command::NotePeak { stream, peak } => Ok(reshard::note_peak(moment, stream, peak)),
+        Command::Rescale { stream, generation } => Ok(reshard::rescale(moment, stream, generation)),
+        Command::RegisterConsumer { scope, stream, name, tags } => {
+            consumer::register(moment, scope, stream, name, tags)
+        }
+        Command::DeregisterConsumer { scope, stream, name, created_secs } => {
+            consumer::deregister(moment, scope, stream, name, *created_secs)
+        }
+        Command::FinishConsumer { stream, consumer } => Ok(consumer::finish(moment, stream, consumer)),
+        Command::Tag { resource, tags } => resource::tag(moment, resource, tags),
+        Command::Untag { resource, keys } => resource::untag(moment, resource, keys),
+        Command::PutPolicy { resource, policy } => resource::put_policy(moment, resource, policy),
+        Command::DeletePolicy { resource } => resource::delete_policy(moment, resource),
+        Command::SetCommitment { scope, enabled } => Ok(settings::commitment(moment, scope, *enabled)),
         Command::CreateDeliveryStream { scope, name, destination, tags } => {
-            create_delivery_stream(state, now_ms, scope, name, destination, tags)
+            delivery_stream::create(moment, scope, name, destination, tags)
         }
-        Command::DeleteDeliveryStream { scope, name } => delete_delivery_stream(state, scope, name),
+        Command::DeleteDeliveryStream { scope, name } => delivery_stream::delete(moment, scope, name),
         Command::NoteClock => Ok((state.clock_noted != Some(now_ms)).then_some(Event::ClockNoted(now_ms))),
-        Command::FinishDeliveryStream(key) => Ok(finish_delivery_stream(state, key)),
-        Command::FailDeliveryStream { key, reason } => Ok(fail_delivery_stream(state, key, reason)),
+        Command::FinishDeliveryStream(key) => Ok(delivery_stream::finish(moment, key)),
+        Command::FailDeliveryStream { key, reason } => Ok(delivery_stream::fail(moment, key, reason)),
     }
 }
 
-fn shards_of_new_stream(
-    state: &State,
-    scope: &Scope,
-    name: &Arc<str>,
-    mode: StreamMode,
-    shard_count: Option<u32>,
-) -> Result<u32, DomainError> {
-    if state.stream(scope, name).is_ok() {
-        return Err(DomainError::StreamExists { name: name.clone(), account: scope.account.clone() });
+fn update_stream(moment: Moment<'_>, scope: &Scope, name: &Arc<str>, update: &StreamUpdate) -> Decision {
+    // AWS asks for the account's commitment before it looks for the stream.
+    if let StreamUpdate::WarmThroughput(_) = update {
+        moment.check_commitment(scope)?;
     }
-    let shards = match (mode, shard_count) {
-        (StreamMode::Provisioned, None | Some(0)) => return Err(DomainError::ShardCountMissing),
-        (StreamMode::Provisioned, Some(shards)) => shards,
-        (StreamMode::OnDemand, None) => StreamMode::ON_DEMAND_SHARDS,
-        (StreamMode::OnDemand, Some(_)) => return Err(DomainError::ShardCountOnDemand),
-    };
-    if shards > MAX_SHARDS_PER_STREAM {
-        return Err(DomainError::ShardLimit {
-            scope: scope.clone(),
-            current: state.open_shards(scope),
-            limit: MAX_SHARDS_PER_STREAM.into(),
-            requested: shards.into(),
-        });
-    }
-    Ok(shards)
-}
-
-fn new_shards(state: &State, now_ms: Millis, scope: &Scope, name: &Arc<str>, count: u32) -> ShardTable {
-    let last = state.last_created_secs.get(scope).and_then(|names| names.get(name));
-    let created_secs = (now_ms / 1000).max(last.map_or(0, |last| last + 1));
-    let shard = |(index, range)| {
-        Arc::new(Shard {
-            index,
-            range,
-            parents: Vec::new(),
-            created_secs,
-            log: LogId(state.next_log + u64::from(index)),
-            floor: now_ms,
-            closed: None,
-        })
-    };
-    ShardTable::of_even_ranges((0..).zip(even_ranges(count)).map(shard).collect())
-}
-
-fn delete_stream(state: &State, scope: &Scope, name: &Arc<str>) -> Result<Option<Event>, DomainError> {
-    let stream = state.stream(scope, name)?;
-    match stream.status {
-        StreamStatus::Active | StreamStatus::Updating => Ok(Some(Event::StreamDeletionStarted(stream.key()))),
-        status @ (StreamStatus::Creating | StreamStatus::Deleting) => {
-            Err(DomainError::StreamNotActive { name: name.clone(), account: scope.account.clone(), status })
+    let stream = moment.state.stream(scope, name)?;
+    match update {
+        StreamUpdate::IncreaseRetention(hours) => settings::retention(moment, stream, *hours, true),
+        StreamUpdate::DecreaseRetention(hours) => settings::retention(moment, stream, *hours, false),
+        StreamUpdate::Mode { mode, warm_mibps } => settings::mode(moment, stream, *mode, *warm_mibps),
+        StreamUpdate::StartEncryption { key_id } => settings::start_encryption(moment, stream, key_id),
+        StreamUpdate::StopEncryption => settings::stop_encryption(moment, stream),
+        StreamUpdate::EnableMonitoring(metrics) => {
+            settings::monitoring(moment, stream, stream.monitoring.union(metrics).copied().collect())
         }
+        StreamUpdate::DisableMonitoring(metrics) => {
+            settings::monitoring(moment, stream, stream.monitoring.difference(metrics).copied().collect())
+        }
+        StreamUpdate::MaxRecordSize(kib) => settings::max_record_size(moment, stream, *kib),
+        StreamUpdate::WarmThroughput(mibps) => settings::warm_throughput(moment, stream, *mibps),
+        StreamUpdate::Distribution(distribution) => settings::distribution(moment, stream, *distribution),
+        StreamUpdate::Split { shard, new_starting_hash_key } => {
+            reshard::split(moment, stream, *shard, new_starting_hash_key)
+        }
+        StreamUpdate::Merge { shard, adjacent } => reshard::merge(moment, stream, *shard, *adjacent),
+        StreamUpdate::ShardCount(target) => reshard::shard_count(moment, stream, *target),
     }
 }
 
-fn finish_stream(state: &State, key: &ResourceKey) -> Option<Event> {
-    match state.stream_incarnation(key)?.status {
-        StreamStatus::Creating => Some(Event::StreamBecameActive(key.clone())),
-        StreamStatus::Deleting => Some(Event::StreamGone(key.clone())),
-        StreamStatus::Active | StreamStatus::Updating => None,
+/// What a decision is made on.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    state: &'a State,
+    now: Millis,
+    rules: &'a Rules,
+}
+
+impl<'a> Moment<'a> {
+    /// The end of something that takes `ms`; 0 if it takes no time.
+    fn due(self, ms: Millis) -> Millis {
+        if ms == 0 { 0 } else { self.now.saturating_add(ms) }
+    }
+
+    fn quotas(self) -> Option<&'a Quotas> {
+        self.rules.quotas.as_ref()
+    }
+
+    fn check_commitment(self, scope: &Scope) -> Result<(), DomainError> {
+        let holds = self.state.commitment(scope).is_some_and(|commitment| commitment.holds(self.now));
+        if holds { Ok(()) } else { Err(SettingError::NoCommitment { account: scope.account.clone() }.into()) }
+    }
+
+    /// Refuses `added` more open shards than the quota leaves room for.
+    fn check_shard_quota(self, scope: &Scope, added: u64) -> Result<(), DomainError> {
+        let Some(quotas) = self.quotas() else { return Ok(()) };
+        let (current, limit) = (self.state.usage(scope).provisioned_shards, (quotas.shards)(&scope.region));
+        if current.saturating_add(added) > limit {
+            return Err(DomainError::ShardLimit { scope: scope.clone(), current, limit, requested: added });
+        }
+        Ok(())
+    }
+
+    /// Refuses one more on-demand stream than the quota.
+    fn check_on_demand_quota(self, scope: &Scope) -> Result<(), DomainError> {
+        let Some(quotas) = self.quotas() else { return Ok(()) };
+        let (current, limit) = (self.state.usage(scope).on_demand_streams, quotas.on_demand_streams);
+        if current >= limit {
+            return Err(DomainError::OnDemandStreamLimit { scope: scope.clone(), current, limit });
+        }
+        Ok(())
+    }
+
+    /// The stream of a command that the node submits by itself, while it can be put and read.
+    fn usable(self, key: &ResourceKey) -> Option<&'a Arc<Stream>> {
+        self.state.stream_incarnation(key).filter(|stream| stream.is_usable())
     }
 }
 
-fn check_tags(tags: &BTreeMap<String, String>, scope: &Scope, arn: impl FnOnce() -> String) -> Result<(), DomainError> {
+fn not_active(stream: &Stream) -> DomainError {
+    let (name, account) = (stream.name.clone(), stream.scope.account.clone());
+    DomainError::StreamNotActive { name, account, status: stream.status }
+}
+
+/// Refuses unless the stream is ACTIVE.
+fn check_active(stream: &Stream) -> Result<(), DomainError> {
+    match stream.status {
+        StreamStatus::Active => Ok(()),
+        StreamStatus::Creating | StreamStatus::Deleting | StreamStatus::Updating => Err(not_active(stream)),
+    }
+}
+
+/// Refuses unless the stream is ACTIVE or UPDATING.
+fn check_usable(stream: &Stream) -> Result<(), DomainError> {
+    if stream.is_usable() { Ok(()) } else { Err(not_active(stream)) }
+}
+
+/// Refuses system tags, and a resource with more than [`MAX_TAGS`]. `count` is how many it would have.
+fn check_tags(
+    tags: &BTreeMap<String, String>,
+    count: usize,
+    scope: &Scope,
+    arn: impl FnOnce() -> String,
+) -> Result<(), DomainError> {
     if tags.keys().any(|key| key.starts_with("aws:")) {
         return Err(DomainError::SystemTag);
     }
-    if tags.len() > MAX_TAGS {
+    if count > MAX_TAGS {
         return Err(DomainError::TooManyTags { arn: arn(), account: scope.account.clone() });
     }
     Ok(())
-}
-
-fn create_delivery_stream(
-    state: &State,
-    now_ms: Millis,
-    scope: &Scope,
-    name: &Arc<str>,
-    destination: &S3Destination,
-    tags: &BTreeMap<String, String>,
-) -> Result<Option<Event>, DomainError> {
-    if state.delivery_stream(scope, name).is_ok() {
-        return Err(DomainError::DeliveryStreamExists { name: name.clone(), account: scope.account.clone() });
-    }
-    let stream = DeliveryStream {
-        incarnation: state.next_incarnation,
-        scope: scope.clone(),
-        name: name.clone(),
-        status: DeliveryStatus::Creating,
-        failure: None,
-        created_ms: now_ms,
-        updated_ms: None,
-        version: 1,
-        destination: destination.clone(),
-        data_log: LogId(state.next_log),
-        control_log: LogId(state.next_log + 1),
-        tags: tags.clone(),
-    };
-    check_tags(tags, scope, || stream.arn())?;
-    Ok(Some(Event::DeliveryStreamCreated(Arc::new(stream))))
-}
-
-fn delete_delivery_stream(state: &State, scope: &Scope, name: &Arc<str>) -> Result<Option<Event>, DomainError> {
-    let stream = state.delivery_stream(scope, name)?;
-    match stream.status {
-        DeliveryStatus::Active | DeliveryStatus::CreatingFailed | DeliveryStatus::DeletingFailed => {
-            Ok(Some(Event::DeliveryStreamDeletionStarted(stream.key())))
-        }
-        DeliveryStatus::Deleting => Ok(None),
-        status @ DeliveryStatus::Creating => {
-            Err(DomainError::DeliveryStreamBusy { name: name.clone(), account: scope.account.clone(), status })
-        }
-    }
-}
-
-fn finish_delivery_stream(state: &State, key: &ResourceKey) -> Option<Event> {
-    match state.delivery_stream_incarnation(key)?.status {
-        DeliveryStatus::Creating => Some(Event::DeliveryStreamBecameActive(key.clone())),
-        DeliveryStatus::Deleting => Some(Event::DeliveryStreamGone(key.clone())),
-        DeliveryStatus::Active | DeliveryStatus::CreatingFailed | DeliveryStatus::DeletingFailed => None,
-    }
-}
-
-fn fail_delivery_stream(state: &State, key: &ResourceKey, reason: &str) -> Option<Event> {
-    match state.delivery_stream_incarnation(key)?.status {
-        DeliveryStatus::Creating | DeliveryStatus::Deleting => {
-            Some(Event::DeliveryStreamFailed { key: key.clone(), reason: reason.to_owned() })
-        }
-        DeliveryStatus::Active | DeliveryStatus::CreatingFailed | DeliveryStatus::DeletingFailed => None,
-    }
 }

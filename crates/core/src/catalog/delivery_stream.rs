@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
 use super::scope::{ResourceKey, Scope};
-use super::state::Unfinished;
-use crate::catalog::Command;
+use super::stream::is_zero;
+use super::unfinished::{Unfinished, Work};
 use crate::engine::{LogId, LogSpec, Millis};
 
 /// Where a delivery stream stands in its life.
@@ -152,6 +153,9 @@ pub struct DeliveryStream {
     pub name: Arc<str>,
     /// Where it stands in its life.
     pub status: DeliveryStatus,
+    /// When CREATING or DELETING ends; 0: as soon as the work is done.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub due: Millis,
     /// Why it failed, in a `…Failed` status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -200,16 +204,22 @@ impl DeliveryStream {
     /// What remains to be done before its status changes by itself.
     #[must_use]
     pub fn unfinished(&self) -> Option<Unfinished> {
-        let command = Command::FinishDeliveryStream(self.key());
-        match self.status {
+        let then = Command::FinishDeliveryStream(self.key());
+        let work = match self.status {
             DeliveryStatus::Creating => {
                 let log = |id, class| LogSpec { id, class, floor: self.created_ms };
                 let logs = vec![log(self.data_log, Self::DATA_CLASS), log(self.control_log, Self::CONTROL_CLASS)];
-                Some(Unfinished::CreateLogs { command, logs })
+                Work::CreateLogs { logs, then }
             }
-            DeliveryStatus::Deleting => {
-                Some(Unfinished::DeleteLogs { command, logs: vec![self.data_log, self.control_log] })
-            }
+            DeliveryStatus::Deleting => Work::DeleteLogs { logs: vec![self.data_log, self.control_log], then },
+            DeliveryStatus::Active | DeliveryStatus::CreatingFailed | DeliveryStatus::DeletingFailed => return None,
+        };
+        Some(Unfinished { due: self.due, work })
+    }
+
+    pub(super) fn next_due(&self) -> Option<Millis> {
+        match self.status {
+            DeliveryStatus::Creating | DeliveryStatus::Deleting => Some(self.due),
             DeliveryStatus::Active | DeliveryStatus::CreatingFailed | DeliveryStatus::DeletingFailed => None,
         }
     }

@@ -10,17 +10,32 @@
 //! The version rises whenever an earlier reader would misunderstand a record; a reader refuses versions that it does
 //! not know, because half a history is none.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::consumer::{Consumer, ConsumerRef};
 use super::delivery_stream::DeliveryStream;
-use super::scope::ResourceKey;
-use super::stream::Stream;
-use crate::engine::Millis;
+use super::scope::{ResourceKey, Scope};
+use super::settings::{Change, Commitment, HourlyPeak, PendingUpdate};
+use super::stream::{Stream, is_zero};
+use crate::engine::{LogId, Millis};
+use crate::reshard::NewShards;
 
 /// Version of the catalog's records.
 pub(super) const VERSION: u32 = 1;
+
+/// A resource begins to change its status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// Which.
+    #[serde(flatten)]
+    pub key: ResourceKey,
+    /// When it ends; 0: as soon as the work is done.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub due: Millis,
+}
 
 /// Something that was decided. Complete: folding it needs no time, no randomness and no rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,9 +45,135 @@ pub enum Event {
     /// Its logs exist.
     StreamBecameActive(ResourceKey),
     /// It is to be deleted.
-    StreamDeletionStarted(ResourceKey),
+    StreamDeletionStarted(Transition),
     /// Its logs are deleted; the name is free.
     StreamGone(ResourceKey),
+    /// A stream's setting changed, at once.
+    StreamUpdated {
+        /// Which.
+        key: ResourceKey,
+        /// When.
+        at: Millis,
+        /// How.
+        change: Change,
+    },
+    /// A stream is UPDATING, and will change.
+    StreamUpdateStarted {
+        /// Which.
+        key: ResourceKey,
+        /// When and how.
+        update: PendingUpdate,
+    },
+    /// The change was applied.
+    StreamUpdateFinished(ResourceKey),
+    /// A generation of shards came, and its parents have an end.
+    ShardsAdded {
+        /// The stream.
+        key: ResourceKey,
+        /// When this was decided.
+        at: Millis,
+        /// The shards and their parents' ends. The logs exist from the parents' sealing on.
+        new: NewShards,
+        /// When the next generation comes; `None` after the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_due: Option<Millis>,
+    },
+    /// Parents take no more records, and their children do.
+    ShardsSealed {
+        /// The stream.
+        key: ResourceKey,
+        /// The parents, by index, each with its last arrival.
+        parents: Vec<(u32, Millis)>,
+    },
+    /// Shards outlived the stream's retention; their logs are to be deleted.
+    ShardsExpired {
+        /// The stream.
+        key: ResourceKey,
+        /// Their indexes.
+        shards: Vec<u32>,
+    },
+    /// Logs of expired shards are deleted.
+    LogsForgotten {
+        /// The stream.
+        key: ResourceKey,
+        /// The logs.
+        logs: Vec<LogId>,
+    },
+    /// An hour's load of an on-demand stream.
+    PeakNoted {
+        /// The stream.
+        key: ResourceKey,
+        /// The hour and its highest rates.
+        peak: HourlyPeak,
+    },
+    /// A consumer is to be, or is.
+    ConsumerRegistered {
+        /// The stream.
+        key: ResourceKey,
+        /// The consumer.
+        consumer: Consumer,
+    },
+    /// It may subscribe.
+    ConsumerBecameActive {
+        /// The stream.
+        key: ResourceKey,
+        /// The consumer.
+        consumer: ConsumerRef,
+    },
+    /// It is to go.
+    ConsumerDeletionStarted {
+        /// The stream.
+        key: ResourceKey,
+        /// The consumer.
+        consumer: ConsumerRef,
+        /// When it is gone.
+        due: Millis,
+    },
+    /// It is gone; the name is free.
+    ConsumerGone {
+        /// The stream.
+        key: ResourceKey,
+        /// The consumer.
+        consumer: ConsumerRef,
+    },
+    /// Tags of a stream or consumer came, or got new values.
+    Tagged {
+        /// The stream.
+        key: ResourceKey,
+        /// Its consumer, if it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        consumer: Option<ConsumerRef>,
+        /// The tags.
+        tags: BTreeMap<String, String>,
+    },
+    /// Tags of a stream or consumer went.
+    Untagged {
+        /// The stream.
+        key: ResourceKey,
+        /// Its consumer, if it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        consumer: Option<ConsumerRef>,
+        /// Their keys.
+        keys: BTreeSet<String>,
+    },
+    /// A stream or consumer has another resource policy, or none.
+    PolicyChanged {
+        /// The stream.
+        key: ResourceKey,
+        /// Its consumer, if it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        consumer: Option<ConsumerRef>,
+        /// The policy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<String>,
+    },
+    /// An account's minimum throughput billing commitment was given or given up.
+    CommitmentChanged {
+        /// The account and region.
+        scope: Scope,
+        /// How it stands.
+        commitment: Commitment,
+    },
     /// A delivery stream is to be, with these logs.
     DeliveryStreamCreated(Arc<DeliveryStream>),
     /// Its logs exist.
@@ -45,7 +186,7 @@ pub enum Event {
         reason: String,
     },
     /// It is to be deleted.
-    DeliveryStreamDeletionStarted(ResourceKey),
+    DeliveryStreamDeletionStarted(Transition),
     /// Its logs are deleted; the name is free.
     DeliveryStreamGone(ResourceKey),
     /// The wall clock was believed at this time.

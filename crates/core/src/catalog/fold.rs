@@ -1,13 +1,14 @@
 //! Folding: how an event changes the state. The same for an event of this second and one of last year.
 
+mod delivery_stream;
+mod stream;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::delivery_stream::{DeliveryStatus, DeliveryStream};
 use super::event::Event;
 use super::scope::{ResourceKey, Scope};
 use super::state::{Names, State};
-use super::stream::{Stream, StreamStatus};
 
 /// An event that cannot follow on this state: the log's order was lost, or two nodes wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,52 +29,38 @@ pub struct Contradiction {
 /// this state.
 pub fn fold(state: &mut State, event: &Event) -> Result<(), Contradiction> {
     match event {
-        Event::StreamCreated(stream) => create_stream(state, stream),
-        Event::StreamBecameActive(key) => {
-            let stream = stream_in(state, key, "StreamBecameActive", &[StreamStatus::Creating])?;
-            Arc::make_mut(stream).status = StreamStatus::Active;
+        Event::StreamCreated(stream) => stream::create(state, stream),
+        Event::StreamBecameActive(key) => stream::become_active(state, key),
+        Event::StreamDeletionStarted(transition) => stream::start_deletion(state, transition),
+        Event::StreamGone(key) => stream::remove(state, key),
+        Event::StreamUpdated { key, at, change } => stream::update(state, key, *at, change),
+        Event::StreamUpdateStarted { key, update } => stream::start_update(state, key, update),
+        Event::StreamUpdateFinished(key) => stream::finish_update(state, key),
+        Event::ShardsAdded { key, at, new, next_due } => stream::add_shards(state, key, *at, new, *next_due),
+        Event::ShardsSealed { key, parents } => stream::seal(state, key, parents),
+        Event::ShardsExpired { key, shards } => stream::expire(state, key, shards),
+        Event::LogsForgotten { key, logs } => stream::forget_logs(state, key, logs),
+        Event::PeakNoted { key, peak } => stream::note_peak(state, key, peak),
+        Event::ConsumerRegistered { key, consumer } => stream::register(state, key, consumer),
+        Event::ConsumerBecameActive { key, consumer } => stream::activate_consumer(state, key, consumer),
+        Event::ConsumerDeletionStarted { key, consumer, due } => {
+            stream::start_consumer_deletion(state, key, consumer, *due)
+        }
+        Event::ConsumerGone { key, consumer } => stream::remove_consumer(state, key, consumer),
+        Event::Tagged { key, consumer, tags } => stream::tag(state, key, consumer.as_ref(), tags),
+        Event::Untagged { key, consumer, keys } => stream::untag(state, key, consumer.as_ref(), keys),
+        Event::PolicyChanged { key, consumer, policy } => {
+            stream::change_policy(state, key, consumer.as_ref(), policy.as_ref())
+        }
+        Event::CommitmentChanged { scope, commitment } => {
+            state.commitments.insert(scope.clone(), *commitment);
             Ok(())
         }
-        Event::StreamDeletionStarted(key) => {
-            let from = [StreamStatus::Active, StreamStatus::Updating];
-            let stream = stream_in(state, key, "StreamDeletionStarted", &from)?;
-            Arc::make_mut(stream).status = StreamStatus::Deleting;
-            Ok(())
-        }
-        Event::StreamGone(key) => {
-            stream_in(state, key, "StreamGone", &[StreamStatus::Deleting])?;
-            remove(&mut state.streams, key);
-            Ok(())
-        }
-        Event::DeliveryStreamCreated(stream) => create_delivery_stream(state, stream),
-        Event::DeliveryStreamBecameActive(key) => {
-            let from = [DeliveryStatus::Creating];
-            let stream = delivery_stream_in(state, key, "DeliveryStreamBecameActive", &from)?;
-            Arc::make_mut(stream).status = DeliveryStatus::Active;
-            Ok(())
-        }
-        Event::DeliveryStreamFailed { key, reason } => {
-            let from = [DeliveryStatus::Creating, DeliveryStatus::Deleting];
-            let stream = Arc::make_mut(delivery_stream_in(state, key, "DeliveryStreamFailed", &from)?);
-            stream.status = match stream.status {
-                DeliveryStatus::Creating => DeliveryStatus::CreatingFailed,
-                _ => DeliveryStatus::DeletingFailed,
-            };
-            stream.failure = Some(reason.clone());
-            Ok(())
-        }
-        Event::DeliveryStreamDeletionStarted(key) => {
-            let from = [DeliveryStatus::Active, DeliveryStatus::CreatingFailed, DeliveryStatus::DeletingFailed];
-            let stream = Arc::make_mut(delivery_stream_in(state, key, "DeliveryStreamDeletionStarted", &from)?);
-            stream.status = DeliveryStatus::Deleting;
-            stream.failure = None;
-            Ok(())
-        }
-        Event::DeliveryStreamGone(key) => {
-            delivery_stream_in(state, key, "DeliveryStreamGone", &[DeliveryStatus::Deleting])?;
-            remove(&mut state.delivery_streams, key);
-            Ok(())
-        }
+        Event::DeliveryStreamCreated(stream) => delivery_stream::create(state, stream),
+        Event::DeliveryStreamBecameActive(key) => delivery_stream::become_active(state, key),
+        Event::DeliveryStreamFailed { key, reason } => delivery_stream::fail(state, key, reason),
+        Event::DeliveryStreamDeletionStarted(transition) => delivery_stream::start_deletion(state, transition),
+        Event::DeliveryStreamGone(key) => delivery_stream::remove(state, key),
         Event::ClockNoted(at) => {
             state.clock_noted = Some(*at);
             Ok(())
@@ -81,72 +68,14 @@ pub fn fold(state: &mut State, event: &Event) -> Result<(), Contradiction> {
     }
 }
 
-fn create_stream(state: &mut State, stream: &Arc<Stream>) -> Result<(), Contradiction> {
-    let refuse = || contradiction("StreamCreated", &stream.key());
-    let logs = || stream.shards.all().iter().map(|shard| shard.log.0);
-    let secs = || stream.shards.all().iter().map(|shard| shard.created_secs);
-    let last = state.last_created_secs.get(&stream.scope).and_then(|names| names.get(&stream.name));
-    let (Some(first_log), Some(last_log)) = (logs().min(), logs().max()) else { return Err(refuse()) };
-    let (Some(first_secs), Some(last_secs)) = (secs().min(), secs().max()) else { return Err(refuse()) };
-    let repeats = state.stream(&stream.scope, &stream.name).is_ok()
-        || stream.incarnation < state.next_incarnation
-        || first_log < state.next_log
-        || last.is_some_and(|&last| first_secs <= last);
-    if repeats {
-        return Err(refuse());
-    }
-    state.streams.entry(stream.scope.clone()).or_default().insert(stream.name.clone(), stream.clone());
-    state.next_incarnation = stream.incarnation + 1;
-    state.next_log = last_log + 1;
-    state.last_created_secs.entry(stream.scope.clone()).or_default().insert(stream.name.clone(), last_secs);
-    Ok(())
-}
-
-fn create_delivery_stream(state: &mut State, stream: &Arc<DeliveryStream>) -> Result<(), Contradiction> {
-    let logs = [stream.data_log.0, stream.control_log.0];
-    let repeats = state.delivery_stream(&stream.scope, &stream.name).is_ok()
-        || stream.incarnation < state.next_incarnation
-        || logs.iter().any(|&log| log < state.next_log)
-        || logs[0] == logs[1];
-    if repeats {
-        return Err(contradiction("DeliveryStreamCreated", &stream.key()));
-    }
-    state.delivery_streams.entry(stream.scope.clone()).or_default().insert(stream.name.clone(), stream.clone());
-    state.next_incarnation = stream.incarnation + 1;
-    state.next_log = logs[0].max(logs[1]) + 1;
-    Ok(())
-}
-
-fn stream_in<'a>(
-    state: &'a mut State,
-    key: &ResourceKey,
-    what: &'static str,
-    from: &[StreamStatus],
-) -> Result<&'a mut Arc<Stream>, Contradiction> {
-    let stream = state.streams.get_mut(&key.scope).and_then(|names| names.get_mut(&key.name));
-    let stream = stream.filter(|stream| stream.incarnation == key.incarnation && from.contains(&stream.status));
-    stream.ok_or_else(|| contradiction(what, key))
-}
-
-fn delivery_stream_in<'a>(
-    state: &'a mut State,
-    key: &ResourceKey,
-    what: &'static str,
-    from: &[DeliveryStatus],
-) -> Result<&'a mut Arc<DeliveryStream>, Contradiction> {
-    let stream = state.delivery_streams.get_mut(&key.scope).and_then(|names| names.get_mut(&key.name));
-    let stream = stream.filter(|stream| stream.incarnation == key.incarnation && from.contains(&stream.status));
-    stream.ok_or_else(|| contradiction(what, key))
-}
-
 /// Removes the name, and the scope if it was the last one, so that equal states compare equal.
-fn remove<T>(scopes: &mut BTreeMap<Scope, Names<T>>, key: &ResourceKey) {
-    if let Some(names) = scopes.get_mut(&key.scope) {
-        names.remove(&key.name);
-        if names.is_empty() {
-            scopes.remove(&key.scope);
-        }
+fn remove_name<T>(scopes: &mut BTreeMap<Scope, Names<T>>, scope: &Scope, name: &str) -> Option<T> {
+    let names = scopes.get_mut(scope)?;
+    let removed = names.remove(name);
+    if names.is_empty() {
+        scopes.remove(scope);
     }
+    removed
 }
 
 fn contradiction(what: &'static str, key: &ResourceKey) -> Contradiction {

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::FIRST_LOG;
-use super::command::{Command, DomainError};
 use super::delivery_stream::DeliveryStream;
+use super::error::DomainError;
+use super::schedule::{Owner, Schedule};
 use super::scope::{ResourceKey, Scope};
-use super::stream::Stream;
-use crate::engine::{LogId, LogSpec, Millis};
+use super::settings::Commitment;
+use super::stream::{Stream, StreamMode, StreamStatus};
+use super::unfinished::Unfinished;
+use crate::engine::Millis;
 
 pub(super) type Names<T> = BTreeMap<Arc<str>, T>;
 
@@ -24,9 +27,26 @@ pub struct State {
     /// For every name that ever was a stream: the last second in which one of its shards was created. Kept for ever,
     /// so that a stream which is created again, even after the clock was set back, repeats no sequence number.
     pub(super) last_created_secs: BTreeMap<Scope, Names<u64>>,
+    /// Mode switches of streams that are gone: AWS counts them on when the name is created again.
+    pub(super) past_mode_switches: BTreeMap<Scope, Names<Vec<Millis>>>,
+    pub(super) commitments: BTreeMap<Scope, Commitment>,
     pub(super) next_log: u64,
     pub(super) next_incarnation: u64,
     pub(super) clock_noted: Option<Millis>,
+    pub(super) schedule: Schedule,
+}
+
+/// What an account has in a region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Shards without an end, of all its streams.
+    pub open_shards: u64,
+    /// Those of provisioned streams, which the quota counts.
+    pub provisioned_shards: u64,
+    /// On-demand streams.
+    pub on_demand_streams: usize,
+    /// Streams in status CREATING.
+    pub creating_streams: usize,
 }
 
 impl Default for State {
@@ -35,9 +55,12 @@ impl Default for State {
             streams: BTreeMap::new(),
             delivery_streams: BTreeMap::new(),
             last_created_secs: BTreeMap::new(),
+            past_mode_switches: BTreeMap::new(),
+            commitments: BTreeMap::new(),
             next_log: FIRST_LOG,
             next_incarnation: 1,
             clock_noted: None,
+            schedule: Schedule::default(),
         }
     }
 }
@@ -50,6 +73,10 @@ struct Flat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clock_noted: Option<Millis>,
     last_created_secs: Vec<(Scope, Names<u64>)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    past_mode_switches: Vec<(Scope, Names<Vec<Millis>>)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    commitments: Vec<(Scope, Commitment)>,
     streams: Vec<Arc<Stream>>,
     delivery_streams: Vec<Arc<DeliveryStream>>,
 }
@@ -63,6 +90,8 @@ impl From<State> for Flat {
             streams: state.all_streams().cloned().collect(),
             delivery_streams: state.all_delivery_streams().cloned().collect(),
             last_created_secs: state.last_created_secs.into_iter().collect(),
+            past_mode_switches: state.past_mode_switches.into_iter().collect(),
+            commitments: state.commitments.into_iter().collect(),
         }
     }
 }
@@ -74,35 +103,20 @@ impl From<Flat> for State {
             next_incarnation: flat.next_incarnation,
             clock_noted: flat.clock_noted,
             last_created_secs: flat.last_created_secs.into_iter().collect(),
+            past_mode_switches: flat.past_mode_switches.into_iter().collect(),
+            commitments: flat.commitments.into_iter().collect(),
             ..Self::default()
         };
         for stream in flat.streams {
+            state.schedule.set(Owner::Stream(stream.key()), stream.next_due());
             state.streams.entry(stream.scope.clone()).or_default().insert(stream.name.clone(), stream);
         }
         for stream in flat.delivery_streams {
+            state.schedule.set(Owner::DeliveryStream(stream.key()), stream.next_due());
             state.delivery_streams.entry(stream.scope.clone()).or_default().insert(stream.name.clone(), stream);
         }
         state
     }
-}
-
-/// What must be done in the engine before a status changes: do it (again, if need be), then submit the command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unfinished {
-    /// Create these logs.
-    CreateLogs {
-        /// To be submitted when they exist.
-        command: Command,
-        /// The logs.
-        logs: Vec<LogSpec>,
-    },
-    /// Delete these logs.
-    DeleteLogs {
-        /// To be submitted when they are gone.
-        command: Command,
-        /// The logs.
-        logs: Vec<LogId>,
-    },
 }
 
 impl State {
@@ -180,7 +194,35 @@ impl State {
     /// Open shards of the scope.
     #[must_use]
     pub fn open_shards(&self, scope: &Scope) -> u64 {
-        self.streams_after(scope, None).map(|stream| stream.shards.open_count() as u64).sum()
+        self.usage(scope).open_shards
+    }
+
+    /// What the account has in the region. Costs a look at each of its streams, whatever their size.
+    #[must_use]
+    pub fn usage(&self, scope: &Scope) -> Usage {
+        let mut usage = Usage::default();
+        for stream in self.streams_after(scope, None) {
+            let open = stream.shards.open_count() as u64;
+            usage.open_shards += open;
+            match stream.mode {
+                StreamMode::Provisioned => usage.provisioned_shards += open,
+                StreamMode::OnDemand => usage.on_demand_streams += 1,
+            }
+            usage.creating_streams += usize::from(stream.status == StreamStatus::Creating);
+        }
+        usage
+    }
+
+    /// The account's minimum throughput billing commitment, if it ever gave one.
+    #[must_use]
+    pub fn commitment(&self, scope: &Scope) -> Option<&Commitment> {
+        self.commitments.get(scope)
+    }
+
+    /// Mode switches of the last stream of this name, which is gone.
+    pub(super) fn past_mode_switches(&self, scope: &Scope, name: &str) -> Vec<Millis> {
+        let names = self.past_mode_switches.get(scope);
+        names.and_then(|names| names.get(name)).cloned().unwrap_or_default()
     }
 
     /// When the wall clock was last believed to be right, `None` in a new catalog: what
@@ -190,11 +232,47 @@ impl State {
         self.clock_noted
     }
 
-    /// All that a restart must take up again.
+    /// All that is still to be done, the earliest first. Costs what there is.
     #[must_use]
     pub fn unfinished(&self) -> Vec<Unfinished> {
-        let streams = self.all_streams().filter_map(|stream| stream.unfinished());
-        streams.chain(self.all_delivery_streams().filter_map(|stream| stream.unfinished())).collect()
+        self.unfinished_by(Millis::MAX)
+    }
+
+    /// What is due by `now`, the earliest first. Costs what there is.
+    #[must_use]
+    pub fn unfinished_by(&self, now: Millis) -> Vec<Unfinished> {
+        let mut all: Vec<_> = self.schedule.until(now).flat_map(|owner| self.unfinished_of(owner)).collect();
+        all.retain(|unfinished| unfinished.due <= now);
+        all.sort_by_key(|unfinished| unfinished.due);
+        all
+    }
+
+    fn unfinished_of(&self, owner: &Owner) -> Vec<Unfinished> {
+        match owner {
+            Owner::Stream(key) => self.stream_incarnation(key).map(|stream| stream.unfinished()).unwrap_or_default(),
+            Owner::DeliveryStream(key) => {
+                self.delivery_stream_incarnation(key).and_then(|stream| stream.unfinished()).into_iter().collect()
+            }
+        }
+    }
+
+    /// The incarnations of the streams and delivery streams that have something due by `now`, in the order of time.
+    #[must_use]
+    pub fn due_by(&self, now: Millis) -> Vec<u64> {
+        self.schedule.until(now).map(Owner::incarnation).collect()
+    }
+
+    /// What the stream or delivery stream of this incarnation has to do first, if it is due by `now`.
+    #[must_use]
+    pub fn next_unfinished(&self, incarnation: u64, now: Millis) -> Option<Unfinished> {
+        let all = self.unfinished_of(self.schedule.owner(incarnation)?);
+        all.into_iter().min_by_key(|unfinished| unfinished.due).filter(|unfinished| unfinished.due <= now)
+    }
+
+    /// When the first of [`Self::unfinished`] is due. Costs nothing.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Millis> {
+        self.schedule.first()
     }
 }
 

@@ -1,16 +1,20 @@
 //! A stream and its shards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
+use super::consumer::{Consumer, ConsumerRef, ConsumerStatus};
 use super::scope::{ResourceKey, Scope};
-use super::state::Unfinished;
-use crate::catalog::Command;
-use crate::engine::Millis;
-use crate::hash_range::{NotAPartition, Router};
-use crate::shard::{Shard, ShardId};
+use super::settings::{Change, Distribution, History, HourlyPeak, PendingUpdate, ShardMetric};
+use super::shard_table::{Closing, ShardTable};
+use super::unfinished::{Seal, Unfinished, Work};
+use crate::engine::{LogId, Millis};
+use crate::retention::cutoff;
+use crate::shard::ShardId;
 
 /// Where a stream stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +65,12 @@ impl StreamMode {
     }
 }
 
+/// True for a time that need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(super) fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// A stream. Readers hold it as `Arc<Stream>` and see one moment of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
@@ -72,24 +82,72 @@ pub struct Stream {
     pub name: Arc<str>,
     /// Where it stands in its life.
     pub status: StreamStatus,
+    /// When CREATING or DELETING ends; 0: as soon as the work is done.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub due: Millis,
     /// Who decides how many shards there are.
     pub mode: StreamMode,
     /// How long records stay readable, in hours.
     pub retention_hours: u32,
+    /// Records that arrived before this time are past an earlier, shorter retention, and stay unreadable.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub kept_from: Millis,
     /// Largest record including its partition key, in KiB.
     pub max_record_kib: u32,
+    /// Throughput to be ready for in MiB/s, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_mibps: Option<u32>,
+    /// Who chooses the shard of a record.
+    #[serde(default, skip_serializing_if = "Distribution::is_default")]
+    pub distribution: Distribution,
+    /// The key of server-side encryption, as it was named; `None` while it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<String>,
+    /// The metrics that are kept for each shard.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub monitoring: BTreeSet<ShardMetric>,
     /// The owner's tags.
     pub tags: BTreeMap<String, String>,
+    /// Its resource policy, as it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// When it was created. AWS's shards are about three seconds older than their stream; here both are as old,
     /// except that a shard's second of creation never repeats one of an earlier stream of the name.
     pub created_ms: Millis,
+    /// The change under way, exactly in status UPDATING.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<PendingUpdate>,
+    /// What was changed lately.
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    pub history: History,
+    /// The highest rates of each of the last hours in which there was load, oldest first.
+    #[serde(default, skip_serializing_if = "no_peaks")]
+    pub peaks: Arc<Vec<HourlyPeak>>,
+    /// Its consumers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub consumers: BTreeMap<Arc<str>, Consumer>,
+    /// The last second in which a consumer that is gone was registered. A later one begins after it, so that no ARN
+    /// ever names two consumers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub last_consumer_secs: u64,
+    /// Logs of expired shards, to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_logs: Vec<LogId>,
     /// All shards that can still be read or named.
     pub shards: ShardTable,
+}
+
+fn no_peaks(peaks: &Arc<Vec<HourlyPeak>>) -> bool {
+    peaks.is_empty()
 }
 
 impl Stream {
     /// Retention of a new stream, in hours.
     pub const DEFAULT_RETENTION_HOURS: u32 = 24;
+    /// Shortest retention, in hours.
+    pub const MIN_RETENTION_HOURS: u32 = 24;
+    /// Longest retention, in hours.
+    pub const MAX_RETENTION_HOURS: u32 = 8_760;
     /// Largest record of a new stream, in KiB.
     pub const DEFAULT_MAX_RECORD_KIB: u32 = 1024;
 
@@ -114,100 +172,105 @@ impl Stream {
         }
     }
 
-    /// What remains to be done before its status changes by itself.
+    /// The trim horizon at `now`: records that arrived earlier cannot be read. Not before the stream was created,
+    /// which is told in whole seconds.
     #[must_use]
-    pub fn unfinished(&self) -> Option<Unfinished> {
-        let command = Command::FinishStream(self.key());
+    pub fn horizon(&self, now: Millis) -> Millis {
+        cutoff(now, self.retention_hours).max(self.kept_from).max(self.created_ms / 1000 * 1000)
+    }
+
+    /// The consumer of this life.
+    #[must_use]
+    pub fn consumer(&self, consumer: &ConsumerRef) -> Option<&Consumer> {
+        self.consumers.get(&consumer.name).filter(|found| found.created_secs() == consumer.created_secs)
+    }
+
+    /// The consumers in the order of their names, behind `after`.
+    pub fn consumers_after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = &'a Consumer> + use<'a> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.consumers.range::<str, _>((start, Bound::Unbounded)).map(|(_, consumer)| consumer)
+    }
+
+    /// What remains to be done, the earliest first.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<Unfinished> {
         let shards = self.shards.all().iter();
+        let finish = || Command::FinishStream(self.key());
         match self.status {
             StreamStatus::Creating => {
                 let logs = shards.map(|shard| shard.log_spec(self.retention_hours)).collect();
-                Some(Unfinished::CreateLogs { command, logs })
+                vec![Unfinished { due: self.due, work: Work::CreateLogs { logs, then: finish() } }]
             }
             StreamStatus::Deleting => {
-                Some(Unfinished::DeleteLogs { command, logs: shards.map(|shard| shard.log).collect() })
+                let logs = shards.map(|shard| shard.log).chain(self.retired_logs.iter().copied()).collect();
+                vec![Unfinished { due: self.due, work: Work::DeleteLogs { logs, then: finish() } }]
             }
-            StreamStatus::Active | StreamStatus::Updating => None,
+            StreamStatus::Active | StreamStatus::Updating => {
+                let mut all: Vec<_> = self.seals().chain(self.updates()).chain(self.consumer_work()).collect();
+                all.extend(self.retired());
+                // At the same time a hand-over comes first: shards that take puts may end at once, others live a while.
+                all.sort_by_key(|unfinished| unfinished.due);
+                all
+            }
         }
     }
-}
 
-/// The shards of a stream in the order of their indexes. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Arc<Shard>>", into = "Vec<Arc<Shard>>")]
-pub struct ShardTable {
-    all: Arc<[Arc<Shard>]>,
-    /// Leads to places in `all`.
-    router: Arc<Router>,
-}
-
-impl ShardTable {
-    /// Sorts the shards. Puts go to those that are open.
-    ///
-    /// # Errors
-    /// [`NotAPartition`] unless the open ones cover all hash keys exactly once.
-    pub fn new(mut shards: Vec<Arc<Shard>>) -> Result<Self, NotAPartition> {
-        shards.sort_unstable_by_key(|shard| shard.index);
-        let open = (0..).zip(&shards).filter(|(_, shard)| shard.is_open());
-        let router = Router::new(open.map(|(place, shard)| (shard.range, place)))?;
-        Ok(Self { all: shards.into(), router: Arc::new(router) })
-    }
-
-    /// Of a new stream, whose ranges [`even_ranges`](crate::hash_range::even_ranges) has made.
-    #[expect(clippy::expect_used, reason = "even ranges of one or more shards cover all hash keys once")]
-    pub(super) fn of_even_ranges(shards: Vec<Arc<Shard>>) -> Self {
-        Self::new(shards).expect("even ranges")
-    }
-
-    /// All shards, closed ones included.
+    /// When the first of [`Self::unfinished`] is due. Costs no more than a look at the consumers and the shards that
+    /// are not sealed yet.
     #[must_use]
-    pub fn all(&self) -> &[Arc<Shard>] {
-        &self.all
+    pub(super) fn next_due(&self) -> Option<Millis> {
+        if !self.is_usable() {
+            return Some(self.due);
+        }
+        let update = self.update.iter().map(|update| update.due);
+        let seals = self.shards.unsealed().into_iter().map(|closing| closing.due);
+        let consumers = self.consumers.values().filter(|consumer| consumer.status != ConsumerStatus::Active);
+        let retired = self.retired_logs.first().map(|_| 0);
+        update.chain(seals).chain(consumers.map(|consumer| consumer.due)).chain(retired).min()
     }
 
-    /// Number of open shards.
-    #[must_use]
-    pub fn open_count(&self) -> usize {
-        self.router.len()
+    fn updates(&self) -> impl Iterator<Item = Unfinished> {
+        self.update.iter().map(|update| {
+            let then = match update.change {
+                Change::Reshard { .. } => Command::AdvanceReshard(self.key()),
+                _ => Command::FinishUpdate(self.key()),
+            };
+            Unfinished { due: update.due, work: Work::Nothing { then } }
+        })
     }
 
-    /// The open shard that a record with this hash key goes to.
-    #[must_use]
-    pub fn route(&self, hash: u128) -> &Arc<Shard> {
-        &self.all[self.router.route(hash) as usize]
+    /// One hand-over for all parents that end at the same time.
+    fn seals(&self) -> impl Iterator<Item = Unfinished> {
+        let mut by_end: BTreeMap<Millis, Vec<Closing>> = BTreeMap::new();
+        for closing in self.shards.unsealed() {
+            by_end.entry(closing.due).or_default().push(closing);
+        }
+        by_end.into_iter().map(|(due, closings)| Unfinished { due, work: Work::Seal(self.seal(closings)) })
     }
 
-    /// The shard with this id.
-    #[must_use]
-    pub fn get(&self, id: ShardId) -> Option<&Arc<Shard>> {
-        // Until shards expire, the index is the place.
-        let guess = self.all.get(id.0 as usize).filter(|shard| shard.index == id.0);
-        guess.or_else(|| self.starting_at(id).first().filter(|shard| shard.index == id.0))
+    fn seal(&self, closings: Vec<Closing>) -> Seal {
+        let shard = |&index: &u32| self.shards.get(ShardId(index));
+        let parents = closings.iter().flat_map(|closing| closing.parents.iter().filter_map(shard));
+        let parents = parents.map(|shard| (shard.index, shard.log)).collect();
+        let logs = |closing: &Closing| {
+            let children = closing.children.iter().filter_map(shard);
+            children.map(|shard| shard.log_spec(self.retention_hours)).collect()
+        };
+        let closings = closings.into_iter().map(|closing| (closing.clone(), logs(&closing))).collect();
+        Seal { stream: self.key(), parents, closings }
     }
 
-    /// The shards from this id on, itself included if it exists.
-    #[must_use]
-    pub fn starting_at(&self, id: ShardId) -> &[Arc<Shard>] {
-        &self.all[self.all.partition_point(|shard| shard.index < id.0)..]
+    fn consumer_work(&self) -> impl Iterator<Item = Unfinished> {
+        let waiting = self.consumers.values().filter(|consumer| consumer.status != ConsumerStatus::Active);
+        waiting.map(|consumer| {
+            let then = Command::FinishConsumer { stream: self.key(), consumer: consumer.reference() };
+            Unfinished { due: consumer.due, work: Work::Nothing { then } }
+        })
     }
 
-    /// The shards behind this id.
-    #[must_use]
-    pub fn after(&self, id: ShardId) -> &[Arc<Shard>] {
-        &self.all[self.all.partition_point(|shard| shard.index <= id.0)..]
-    }
-}
-
-impl TryFrom<Vec<Arc<Shard>>> for ShardTable {
-    type Error = NotAPartition;
-
-    fn try_from(shards: Vec<Arc<Shard>>) -> Result<Self, NotAPartition> {
-        Self::new(shards)
-    }
-}
-
-impl From<ShardTable> for Vec<Arc<Shard>> {
-    fn from(table: ShardTable) -> Self {
-        table.all.to_vec()
+    fn retired(&self) -> Option<Unfinished> {
+        let logs = self.retired_logs.clone();
+        let then = Command::ForgetLogs { stream: self.key(), logs: logs.clone() };
+        (!logs.is_empty()).then_some(Unfinished { due: 0, work: Work::DeleteLogs { logs, then } })
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::batch::{Batch, MAX_BATCH_BYTES};
 use crate::engine::{Millis, Offset};
-use crate::shard::{Closed, Shard, ShardId};
+use crate::shard::{Shard, ShardId};
 
 const NOW: Millis = 1_800_000_000_000;
 
@@ -19,19 +19,24 @@ fn scope() -> Scope {
 }
 
 fn create(name: &str, shards: u32) -> Command {
-    let (mode, shard_count, max_record_kib) = (None, Some(shards), None);
-    Command::CreateStream {
+    Command::CreateStream(new_stream(name, Some(shards)))
+}
+
+fn new_stream(name: &str, shard_count: Option<u32>) -> NewStream {
+    NewStream {
         scope: scope(),
         name: name.into(),
-        mode,
+        mode: None,
         shard_count,
-        max_record_kib,
+        max_record_kib: None,
+        warm_mibps: None,
+        distribution: None,
         tags: BTreeMap::new(),
     }
 }
 
 fn delete(name: &str) -> Command {
-    Command::DeleteStream { scope: scope(), name: name.into() }
+    Command::DeleteStream { scope: scope(), name: name.into(), enforce_consumer_deletion: false }
 }
 
 fn destination() -> S3Destination {
@@ -59,17 +64,31 @@ fn delete_delivery(name: &str) -> Command {
     Command::DeleteDeliveryStream { scope: scope(), name: name.into() }
 }
 
+/// The command that follows on what is unfinished, if every log ended with its floor.
+fn then(unfinished: &Unfinished) -> Command {
+    match &unfinished.work {
+        Work::CreateLogs { then, .. } | Work::DeleteLogs { then, .. } | Work::Nothing { then } => then.clone(),
+        Work::Seal(seal) => seal.after(&vec![0; seal.parents.len()]).1,
+    }
+}
+
 /// A catalog as a node keeps it: the live state, and the records of its log with the offset of the first.
-#[derive(Default)]
 struct Node {
+    rules: Rules,
     state: State,
     first: Offset,
     records: Vec<Vec<u8>>,
 }
 
+impl Default for Node {
+    fn default() -> Self {
+        Self { rules: Rules::INSTANT, state: State::default(), first: 0, records: Vec::new() }
+    }
+}
+
 impl Node {
     fn run(&mut self, now: Millis, command: &Command) -> Result<Option<Event>, DomainError> {
-        let event = decide(&self.state, now, command)?;
+        let event = decide(&self.state, now, &self.rules, command)?;
         if let Some(event) = &event {
             self.records.push(Entry { at: now, event: event.clone() }.encode());
             fold(&mut self.state, event).unwrap();
@@ -81,8 +100,7 @@ impl Node {
     fn complete(&mut self, now: Millis, command: &Command) {
         self.run(now, command).unwrap();
         for unfinished in self.state.unfinished() {
-            let (Unfinished::CreateLogs { command, .. } | Unfinished::DeleteLogs { command, .. }) = unfinished;
-            self.run(now, &command).unwrap();
+            self.run(now, &then(&unfinished)).unwrap();
         }
     }
 
@@ -119,13 +137,8 @@ fn refusals() {
     node.run(NOW, &create("creating", 1)).unwrap();
     node.run(NOW, &create_delivery("creating")).unwrap();
 
-    let with = |mode, shard_count, tags| Command::CreateStream {
-        scope: scope(),
-        name: "new".into(),
-        mode: Some(mode),
-        shard_count,
-        max_record_kib: None,
-        tags,
+    let with = |mode, shard_count, tags| {
+        Command::CreateStream(NewStream { mode: Some(mode), tags, ..new_stream("new", shard_count) })
     };
     let no_tags = BTreeMap::new;
     let tags = |n: usize| (0..n).map(|i| (format!("k{i}"), String::new())).collect::<BTreeMap<_, _>>();
@@ -167,10 +180,10 @@ fn refusals() {
         ),
     ];
     for (command, refusal) in rows {
-        assert_eq!(decide(&node.state, NOW, &command), Err(refusal), "{command:?}");
+        assert_eq!(decide(&node.state, NOW, &node.rules, &command), Err(refusal), "{command:?}");
     }
     let fifty = with(on_demand, None, tags(50));
-    assert!(decide(&node.state, NOW, &fifty).is_ok());
+    assert!(decide(&node.state, NOW, &node.rules, &fifty).is_ok());
 }
 
 #[test]
@@ -180,7 +193,8 @@ fn a_stream_lives_and_its_next_life_repeats_nothing() {
     let stream = node.state.stream(&scope(), "s").unwrap().clone();
     assert_eq!((stream.status, stream.shards.open_count()), (StreamStatus::Creating, 3));
     assert!(node.state.usable_stream(&scope(), "s").is_err());
-    let [Unfinished::CreateLogs { command, logs }] = &node.state.unfinished()[..] else { panic!() };
+    let unfinished = node.state.unfinished();
+    let [Unfinished { due: 0, work: Work::CreateLogs { then: command, logs } }] = &unfinished[..] else { panic!() };
     let logs: Vec<_> = logs.iter().map(|log| (log.id.0, log.class, log.floor)).collect();
     assert_eq!(logs, [(16, 24, NOW), (17, 24, NOW), (18, 24, NOW)]);
 
@@ -191,7 +205,8 @@ fn a_stream_lives_and_its_next_life_repeats_nothing() {
 
     node.run(NOW, &delete("s")).unwrap();
     assert!(node.state.usable_stream(&scope(), "s").is_err());
-    let [Unfinished::DeleteLogs { command, logs }] = &node.state.unfinished()[..] else { panic!() };
+    let unfinished = node.state.unfinished();
+    let [Unfinished { due: 0, work: Work::DeleteLogs { then: command, logs } }] = &unfinished[..] else { panic!() };
     assert_eq!(logs.iter().map(|log| log.0).collect::<Vec<_>>(), [16, 17, 18]);
     node.run(NOW, command).unwrap();
     assert_eq!(
@@ -257,28 +272,6 @@ fn names_are_listed_in_order_and_only_in_their_scope() {
     assert_eq!(list(&scope(), Some("bb")), ["c", "d"]);
     assert_eq!(list(&scope(), Some("d")), [""; 0]);
     assert_eq!(list(&elsewhere, None), [""; 0]);
-}
-
-#[test]
-fn a_shard_table_finds_shards_also_when_some_are_closed_or_gone() {
-    let halves = crate::hash_range::even_ranges(2);
-    let shard = |index, range, closed| {
-        let (parents, log, floor) = (Vec::new(), LogId(16 + u64::from(index)), 0);
-        Arc::new(Shard { index, range, parents, created_secs: 1, log, floor, closed })
-    };
-    let closed = Closed { at_secs: 9, children: vec![7] };
-    let shards = vec![shard(7, halves[1], None), shard(3, halves[0], None), shard(5, halves[1], Some(closed))];
-    let table = ShardTable::new(shards).unwrap();
-    assert_eq!((table.open_count(), table.all().len()), (2, 3));
-    assert_eq!((table.route(0).index, table.route(u128::MAX).index), (3, 7));
-    for index in 0..9 {
-        assert_eq!(table.get(ShardId(index)).map(|shard| shard.index), Some(index).filter(|i| [3, 5, 7].contains(i)));
-    }
-    let indexes = |shards: &[Arc<Shard>]| shards.iter().map(|shard| shard.index).collect::<Vec<_>>();
-    assert_eq!(indexes(table.starting_at(ShardId(5))), [5, 7]);
-    assert_eq!(indexes(table.after(ShardId(5))), [7]);
-    assert_eq!(indexes(table.after(ShardId(0))), [3, 5, 7]);
-    assert!(ShardTable::new(vec![shard(0, halves[0], None)]).is_err());
 }
 
 /// One record of each form, as version 1 wrote it. They must be readable for ever.
@@ -359,6 +352,7 @@ fn events_that_repeat_something_are_contradictions() {
         edit(&mut stream);
         Event::DeliveryStreamCreated(Arc::new(stream))
     };
+    let soon = |key| Transition { key, due: 0 };
     let stale = ResourceKey { incarnation: 0, ..stream.key() };
     let rows = [
         (renamed(|_| ()), true),
@@ -372,10 +366,10 @@ fn events_that_repeat_something_are_contradictions() {
         (other(|stream| stream.control_log = stream.data_log), false),
         (Event::StreamBecameActive(stream.key()), false),
         (Event::StreamGone(stream.key()), false),
-        (Event::StreamDeletionStarted(stream.key()), true),
-        (Event::StreamDeletionStarted(stale), false),
+        (Event::StreamDeletionStarted(soon(stream.key())), true),
+        (Event::StreamDeletionStarted(soon(stale)), false),
         (Event::DeliveryStreamGone(delivery.key()), false),
-        (Event::DeliveryStreamDeletionStarted(delivery.key()), true),
+        (Event::DeliveryStreamDeletionStarted(soon(delivery.key())), true),
         (Event::DeliveryStreamFailed { key: delivery.key(), reason: String::new() }, false),
     ];
     for (event, follows) in rows {
@@ -509,9 +503,7 @@ proptest! {
                 Step::Resume(which) => {
                     let unfinished = node.state.unfinished();
                     if unfinished.is_empty() { continue }
-                    let (Unfinished::CreateLogs { command, .. } | Unfinished::DeleteLogs { command, .. }) =
-                        &unfinished[which % unfinished.len()];
-                    node.run(NOW, command).unwrap()
+                    node.run(NOW, &then(&unfinished[which % unfinished.len()])).unwrap()
                 }
                 Step::Snapshot(kept, trim) => {
                     let first = node.end();

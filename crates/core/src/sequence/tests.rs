@@ -192,4 +192,39 @@ proptest! {
             prop_assert!(record < number || side == Side::After && record == number);
         }
     }
+
+    /// A reader goes through a log by any pages, on any side of the continuation numbers, some of them given out
+    /// again and again while nothing was written: it meets every record once, and its numbers never fall.
+    #[test]
+    fn continuation_numbers_lose_nothing_and_repeat_nothing(
+        steps in proptest::collection::vec(0u64..3, 0..12),
+        pages in proptest::collection::vec((0usize..4, 0u64..40, any::<bool>()), 1..24),
+    ) {
+        let space = space(7, 19);
+        let seconds: Vec<u64> = steps.iter().scan(10, |now, step| { *now += step; Some(*now) }).collect();
+        let (mut met, mut place, mut last, mut now) = (Vec::new(), Start::Offset(0), space.start(), 5);
+        for (take, idle, at) in pages {
+            let from = usize::try_from(place.read_from()).unwrap();
+            let to = seconds.len().min(from + take);
+            for offset in from..to {
+                let record = space.number(offset as u64, seconds[offset] * 1000);
+                prop_assert!(place.admits(space, offset as u64, seconds[offset] * 1000), "{offset} is lost");
+                prop_assert!(record > last, "{record} after {last}");
+                met.push(offset);
+                last = record;
+            }
+            // The clock is the writer's, who may be ahead of the reader's.
+            now += idle;
+            let number = space.continuation(to as u64, now * 1000);
+            prop_assert!(number >= last, "{number} after {last}");
+            if idle > 0 {
+                prop_assert!(number > last, "{number} stands still");
+            }
+            let side = if at { Side::At } else { Side::After };
+            place = start(&number.to_string(), side, space).unwrap();
+            prop_assert_eq!(place, Start::Offset(to as u64));
+            last = number;
+        }
+        prop_assert!(met.iter().copied().eq(0..met.len()), "{met:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use levada_core::catalog::Stream;
-use levada_core::iterator::{Listing, NextToken, seal_next};
+use levada_core::iterator::{Listing, NextToken};
 use levada_core::retention::cutoff;
 use levada_core::shard::{ShardFilter, ShardId};
 use levada_wire::error::AwsError;
@@ -11,7 +11,7 @@ use levada_wire::kinesis::errors;
 use levada_wire::kinesis::types::{self, ShardFilterType};
 use levada_wire::limits;
 
-use super::describe::{describe_shard, open_token};
+use super::describe::describe_shard;
 use super::{Caller, shard_id, text};
 use crate::call::Answer;
 
@@ -30,7 +30,7 @@ pub(super) fn answer(caller: Caller<'_>, request: &types::ListShards) -> Answer 
     let limit = request.max_results.unwrap_or(limits::LIST_SHARDS_SHARDS).min(limits::LIST_SHARDS_SHARDS) as usize;
     let horizon = horizon(caller, &stream);
     let shards = after.map_or_else(|| stream.shards.all(), |after| stream.shards.after(after));
-    let mut shown = shards.iter().filter(|shard| filter.shows(shard, horizon));
+    let mut shown = shards.iter().filter(|shard| filter.shows(&stream.shards, shard, horizon));
     let page: Vec<_> = shown.by_ref().take(limit).collect();
     let next_token = match (page.last(), shown.next()) {
         (Some(last), Some(_)) => Some(seal_token(caller, &stream, last.id(), filter)),
@@ -66,7 +66,7 @@ fn next_page(caller: Caller<'_>, request: &types::ListShards, token: &str) -> Re
     if request.exclusive_start_shard_id.is_some() {
         return Err(errors::token_with_start_shard());
     }
-    let NextToken { scope, listing, .. } = open_token(caller, token)?;
+    let NextToken { scope, listing, .. } = caller.open_token(token)?;
     let Listing::Shards { stream: name, incarnation, after, filter } = listing else {
         return Err(errors::invalid_next_token());
     };
@@ -136,5 +136,5 @@ fn seal_token(caller: Caller<'_>, stream: &Stream, after: ShardId, filter: Shard
         listing: Listing::Shards { stream: Arc::clone(&stream.name), incarnation: stream.incarnation, after, filter },
         created_ms: caller.now(),
     };
-    seal_next(&caller.node.token_key, &token, caller.node.random.as_ref())
+    caller.seal(&token)
 }

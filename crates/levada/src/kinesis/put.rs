@@ -1,5 +1,7 @@
 //! PutRecord and PutRecords: which shard, then the log, then the numbers.
 
+mod admission;
+
 use bytes::Bytes;
 use levada_core::batch::{BatchBuilder, RECORD_HEADER_BYTES};
 use levada_core::catalog::Stream;
@@ -8,16 +10,18 @@ use levada_core::env::Clock;
 use levada_core::hash_range::{explicit_hash, hash_of};
 use levada_core::sequence::{DigitWriter, check_ordering};
 use levada_core::shard::Shard;
+use levada_wire::blob::BadBase64;
 use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors::{self, EntryError};
-use levada_wire::kinesis::put_records::{self, PutRecordsReply, PutRecordsRequest};
+use levada_wire::kinesis::put_records::{self, Entry, PutRecordsReply, PutRecordsRequest};
 use levada_wire::kinesis::types;
 use levada_wire::limits;
 
 use super::{Caller, text};
 use crate::call::{Answer, Reply};
 use crate::node::APPEND_TIMEOUT;
+use crate::traffic::Demand;
 
 /// The hash key that decides the shard: the explicit one, or the MD5 of the partition key.
 fn hash(partition_key: &str, explicit: Option<&str>) -> Result<u128, AwsError> {
@@ -50,9 +54,19 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
     }
     let metrics = caller.node.metrics.stream(&stream);
     metrics.put_record.requests.inc();
+    // Limits come last of all checks: a call that is refused for another reason, or a dry run, takes nothing.
+    let bytes = (key.len() + request.data.len()) as u64;
+    let traffic = caller.node.traffic.of(&stream);
+    if traffic.as_ref().is_some_and(|traffic| !traffic.put_one(shard.id(), bytes)) {
+        metrics.writes_refused.inc();
+        return Err(errors::shard_rate_exceeded(&shard.id().to_string(), text(&stream)));
+    }
     let batch = levada_core::batch::Batch::single(key.as_bytes(), &request.data);
     let append = Append { log: shard.log, expect: Expect::Tail, batch };
     let outcome = append_all(caller, vec![append], &stream).await.pop();
+    if let (Some(traffic), false) = (&traffic, matches!(outcome, Some(Appended::At { .. }))) {
+        traffic.failed(shard.id(), 1, bytes);
+    }
     let reply = match outcome {
         Some(Appended::At { first, arrival }) => types::PutRecordReply {
             encryption_type: None,
@@ -66,7 +80,6 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
             return Err(AwsError::internal_failure());
         }
     };
-    let bytes = (key.len() + request.data.len()) as u64;
     metrics.incoming_bytes.inc_by(bytes);
     metrics.incoming_records.inc();
     metrics.put_record.success.inc();
@@ -80,7 +93,17 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
 struct ShardBatch<'a> {
     shard: &'a Shard,
     batch: BatchBuilder,
-    bytes: u64,
+    demand: Demand,
+}
+
+impl ShardBatch<'_> {
+    fn push(&mut self, entry: &Entry<'_>) -> Result<(), BadBase64> {
+        let key = entry.partition_key.as_deref().unwrap_or_default();
+        let mut decoded = Ok(());
+        self.batch.push_with(key.as_bytes(), |data| decoded = entry.data.decode_append(data));
+        self.demand.add(entry.size() as u64);
+        decoded
+    }
 }
 
 /// What became of a [`ShardBatch`], as its records' answers need it.
@@ -108,22 +131,37 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     }
     let metrics = caller.node.metrics.stream(&stream);
     metrics.put_records.requests.inc();
+    let traffic = caller.node.traffic.of(&stream);
+    let (places, batches, refusals) = match &traffic {
+        Some(traffic) => admission::admit(traffic, &request, places, batches)?.worded(&stream),
+        None => (places, batches, Vec::new()),
+    };
     let mut shards = Vec::with_capacity(batches.len());
     let mut appends = Vec::with_capacity(batches.len());
-    for ShardBatch { shard, batch, bytes } in batches {
+    for ShardBatch { shard, batch, demand } in batches {
         let Some(batch) = batch.finish() else { continue };
-        shards.push((shard, batch.count(), bytes));
+        shards.push((shard, batch.count(), demand.bytes()));
         appends.push(Append { log: shard.log, expect: Expect::Tail, batch });
     }
     let appended = append_all(caller, appends, &stream).await;
+    if let Some(traffic) = &traffic {
+        for ((shard, count, bytes), _) in
+            shards.iter().zip(&appended).filter(|(_, a)| !matches!(a, Appended::At { .. }))
+        {
+            traffic.failed(shard.id(), (*count).into(), *bytes);
+        }
+    }
 
-    let Answered { reply, stored, failed, bytes } = answer_each(caller.protocol, &places, shards, &appended);
+    let Answered { reply, stored, failed, throttled, bytes } =
+        answer_each(caller.protocol, &places, shards, &appended, refusals);
     metrics.incoming_bytes.inc_by(bytes);
     metrics.incoming_records.inc_by(stored);
     metrics.put_records.success.inc_by(u64::from(stored > 0));
     metrics.put_records.bytes.inc_by(bytes);
     metrics.put_records.records.inc_by(stored);
     metrics.put_records.failed.inc_by(failed);
+    metrics.throttled_records.inc_by(throttled);
+    metrics.writes_refused.inc_by(throttled);
     metrics.put_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
     Ok(Reply::Document(reply))
 }
@@ -166,16 +204,12 @@ fn group<'a>(request: &PutRecordsRequest<'_>, stream: &'a Stream) -> Result<Opti
         if place_of_shard[index] == UNSEEN {
             place_of_shard[index] = batches.len() as u32;
             let batch = BatchBuilder::with_capacity(share.min(encoded));
-            batches.push(ShardBatch { shard, batch, bytes: 0 });
+            batches.push(ShardBatch { shard, batch, demand: Demand::default() });
         }
         let place = place_of_shard[index];
-        let ShardBatch { batch, bytes, .. } = &mut batches[place as usize];
-        let mut decoded = Ok(());
-        batch.push_with(key.as_bytes(), |data| decoded = entry.data.decode_append(data));
-        if decoded.is_err() {
+        if batches[place as usize].push(entry).is_err() {
             return Ok(None);
         }
-        *bytes += entry.size() as u64;
         places.push(place);
     }
     Ok(Some((places, batches)))
@@ -185,13 +219,23 @@ fn group<'a>(request: &PutRecordsRequest<'_>, stream: &'a Stream) -> Result<Opti
 struct Answered {
     reply: Vec<u8>,
     stored: u64,
+    /// Those whose append failed.
     failed: u64,
+    /// Those that their shards did not take now.
+    throttled: u64,
     /// Bytes of keys and data of the stored ones.
     bytes: u64,
 }
 
-/// Answers each record in its place: a shard's failure is its own records' only.
-fn answer_each(protocol: Protocol, places: &[u32], shards: Vec<(&Shard, u32, u64)>, appended: &[Appended]) -> Answered {
+/// Answers each record in its place: a shard's failure is its own records' only. Places past those of `shards` are
+/// those of `refusals`.
+fn answer_each(
+    protocol: Protocol,
+    places: &[u32],
+    shards: Vec<(&Shard, u32, u64)>,
+    appended: &[Appended],
+    refusals: Vec<EntryError>,
+) -> Answered {
     let (mut failed, mut stored, mut bytes) = (0, 0, 0);
     let mut outcomes: Vec<ShardOutcome> = Vec::with_capacity(shards.len());
     for (n, (shard, count, shard_bytes)) in shards.into_iter().enumerate() {
@@ -205,7 +249,12 @@ fn answer_each(protocol: Protocol, places: &[u32], shards: Vec<(&Shard, u32, u64
         }
         outcomes.push(outcome);
     }
-    let mut reply = PutRecordsReply::new(protocol, None, failed as usize, places.len());
+    let throttled = match refusals.len() {
+        0 => 0,
+        _ => places.iter().filter(|place| **place as usize >= outcomes.len()).count() as u64,
+    };
+    outcomes.extend(refusals.into_iter().map(ShardOutcome::Failed));
+    let mut reply = PutRecordsReply::new(protocol, None, (failed + throttled) as usize, places.len());
     for place in places {
         match &mut outcomes[*place as usize] {
             ShardOutcome::Stored { next, id } => {
@@ -215,7 +264,7 @@ fn answer_each(protocol: Protocol, places: &[u32], shards: Vec<(&Shard, u32, u64
             ShardOutcome::Failed(error) => reply.failed(error.code.name(), &error.message),
         }
     }
-    Answered { reply: reply.finish(), stored, failed, bytes }
+    Answered { reply: reply.finish(), stored, failed, throttled, bytes }
 }
 
 fn outcome(shard: &Shard, appended: &Appended) -> ShardOutcome {
@@ -268,7 +317,8 @@ mod tests {
         ];
         for failure in failures {
             let counted = vec![(&shards[0], 2, 20), (&shards[1], 2, 7), (&shards[2], 1, 5)];
-            let answered = answer_each(Protocol::Json, &[0, 1, 2, 1, 0], counted, &[at(4), failure.clone(), at(0)]);
+            let appends = [at(4), failure.clone(), at(0)];
+            let answered = answer_each(Protocol::Json, &[0, 1, 2, 1, 0], counted, &appends, Vec::new());
             assert_eq!((answered.stored, answered.failed, answered.bytes), (3, 2, 25));
             let reply: Value = serde_json::from_slice(&answered.reply).unwrap();
             let stored = |shard: &Shard, offset| {

@@ -63,6 +63,29 @@ fn one_row_one_refusal() {
                 .into(),
         ),
         (
+            Op::UpdateStreamMode,
+            r#"{"StreamARN":"arn:aws:kinesis:r:123456789012:stream/s","StreamModeDetails":{"StreamMode":"INVALID"}}"#,
+            "Value 'INVALID' at 'streamModeDetails.streamMode' failed to satisfy constraint: Member must satisfy enum \
+             value set: [ON_DEMAND, PROVISIONED]"
+                .into(),
+        ),
+        (
+            Op::EnableEnhancedMonitoring,
+            r#"{"StreamName":"a","ShardLevelMetrics":["INVALID"]}"#,
+            "Value '[INVALID]' at 'shardLevelMetrics' failed to satisfy constraint: Member must satisfy constraint: \
+             [Member must satisfy enum value set: [ALL, IteratorAgeMilliseconds, IncomingBytes, \
+             WriteProvisionedThroughputExceeded, OutgoingRecords, ReadProvisionedThroughputExceeded, IncomingRecords, \
+             OutgoingBytes]]"
+                .into(),
+        ),
+        (
+            Op::RemoveTagsFromStream,
+            r#"{"StreamName":"a","TagKeys":["a","","b",""]}"#,
+            "Value '[a, , b, ]' at 'tagKeys' failed to satisfy constraint: Member must satisfy constraint: [Member must \
+             have length less than or equal to 128, Member must have length greater than or equal to 1]"
+                .into(),
+        ),
+        (
             Op::PutRecords,
             r#"{"StreamName":"a","Records":[]}"#,
             "Value '[]' at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1"
