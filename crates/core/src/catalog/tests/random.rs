@@ -189,7 +189,9 @@ impl Run {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Run(command) => drop(self.world.node.run(self.now, &command)),
+            Step::Run(command) => {
+                let _ = self.world.node.run(self.now, &command);
+            }
             Step::Internal(name, internal) => {
                 let Ok(stream) = self.world.node.state.stream(&scope(), name) else { return };
                 if let Some(command) = command_of(&stream.clone(), internal, self.now) {

@@ -39,7 +39,9 @@ impl World {
                 then.clone()
             }
             Work::DeleteLogs { logs, then } => {
-                logs.iter().for_each(|log| drop(self.logs.remove(log)));
+                for log in logs {
+                    self.logs.remove(log);
+                }
                 then.clone()
             }
             Work::Seal(seal) => {
