@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, ResourceKey, Unfinished, Work};
+use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, Event, ResourceKey, Unfinished, Work};
 use levada_core::engine::{Engine, EngineError};
 use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
@@ -211,11 +211,11 @@ impl Node {
         let node = Arc::clone(self);
         let (answer, answered) = oneshot::channel();
         tokio::spawn(async move {
-            let submitted = node.registry.submit(&command).await;
+            let submitted = node.registry.submit(&command).await.map(|event| node.forget_consumer(event.as_ref()));
             if submitted.is_ok() && node.config.lifecycle == LifecycleMode::Instant {
                 node.complete_due().await;
             }
-            let _ = answer.send(submitted.map(|_| ()));
+            let _ = answer.send(submitted);
             node.complete_in_time().await;
         });
         let unanswered = || SubmitError::Unavailable(format!("no outcome within {} s", APPEND_TIMEOUT.as_secs()));
@@ -298,7 +298,9 @@ impl Node {
             }
             Work::Nothing { then } => then,
         };
-        let happened = self.registry.submit(&command).await?.is_some();
+        let event = self.registry.submit(&command).await?;
+        self.forget_consumer(event.as_ref());
+        let happened = event.is_some();
         match &command {
             // Whoever's command it was that took effect starts the worker, so there is one.
             Command::FinishDeliveryStream(key) if happened => {
@@ -316,6 +318,13 @@ impl Node {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A consumer that is gone is not measured any more.
+    fn forget_consumer(&self, event: Option<&Event>) {
+        if let Some(Event::ConsumerGone { key, consumer }) = event {
+            self.metrics.forget_consumer(key.incarnation, &consumer.name);
+        }
     }
 
     /// Sleeps until the node's clock shows `due`, also when it is moved by hand meanwhile.
