@@ -383,6 +383,54 @@ async fn a_slow_reader_holds_nobody() {
     assert_eq!(world.node.subscriptions.memory_used(), 0);
 }
 
+/// When others have taken the memory for large events, small ones go on, a large record waits without blocking the
+/// heartbeats, and all comes in its order.
+#[tokio::test(start_paused = true)]
+async fn events_become_small_when_memory_is_short() {
+    let world = World::with_stream(1).await;
+    let consumer = world.register("c").await;
+    let small = |n: usize| format!("{n:03}{}", "x".repeat(10 << 10));
+    let large = |n: usize| format!("{n:03}{}", "x".repeat(400 << 10));
+    for n in 0..70 {
+        world.pass(20).await;
+        world.put(&small(n)).await;
+    }
+    for n in 70..73 {
+        world.pass(1_000).await;
+        world.put(&large(n)).await;
+    }
+    let subscriptions = &world.node.subscriptions;
+    let others = subscriptions.memory(usize::MAX).unwrap();
+    let begun = world.now();
+    let mut subscription = world.subscribe(&consumer, SHARD, &json!({"Type": "TRIM_HORIZON"})).await;
+    let mut met = 0;
+    while met < 70 {
+        let event = subscription.event().await.unwrap();
+        let records = data(&event);
+        assert!(records.len() <= 7, "{} records", records.len());
+        for record in records {
+            assert_eq!(record, small(met));
+            met += 1;
+        }
+    }
+    assert!(world.now() - begun < AT_ONCE);
+    for beat in 1..=2 {
+        let event = subscription.event().await.unwrap();
+        assert_eq!(event["Records"], json!([]));
+        assert_ne!(event["MillisBehindLatest"], 0);
+        assert!((beat * 5_000..beat * 5_000 + 100).contains(&(world.now() - begun)));
+    }
+    // Room for one, not for the two that would go together.
+    drop(others);
+    let others = subscriptions.memory((256 << 20) - (700 << 10)).unwrap();
+    for n in 70..73 {
+        assert_eq!(data(&subscription.records().await), [large(n)]);
+    }
+    drop((others, subscription));
+    world.settle().await;
+    assert_eq!(subscriptions.memory_used(), 0);
+}
+
 /// Retention is exact here too: what has outlived it is not pushed, whether or not its bytes are gone.
 #[tokio::test(start_paused = true)]
 async fn what_has_outlived_retention_is_not_pushed() {
