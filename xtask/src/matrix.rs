@@ -167,8 +167,7 @@ fn read(text: &str, seen: &mut Seen) -> Result<(), String> {
 fn cell(seen: &Seen, client: &str, operation: &str) -> &'static str {
     let Some(outcomes) = seen.get(&(client.to_owned(), operation.to_owned())) else { return "" };
     let success = outcomes.contains("OK");
-    let business =
-        outcomes.iter().any(|one| one != "OK" && one != "unknown" && !NOT_BUSINESS.contains(&one.as_str()));
+    let business = outcomes.iter().any(|one| one != "OK" && one != "unknown" && !NOT_BUSINESS.contains(&one.as_str()));
     match (success, business) {
         (true, true) => GREEN,
         (true, false) => ONLY_SUCCESS,

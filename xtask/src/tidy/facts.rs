@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn facts_and_tests_are_held_together() {
-        let facts = "[[fact]]\nid = \"a\"\nsays = \"x\"\n\n[[fact]]\nid = \"b\"\n\n[[fact]]\nid = \"c\"\nlater = \"why\"\n";
+        let facts =
+            "[[fact]]\nid = \"a\"\nsays = \"x\"\n\n[[fact]]\nid = \"b\"\n\n[[fact]]\nid = \"c\"\nlater = \"why\"\n";
         let python = "@fact(\n    \"a\", \"nothing\",\n)\ndef test_a():\n    pass\n";
         let rust = concat!("    // fact", ": b\n    #[test]\n");
         let all = [file(FACTS, facts), file("conformance/python/test_a.py", python), file("sim/tests/a.rs", rust)];
