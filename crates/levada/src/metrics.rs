@@ -371,7 +371,6 @@ impl Metrics {
         for operation in [&self.put_record, &self.put_records, &self.get_records] {
             operation.forget(&label);
         }
-        self.fan_out.forget(key.incarnation, |_| true);
     }
 
     /// Forgets a deleted delivery stream.
