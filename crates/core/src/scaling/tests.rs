@@ -45,7 +45,8 @@ fn what_is_hot_short_or_quiet() {
     let hot = |range| (Why::Hot, vec![range]);
     let headroom = |range| (Why::Headroom, vec![range]);
     let quiet = |pair: &[HashKeyRange]| (Why::Quiet, pair.to_vec());
-    let rows: [(&str, u32, Vec<&[u64]>, Vec<(Why, Vec<HashKeyRange>)>); 17] = [
+    type Proposed = (Why, Vec<HashKeyRange>);
+    let rows: [(&str, u32, Vec<&[u64]>, Vec<Proposed>); 17] = [
         ("nothing known", 4, vec![], vec![]),
         ("half is not above half", 4, vec![&[0, 500]; 9], vec![]),
         ("above half for four minutes", 4, vec![&[0, 501]; 4], vec![]),
