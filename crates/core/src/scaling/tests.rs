@@ -27,7 +27,7 @@ fn minute_of(loads: &[u64]) -> BTreeMap<u32, Sample> {
 }
 
 /// What is proposed after these minutes, the peaks having been watched for two days.
-fn proposed(shards: u32, minutes: &[&[u64]]) -> Vec<(Why, Vec<HashKeyRange>)> {
+fn proposed(shards: u32, minutes: &[&[u64]]) -> Vec<Proposed> {
     let (mut history, mut peaks) = (History::default(), Peaks::default());
     peaks.note(START - 2 * DAY, Load::default());
     for (minute, loads) in (START..).zip(minutes) {
@@ -39,14 +39,17 @@ fn proposed(shards: u32, minutes: &[&[u64]]) -> Vec<(Why, Vec<HashKeyRange>)> {
     proposals.iter().map(|proposal| (proposal.why, proposal.piece.parents())).collect()
 }
 
+type Proposed = (Why, Vec<HashKeyRange>);
+/// What it shows, shards, the loads of each minute, what is proposed.
+type Row = (&'static str, u32, Vec<&'static [u64]>, Vec<Proposed>);
+
 #[test]
 fn what_is_hot_short_or_quiet() {
     let [quarters, fifths, eighths] = [4, 5, 8].map(even_ranges);
     let hot = |range| (Why::Hot, vec![range]);
     let headroom = |range| (Why::Headroom, vec![range]);
     let quiet = |pair: &[HashKeyRange]| (Why::Quiet, pair.to_vec());
-    type Proposed = (Why, Vec<HashKeyRange>);
-    let rows: [(&str, u32, Vec<&[u64]>, Vec<Proposed>); 17] = [
+    let rows: [Row; 17] = [
         ("nothing known", 4, vec![], vec![]),
         ("half is not above half", 4, vec![&[0, 500]; 9], vec![]),
         ("above half for four minutes", 4, vec![&[0, 501]; 4], vec![]),
