@@ -79,7 +79,7 @@ pub(super) async fn to_shard(caller: Caller<'_>, request: &types::SubscribeToSha
         protocol: caller.protocol,
         start,
         reached: None,
-        bucket: node.config.limits.of(&place.stream.name).map(|limits| Bucket::full(limits.fan_out, now)),
+        bucket: node.traffic.fan_out(&place.stream).map(|limit| Bucket::full(limit, now)),
         spoke: now,
         told_ms: 0,
         metrics,
