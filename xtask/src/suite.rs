@@ -35,6 +35,15 @@ pub(crate) fn through(client: &str, command: &[String]) -> Outcome {
     passed(shown(&mut command)?, &format!("the suite through {client}"))
 }
 
+/// Holds the matrix of COMPATIBILITY.md to what the steps saw.
+pub(crate) fn matrix() -> Outcome {
+    let missing = crate::matrix::check()?;
+    if missing.is_empty() {
+        return Ok(crate::run::Counts::default());
+    }
+    Err(Trouble::Missing(format!("the results of the steps {}", missing.join(", "))))
+}
+
 fn pytest(clients: &Clients, step: &str) -> Result<Command, Trouble> {
     let results = results_dir();
     std::fs::create_dir_all(&results).map_err(|error| error.to_string())?;

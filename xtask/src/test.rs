@@ -78,6 +78,12 @@ const STEPS: &[Step] = &[
         run: |_| java::flink(),
     },
     Step { name: "sdk", about: "the AWS SDK for Rust", nightly_only: false, run: sdk },
+    Step {
+        name: "matrix",
+        about: "COMPATIBILITY.md shows what the suite saw",
+        nightly_only: false,
+        run: |_| suite::matrix(),
+    },
     Step { name: "deny", about: "cargo deny: advisories, sources, licences", nightly_only: true, run: deny },
 ];
 

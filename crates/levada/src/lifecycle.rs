@@ -82,14 +82,14 @@ impl Node {
         let node = Arc::clone(self);
         let (answer, answered) = oneshot::channel();
         tokio::spawn(async move {
-            let submitted = node.registry.submit(&command).await;
+            let submitted = node.registry.submit(&command).await.map(|event| node.forget_consumer(event.as_ref()));
             if submitted.is_ok() && node.config.lifecycle == LifecycleMode::Instant {
                 let of = concerned(&node.registry.state(), &command);
                 if let Some(incarnation) = of {
                     complete_or_log(&node, incarnation).await;
                 }
             }
-            let _ = answer.send(submitted.map(|_| ()));
+            let _ = answer.send(submitted);
         });
         let unanswered = || SubmitError::Unavailable(format!("no outcome within {} s", APPEND_TIMEOUT.as_secs()));
         match tokio::time::timeout(APPEND_TIMEOUT, answered).await {
@@ -116,7 +116,7 @@ fn concerned(state: &State, command: &Command) -> Option<u64> {
             delivery_stream(scope, name)
         }
         Command::FinishUpdate(key)
-        | Command::AdvanceReshard(key)
+        | Command::AdvanceReshard { stream: key, .. }
         | Command::FinishStream(key)
         | Command::FinishDeliveryStream(key)
         | Command::FailDeliveryStream { key, .. }
@@ -225,10 +225,11 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
         }
         Work::Nothing { then } => then,
     };
-    let happened = node.registry.submit(&command).await?.is_some();
+    let event = node.registry.submit(&command).await?;
+    node.forget_consumer(event.as_ref());
     match &command {
         // Whoever's command it was that took effect starts the worker, so there is one.
-        Command::FinishDeliveryStream(key) if happened => {
+        Command::FinishDeliveryStream(key) if event.is_some() => {
             let stream = node.registry.state().delivery_stream_incarnation(key).cloned();
             match stream {
                 Some(stream) if stream.status == DeliveryStatus::Active => node.start_delivery(&stream),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use levada_core::catalog::{DeliveryStatus, DeliveryStream, ResourceKey};
+use levada_core::catalog::{DeliveryStatus, DeliveryStream, Event, ResourceKey};
 use levada_core::engine::{Engine, EngineError};
 use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
@@ -186,6 +186,13 @@ impl Node {
             self.start_delivery(&stream);
         }
         Ok(())
+    }
+
+    /// A consumer that is gone is not measured any more.
+    pub(crate) fn forget_consumer(&self, event: Option<&Event>) {
+        if let Some(Event::ConsumerGone { key, consumer }) = event {
+            self.metrics.forget_consumer(key.incarnation, &consumer.name);
+        }
     }
 
     /// Sleeps until the node's clock shows `due`, also when it is moved by hand meanwhile.

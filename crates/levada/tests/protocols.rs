@@ -11,9 +11,11 @@ use http_body_util::BodyExt;
 use levada::cli::ServeArgs;
 use levada::config::Config;
 use levada::ladder::descend;
+use levada::listener::Accept;
 use levada::node::{Environment, Node};
 use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_log::Options;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 const NOW: u64 = 1_795_000_000_123;
 const JSON: (&str, &str) = ("content-type", "application/x-amz-json-1.1");
@@ -183,6 +185,9 @@ async fn refusals_before_authentication() {
     }
 }
 
+/// A URI and headers beside content type and target; code and message.
+type SignatureRow<'a> = (String, Vec<(&'a str, &'a str)>, &'a str, String);
+
 /// Row 7 of the order of checks: how a request is signed, or not.
 #[tokio::test]
 async fn refusals_of_signatures() {
@@ -205,7 +210,7 @@ async fn refusals_of_signatures() {
     let header = |value: &'static str| ("authorization", value);
     let (missing, incomplete, invalid) =
         ("MissingAuthenticationTokenException", "IncompleteSignatureException", "InvalidSignatureException");
-    let rows: Vec<(String, Vec<(&str, &str)>, &str, String)> = vec![
+    let rows: Vec<SignatureRow<'_>> = vec![
         ("/".into(), vec![], missing, "Missing Authentication Token".into()),
         ("/?a=b".into(), vec![DATE], missing, "Missing Authentication Token".into()),
         (SIGNED_QUERY.into(), vec![AUTHORIZATION, DATE], invalid, twice.into()),
@@ -282,6 +287,9 @@ async fn refusals_after_authentication() {
     }
 }
 
+/// Version, headers and body; status and the `Connection` header.
+type HeaderRow<'a> = (Version, &'a [(&'a str, &'a str)], &'a [u8], u16, Option<&'a str>);
+
 /// What stands on every answer, and what on none.
 #[tokio::test]
 async fn headers_are_those_of_aws() {
@@ -290,7 +298,7 @@ async fn headers_are_those_of_aws() {
     let list = ("x-amz-target", "Kinesis_20131202.ListStreams");
     let ok: &[(&str, &str)] = &[CBOR, list, AUTHORIZATION, DATE];
     let with_charset: &[(&str, &str)] = &[charset, list, AUTHORIZATION, DATE];
-    let rows: [(Version, &[(&str, &str)], &[u8], u16, Option<&str>); 6] = [
+    let rows: [HeaderRow<'_>; 6] = [
         (Version::HTTP_11, ok, b"\xa0", 200, None),
         (Version::HTTP_11, with_charset, b"{}", 200, None),
         (Version::HTTP_11, &[CBOR, list], b"\xa0", 400, Some("close")),
@@ -317,6 +325,54 @@ async fn headers_are_those_of_aws() {
             assert_eq!(answer.header("content-type"), Some(expected), "{headers:?}");
         }
     }
+}
+
+/// A network of one connection.
+struct Wire(Option<DuplexStream>);
+
+impl Accept for Wire {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> std::io::Result<DuplexStream> {
+        match self.0.take() {
+            Some(io) => Ok(io),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// What HTTP itself adds: lengths, also of nothing, and the date; after an error the connection ends.
+#[tokio::test]
+async fn answers_have_a_length_and_a_date() {
+    let node = node().await;
+    let (mut client, server) = tokio::io::duplex(1 << 16);
+    tokio::spawn(levada::listener::serve(Wire(Some(server)), node, std::future::pending()));
+    let request = |operation: &str, body: &str| {
+        format!(
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nX-Amz-Target: Kinesis_20131202.{operation}\r\n\
+             X-Amz-Date: {}\r\nAuthorization: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            JSON.1,
+            DATE.1,
+            AUTHORIZATION.1,
+            body.len()
+        )
+    };
+    for (operation, body) in [("CreateStream", r#"{"StreamName":"s","ShardCount":1}"#), ("CreateStream", "{}")] {
+        client.write_all(request(operation, body).as_bytes()).await.unwrap();
+    }
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).await.unwrap();
+    let (void, refused) = answers.split_once("\r\n\r\n").unwrap();
+    assert!(
+        void.starts_with("HTTP/1.1 200 OK\r\n") && refused.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+        "{answers}"
+    );
+    let has = |head: &str, line: &str| head.lines().any(|l| l.starts_with(line));
+    assert!(has(void, "content-length: 0") && has(void, "date: ") && !has(void, "connection: "), "{void}");
+    assert!(has(void, "x-amzn-requestid: ") && has(void, "content-type: application/x-amz-json-1.1"), "{void}");
+    let (head, document) = refused.split_once("\r\n\r\n").unwrap();
+    assert!(has(head, &format!("content-length: {}", document.len())) && has(head, "connection: close"), "{head}");
+    assert!(document.starts_with(r#"{"__type":"ValidationException""#), "{document}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::json::Writer;
 use crate::model::{Bounds, Kind, Shape};
 use crate::operation::Service;
 use crate::pattern::Pattern;
-use crate::value::Value;
+use crate::value::{Value, utf16_len};
 
 /// AWS names no more violations than this.
 const MAX_VIOLATIONS: usize = 10;
@@ -153,7 +153,7 @@ impl Checker {
                     let constraint = format!("satisfy regular expression pattern: {}", pattern.text());
                     self.refuse(value, shape, &constraint);
                 }
-                self.length(*length, text.encode_utf16().count(), shape, value);
+                self.length(*length, utf16_len(text), shape, value);
                 if !values.is_empty() && !values.contains(&text.as_str()) {
                     self.refuse(value, shape, &enumeration(shape, values));
                 }

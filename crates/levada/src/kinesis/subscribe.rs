@@ -1,8 +1,8 @@
 //! SubscribeToShard: a shard's records are pushed to a consumer as they come, for five minutes.
 //!
 //! A call is refused before its stream begins, with what GetShardIterator would say. Then one task follows the shard's
-//! log. It makes an event only when the connection can take one, so a slow reader holds one event here and one in the
-//! network, and whatever it missed it reads from the log. Events are [bounded](EVENT) and large ones are paid for from
+//! log. It makes an event only when the connection can take one, so a slow reader holds what the connection has taken
+//! and one event more, and whatever it missed it reads from the log. Events are [bounded](EVENT) and large ones are paid for from
 //! the node's [memory](crate::subscriptions::Subscriptions::memory); when that is used up, events become small rather than wait.
 
 use std::sync::Arc;
@@ -121,7 +121,7 @@ enum End {
     /// Its five minutes are over.
     Time,
     /// The shard's children have been told.
-    ShardEnd,
+    Shard,
     /// The client went away.
     Gone,
     /// Another call took the shard over, the stream is deleted, or the node stops.
@@ -195,7 +195,7 @@ impl Follower {
                 self.metrics.events.inc();
             }
             End::Failed(error) => self.fail(&sender, error).await,
-            End::ShardEnd | End::Gone | End::Cut => {}
+            End::Shard | End::Gone | End::Cut => {}
         }
         tracing::debug!(stream = %self.stream.name, shard = %self.shard, ?end, "a subscription ended");
     }
@@ -213,7 +213,7 @@ impl Follower {
             room.send(frame);
             self.spoke = self.node.clock.monotonic();
             if last {
-                return End::ShardEnd;
+                return End::Shard;
             }
         }
     }
@@ -272,18 +272,24 @@ impl Follower {
                 next => Err(Wait::Growth(next)),
             });
         }
-        let records = |page, memory| Event::Records { page, start: self.start, memory };
-        let bytes = reply_bytes(self.protocol, &page);
-        if bytes <= OWN_BYTES {
-            return Ok(Ok(records(page, None)));
+        match self.afford(page) {
+            Ok(event) => Ok(Ok(event)),
+            // What cannot be had in one piece comes in small ones, but a record is never less than whole.
+            Err(_) => {
+                let page = self.read(place, SMALL_EVENT).await?;
+                Ok(self.afford(page).map_err(Wait::Memory))
+            }
         }
-        if let Some(memory) = self.node.subscriptions.memory(bytes) {
-            return Ok(Ok(records(page, Some(memory))));
-        }
-        let page = self.read(place, SMALL_EVENT).await?;
+    }
+
+    /// The event of a page, if there is memory for it; otherwise how many bytes it takes.
+    fn afford(&self, page: Page) -> Result<Event, usize> {
         let bytes = reply_bytes(self.protocol, &page);
-        let records = |page, memory| Event::Records { page, start: self.start, memory };
-        Ok(if bytes <= OWN_BYTES { Ok(records(page, None)) } else { Err(Wait::Memory(bytes)) })
+        let memory = match bytes {
+            0..=OWN_BYTES => None,
+            _ => Some(self.node.subscriptions.memory(bytes).ok_or(bytes)?),
+        };
+        Ok(Event::Records { page, start: self.start, memory })
     }
 
     /// Reads from where the next event begins.

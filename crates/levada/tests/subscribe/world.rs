@@ -1,0 +1,252 @@
+//! A node in paused time, and a client that reads event streams.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64_simd::STANDARD;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request};
+use http_body_util::BodyExt;
+use levada::body::Body;
+use levada::cli::{LifecycleMode, ServeArgs};
+use levada::config::Config;
+use levada::ladder::descend;
+use levada::node::{Environment, Node};
+use levada_core::catalog::{Account, Command, Scope};
+use levada_core::env::Clock;
+use levada_core::env::sim::{SimDisk, SimRandom};
+use levada_log::Options;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+pub(crate) const SHARD: &str = "shardId-000000000000";
+const DAWN: u64 = 1_795_000_000_123;
+const AUTHORIZATION: &str =
+    "AWS4-HMAC-SHA256 Credential=000000000000/20261120/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=0";
+
+/// The runtime's time as a clock.
+#[derive(Clone)]
+struct Time(Instant);
+
+impl Clock for Time {
+    fn now_ms(&self) -> u64 {
+        DAWN + self.0.elapsed().as_millis() as u64
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) node: Arc<Node>,
+    disk: SimDisk,
+    time: Time,
+    lifecycle: LifecycleMode,
+}
+
+impl World {
+    async fn on(disk: SimDisk, time: Time, lifecycle: LifecycleMode) -> Self {
+        let mut config = Config::new(&ServeArgs::default(), None).unwrap();
+        config.free_bytes = 0;
+        config.lifecycle = lifecycle;
+        let env = Environment {
+            clock: Arc::new(time.clone()),
+            random: Arc::new(SimRandom::new(1)),
+            disk: Arc::new(disk.clone()),
+            log: Options { journal_segment_bytes: 4 << 20, first_journal_segment_bytes: 1 << 18, ..Options::default() },
+            threads: false,
+        };
+        let node = Node::start(config, env, Path::new("/data")).await.unwrap();
+        Self { node, disk, time, lifecycle }
+    }
+
+    /// A stream `s` of so many shards.
+    pub(crate) async fn with_stream(shards: u32) -> Self {
+        let world = Self::on(SimDisk::new(), Time(Instant::now()), LifecycleMode::Instant).await;
+        world.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": shards})).await;
+        world
+    }
+
+    /// A stream `s` of one shard, and transitions that last.
+    pub(crate) async fn with_lifecycle_of_aws() -> Self {
+        let world = Self::on(SimDisk::new(), Time(Instant::now()), LifecycleMode::Aws).await;
+        world.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 1})).await;
+        world.pass(6_000).await;
+        world
+    }
+
+    /// The world after the process was killed and has started again.
+    pub(crate) async fn killed(self) -> Self {
+        Self::on(self.disk.kill(), self.time, self.lifecycle).await
+    }
+
+    /// Milliseconds since the world began.
+    pub(crate) fn now(&self) -> u64 {
+        self.time.monotonic().as_millis() as u64
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.time.now_ms()
+    }
+
+    pub(crate) async fn pass(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        self.settle().await;
+    }
+
+    /// Lets everybody do what they can do without time passing.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::new(Account::new("000000000000").unwrap(), "us-east-1")
+    }
+
+    /// Registers a consumer of `s` and answers its ARN.
+    pub(crate) async fn register(&self, name: &str) -> String {
+        let (scope, tags) = (self.scope(), std::collections::BTreeMap::new());
+        let command = Command::RegisterConsumer { scope, stream: "s".into(), name: name.into(), tags };
+        self.node.carry_out(command).await.unwrap();
+        let state = self.node.registry.state();
+        let stream = state.stream(&self.scope(), "s").unwrap();
+        stream.consumers[name].arn(stream)
+    }
+
+    pub(crate) async fn kinesis(&self, operation: &str, body: Value) -> Value {
+        let response = descend(&self.node, &head(operation), Bytes::from(body.to_string())).await;
+        let status = response.status().as_u16();
+        let reply = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(status, 200, "{operation}: {}", String::from_utf8_lossy(&reply));
+        if reply.is_empty() { Value::Null } else { serde_json::from_slice(&reply).unwrap() }
+    }
+
+    /// Puts a record and answers its number.
+    pub(crate) async fn put(&self, text: &str) -> String {
+        self.put_to("0", text).await
+    }
+
+    pub(crate) async fn put_to(&self, hash_key: &str, text: &str) -> String {
+        let body = json!({
+            "StreamName": "s", "PartitionKey": "k", "ExplicitHashKey": hash_key,
+            "Data": STANDARD.encode_to_string(text),
+        });
+        self.kinesis("PutRecord", body).await["SequenceNumber"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn subscribe(&self, consumer: &str, shard: &str, position: &Value) -> Subscription {
+        self.subscribe_with(&json!({"ConsumerARN": consumer, "ShardId": shard, "StartingPosition": position})).await
+    }
+
+    pub(crate) async fn subscribe_with(&self, body: &Value) -> Subscription {
+        let response = descend(&self.node, &head("SubscribeToShard"), Bytes::from(body.to_string())).await;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let said = response.into_body().collect().await.unwrap().to_bytes();
+            panic!("{body}: {}", String::from_utf8_lossy(&said));
+        }
+        let content_type = response.headers()["content-type"].clone();
+        assert_eq!(content_type, "application/vnd.amazon.eventstream");
+        let mut subscription = Subscription { body: response.into_body() };
+        let (kind, payload) = subscription.frame().await.unwrap();
+        assert_eq!((kind.as_str(), &payload), ("initial-response", &json!({})));
+        subscription
+    }
+
+    pub(crate) async fn refused(&self, consumer: &str, shard: &str, position: &Value) -> String {
+        self.refusal(&json!({"ConsumerARN": consumer, "ShardId": shard, "StartingPosition": position})).await
+    }
+
+    pub(crate) async fn refusal(&self, body: &Value) -> String {
+        let response = descend(&self.node, &head("SubscribeToShard"), Bytes::from(body.to_string())).await;
+        assert_eq!(response.status(), 400, "{body}");
+        let said = response.into_body().collect().await.unwrap().to_bytes();
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        format!("{} {}", said["__type"].as_str().unwrap(), said["message"].as_str().unwrap_or_default())
+    }
+}
+
+/// The head of a request.
+pub(crate) fn head(operation: &str) -> Parts {
+    let mut request = Request::new(());
+    *request.method_mut() = Method::POST;
+    let target = format!("Kinesis_20131202.{operation}");
+    for (name, value) in [
+        ("content-type", "application/x-amz-json-1.1"),
+        ("x-amz-target", target.as_str()),
+        ("x-amz-date", "20261120T000000Z"),
+        ("authorization", AUTHORIZATION),
+    ] {
+        request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
+    }
+    request.into_parts().0
+}
+
+/// A client's end of an event stream.
+pub(crate) struct Subscription {
+    body: Body,
+}
+
+impl Subscription {
+    /// The next event; `None` at the clean end.
+    pub(crate) async fn event(&mut self) -> Option<Value> {
+        let (kind, payload) = self.frame().await?;
+        assert_eq!(kind, "SubscribeToShardEvent");
+        Some(payload)
+    }
+
+    /// The next event that has records.
+    pub(crate) async fn records(&mut self) -> Value {
+        loop {
+            let event = self.event().await.unwrap();
+            if event["Records"] != json!([]) {
+                return event;
+            }
+        }
+    }
+
+    async fn frame(&mut self) -> Option<(String, Value)> {
+        let bytes = self.body.frame().await?.unwrap().into_data().unwrap();
+        let mut rest = &bytes[..];
+        let frame = take_frame(&mut rest).expect("a whole frame");
+        assert!(rest.is_empty(), "one frame at a time");
+        Some(frame)
+    }
+}
+
+/// Takes a frame apart that stands at the front; `None` if it is not whole yet. Answers its `:event-type`.
+pub(crate) fn take_frame(bytes: &mut &[u8]) -> Option<(String, Value)> {
+    let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().unwrap()) as usize);
+    let (total, headers) = (number(0)?, number(4)?);
+    let frame = bytes.get(..total)?;
+    let mut rest = &frame[12..12 + headers];
+    let mut kind = None;
+    while let [name, tail @ ..] = rest {
+        let (name, tail) = tail.split_at(usize::from(*name));
+        assert_eq!(tail[0], 7, "a string");
+        let length = usize::from(u16::from_be_bytes([tail[1], tail[2]]));
+        let (value, tail) = tail[3..].split_at(length);
+        if name == b":event-type" {
+            kind = Some(String::from_utf8(value.to_vec()).unwrap());
+        }
+        rest = tail;
+    }
+    let payload = serde_json::from_slice(&frame[12 + headers..total - 4]).unwrap();
+    *bytes = &bytes[total..];
+    Some((kind.expect("an event"), payload))
+}
+
+/// The data of an event's or a page's records, which are texts.
+pub(crate) fn data(event: &Value) -> Vec<String> {
+    let text = |record: &Value| {
+        let data = STANDARD.decode_to_vec(record["Data"].as_str().unwrap()).unwrap();
+        String::from_utf8(data).unwrap()
+    };
+    event["Records"].as_array().unwrap().iter().map(text).collect()
+}
