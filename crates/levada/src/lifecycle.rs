@@ -116,7 +116,7 @@ fn concerned(state: &State, command: &Command) -> Option<u64> {
             delivery_stream(scope, name)
         }
         Command::FinishUpdate(key)
-        | Command::AdvanceReshard(key)
+        | Command::AdvanceReshard { stream: key, .. }
         | Command::FinishStream(key)
         | Command::FinishDeliveryStream(key)
         | Command::FailDeliveryStream { key, .. }
