@@ -4,7 +4,7 @@ import base64
 import hashlib
 
 from aws_kinesis_agg.aggregator import RecordAggregator
-from aws_kinesis_agg.deaggregator import deaggregate_record
+from aws_kinesis_agg.deaggregator import deaggregate_records
 
 from test_fanout import consumer, records_of, request, subscribe
 from tools import FIRST_SHARD, read_shard
@@ -28,7 +28,7 @@ def deaggregate(record):
         "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"].timestamp(),
         "data": base64.b64encode(record["Data"]),
     }}
-    for one in deaggregate_record(event):
+    for one in deaggregate_records(event):
         inner = one["kinesis"]
         yield inner["partitionKey"], inner.get("explicitHashKey"), base64.b64decode(inner["data"]), inner.get("subSequenceNumber")
 

@@ -5,6 +5,7 @@
 mod adapters;
 mod clients;
 mod java;
+mod matrix;
 mod model;
 mod run;
 mod suite;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask test [--nightly] [--only NAME]...   every test; `--only` picks steps by name, `--list` names them
+       cargo xtask matrix [--check]                    the operations × clients of COMPATIBILITY.md, from the last test run
        cargo xtask tidy                                the rules that need no build
        cargo xtask model [--check] KINESIS FIREHOSE    the wire's shape tables from botocore's service-2.json files
 ";
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let outcome = match args.first().map(String::as_str) {
         Some("test") => test::command(&args[1..]),
         Some("tidy") => tidy::command(),
+        Some("matrix") => matrix::command(&args[1..]),
         Some("model") => model::run(&args[1..]),
         _ => Err(USAGE.to_owned()),
     };

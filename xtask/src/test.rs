@@ -65,7 +65,25 @@ const STEPS: &[Step] = &[
     Step { name: "ruby", about: "the suite: Debian's old Ruby SDK", nightly_only: false, run: |_| adapters::ruby() },
     Step { name: "rust", about: "the suite: AWS SDK for Rust", nightly_only: false, run: |_| adapters::rust() },
     Step { name: "java", about: "the suite: AWS SDK for Java v2", nightly_only: false, run: |_| java::java() },
+    Step {
+        name: "kcl",
+        about: "the Kinesis Client Library through a reshard, a worker killed",
+        nightly_only: false,
+        run: |_| java::kcl(),
+    },
+    Step {
+        name: "flink",
+        about: "Flink's Kinesis connector, reading and writing",
+        nightly_only: false,
+        run: |_| java::flink(),
+    },
     Step { name: "sdk", about: "the AWS SDK for Rust", nightly_only: false, run: sdk },
+    Step {
+        name: "matrix",
+        about: "COMPATIBILITY.md shows what the suite saw",
+        nightly_only: false,
+        run: |_| suite::matrix(),
+    },
     Step { name: "deny", about: "cargo deny: advisories, sources, licences", nightly_only: true, run: deny },
 ];
 
@@ -125,6 +143,9 @@ pub(crate) fn command(args: &[String]) -> Result<(), String> {
             println!("{:<10} {}{}", step.name, step.about, if step.nightly_only { " (nightly)" } else { "" });
         }
         return Ok(());
+    }
+    if options.only.is_empty() {
+        suite::forget_results()?;
     }
     let lines: Vec<Line> =
         STEPS.iter().filter(|step| options.wants(step)).map(|step| run_step(step, &options)).collect();

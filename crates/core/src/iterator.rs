@@ -191,6 +191,15 @@ pub enum Listing {
         /// The last name of the page before.
         after: Arc<str>,
     },
+    /// Consumers of one stream behind this name.
+    Consumers {
+        /// The stream's name.
+        stream: Arc<str>,
+        /// Its life.
+        incarnation: u64,
+        /// The last consumer of the page before.
+        after: Arc<str>,
+    },
     /// Shards of one stream behind this shard.
     Shards {
         /// The stream's name.

@@ -15,6 +15,7 @@ pub mod hash_range;
 pub mod iterator;
 pub mod reshard;
 pub mod retention;
+pub mod scaling;
 pub mod sequence;
 pub mod shard;
 pub mod throttle;

@@ -37,8 +37,8 @@ pub enum Piece {
 }
 
 impl Piece {
-    /// A split of the shard with `range`, whose second child begins at `at`.
-    fn split(range: HashKeyRange, at: u128) -> Self {
+    /// A split of the shard with `range`, whose second child begins at `at`: where [`can_split`] says that it may.
+    pub(crate) fn split(range: HashKeyRange, at: u128) -> Self {
         Self::Split {
             lower: HashKeyRange { start: range.start, end: at - 1 },
             upper: HashKeyRange { start: at, end: range.end },

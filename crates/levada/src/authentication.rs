@@ -30,7 +30,7 @@ pub fn authenticate(config: &Config, head: &Parts) -> Result<Principal, AwsError
 
 fn credential(headers: &HeaderMap, query: &str) -> Result<String, AwsError> {
     let header = headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let in_query = query_parameter(query, "X-Amz-Algorithm").is_some();
+    let in_query = query.split('&').any(|pair| pair.split('=').next() == Some("X-Amz-Algorithm"));
     match header {
         Some(_) if in_query => Err(signature::found_twice()),
         Some(header) => header_credential(&header, headers),
@@ -40,7 +40,8 @@ fn credential(headers: &HeaderMap, query: &str) -> Result<String, AwsError> {
 }
 
 fn query_credential(query: &str) -> Result<String, AwsError> {
-    let missing: Vec<String> = ["X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"]
+    let required = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"];
+    let missing: Vec<String> = required
         .into_iter()
         .filter(|name| query_parameter(query, name).is_none_or(str::is_empty))
         .map(|name| format!("AWS query-string parameters must include '{name}'."))
@@ -57,7 +58,8 @@ fn query_credential(query: &str) -> Result<String, AwsError> {
 
 fn header_credential(header: &str, headers: &HeaderMap) -> Result<String, AwsError> {
     let (mut credential, mut signature, mut signed_headers) = (None, false, false);
-    for part in header.split([',', ' ']) {
+    // The first word is the algorithm.
+    for part in header.split([',', ' ']).skip(1) {
         match part.split_once('=') {
             Some((_, "")) | None => {}
             Some(("Credential", value)) => credential = Some(value),

@@ -1,29 +1,32 @@
 //! Kinesis Data Streams: from a decoded request to the domain and back.
 
+mod account;
+mod caller;
+mod consumers;
 mod describe;
 mod get;
 mod list_shards;
+mod policy;
+mod policy_document;
 mod put;
 mod reading;
+mod reshard;
+mod settings;
+mod streams;
 mod subscribe;
+mod tags;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_core::catalog::{Command, NewStream, Scope, Stream, StreamMode};
-use levada_core::env::Clock;
-use levada_core::shard::ShardId;
 use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
-use levada_wire::kinesis::errors::{self, StreamText};
-use levada_wire::kinesis::types::{self, StreamRef};
 use levada_wire::kinesis::{Request, decode};
 use levada_wire::operation::KinesisOp;
-use levada_wire::typed::{WriteMember, to_bytes};
 
-use crate::call::{Answer, Principal, Reply};
+use self::caller::{Caller, Named, shard_id, text};
+use crate::call::{Answer, Principal};
 use crate::node::Node;
-use crate::refusal::{not_submitted, refused};
 
 /// Answers a request of an authenticated caller.
 ///
@@ -44,143 +47,46 @@ pub async fn answer(
     let request = decode(op, protocol, body)?;
     node.rates.admit(principal, op, &request)?;
     match request {
-        Request::CreateStream(request) => create_stream(caller, request).await,
-        Request::DeleteStream(request) => delete_stream(caller, &request).await,
+        Request::AddTagsToStream(request) => tags::add_to_stream(caller, request).await,
+        Request::CreateStream(request) => streams::create(caller, request).await,
+        Request::DecreaseStreamRetentionPeriod(request) => settings::decrease_retention(caller, &request).await,
+        Request::DeleteResourcePolicy(request) => policy::delete(caller, &request).await,
+        Request::DeleteStream(request) => streams::delete(caller, &request).await,
+        Request::DeregisterStreamConsumer(request) => consumers::deregister(caller, &request).await,
+        Request::DescribeAccountSettings(_) => account::settings(caller),
+        Request::DescribeLimits(_) => account::limits(caller),
         Request::DescribeStream(request) => describe::stream(caller, &request),
+        Request::DescribeStreamConsumer(request) => consumers::describe(caller, &request),
         Request::DescribeStreamSummary(request) => describe::summary(caller, &request),
-        Request::ListStreams(request) => describe::list(caller, &request),
+        Request::DisableEnhancedMonitoring(request) => settings::disable_monitoring(caller, &request).await,
+        Request::EnableEnhancedMonitoring(request) => settings::enable_monitoring(caller, &request).await,
+        Request::GetRecords(request) => get::records(caller, &request).await,
+        Request::GetResourcePolicy(request) => policy::get(caller, &request),
+        Request::GetShardIterator(request) => get::shard_iterator(caller, &request).await,
+        Request::IncreaseStreamRetentionPeriod(request) => settings::increase_retention(caller, &request).await,
         Request::ListShards(request) => list_shards::answer(caller, &request),
+        Request::ListStreamConsumers(request) => consumers::list(caller, &request),
+        Request::ListStreams(request) => describe::list(caller, &request),
+        Request::ListTagsForResource(request) => tags::list(caller, &request),
+        Request::ListTagsForStream(request) => tags::list_of_stream(caller, &request),
+        Request::MergeShards(request) => reshard::merge(caller, &request).await,
         Request::PutRecord(request) => put::put_record(caller, &request).await,
         Request::PutRecords(_) => Err(AwsError::internal_failure()),
-        Request::GetShardIterator(request) => get::shard_iterator(caller, &request).await,
-        Request::GetRecords(request) => get::records(caller, &request).await,
+        Request::PutResourcePolicy(request) => policy::put(caller, &request).await,
+        Request::RegisterStreamConsumer(request) => consumers::register(caller, request).await,
+        Request::RemoveTagsFromStream(request) => tags::remove_from_stream(caller, request).await,
+        Request::SplitShard(request) => reshard::split(caller, &request).await,
+        Request::StartStreamEncryption(request) => settings::start_encryption(caller, &request).await,
+        Request::StopStreamEncryption(request) => settings::stop_encryption(caller, &request).await,
         Request::SubscribeToShard(request) => subscribe::to_shard(caller, &request).await,
-        Request::AddTagsToStream(_)
-        | Request::DecreaseStreamRetentionPeriod(_)
-        | Request::DeleteResourcePolicy(_)
-        | Request::DeregisterStreamConsumer(_)
-        | Request::DescribeAccountSettings(_)
-        | Request::DescribeLimits(_)
-        | Request::DescribeStreamConsumer(_)
-        | Request::DisableEnhancedMonitoring(_)
-        | Request::EnableEnhancedMonitoring(_)
-        | Request::GetResourcePolicy(_)
-        | Request::IncreaseStreamRetentionPeriod(_)
-        | Request::ListStreamConsumers(_)
-        | Request::ListTagsForResource(_)
-        | Request::ListTagsForStream(_)
-        | Request::MergeShards(_)
-        | Request::PutResourcePolicy(_)
-        | Request::RegisterStreamConsumer(_)
-        | Request::RemoveTagsFromStream(_)
-        | Request::SplitShard(_)
-        | Request::StartStreamEncryption(_)
-        | Request::StopStreamEncryption(_)
-        | Request::TagResource(_)
-        | Request::UntagResource(_)
-        | Request::UpdateAccountSettings(_)
-        | Request::UpdateMaxRecordSize(_)
-        | Request::UpdateShardCount(_)
-        | Request::UpdateStreamMode(_)
-        | Request::UpdateStreamRecordDistributionStrategy(_)
-        | Request::UpdateStreamWarmThroughput(_)
-        | Request::Unserved(..) => Err(AwsError::unknown_operation()),
+        Request::TagResource(request) => tags::add(caller, request).await,
+        Request::UntagResource(request) => tags::remove(caller, request).await,
+        Request::UpdateAccountSettings(request) => account::update_settings(caller, &request).await,
+        Request::UpdateMaxRecordSize(request) => settings::max_record_size(caller, &request).await,
+        Request::UpdateShardCount(request) => reshard::update_count(caller, &request).await,
+        Request::UpdateStreamMode(request) => settings::mode(caller, &request).await,
+        Request::UpdateStreamRecordDistributionStrategy(request) => settings::distribution(caller, &request).await,
+        Request::UpdateStreamWarmThroughput(request) => settings::warm_throughput(caller, &request).await,
+        Request::Unserved(..) => Err(AwsError::unknown_operation()),
     }
-}
-
-/// A request's node, its principal, and how its reply is encoded.
-#[derive(Clone, Copy)]
-struct Caller<'a> {
-    node: &'a Arc<Node>,
-    principal: &'a Principal,
-    protocol: Protocol,
-}
-
-/// What a request means by its stream: where the name holds, and the name.
-struct Named {
-    scope: Scope,
-    name: Arc<str>,
-}
-
-impl Caller<'_> {
-    /// A reply in the protocol of the request.
-    fn reply(&self, reply: &impl WriteMember) -> Answer {
-        Ok(Reply::Document(to_bytes(reply, self.protocol)))
-    }
-
-    fn now(&self) -> u64 {
-        self.node.clock.now_ms()
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::new(self.principal.account.clone(), &self.principal.region)
-    }
-
-    /// An ARN overrides a name, and brings its own account.
-    fn named(&self, stream: StreamRef<'_>) -> Result<Named, AwsError> {
-        if let Some(arn) = stream.arn {
-            let unnamed = errors::stream_not_named;
-            let mut parts = arn.splitn(6, ':').skip(3);
-            let (region, account, resource) = (parts.next(), parts.next(), parts.next());
-            let account = account.and_then(levada_core::catalog::Account::new).ok_or_else(unnamed)?;
-            let name = resource.and_then(|r| r.strip_prefix("stream/")).ok_or_else(unnamed)?;
-            if region != Some(&self.principal.region) {
-                return Err(errors::arn_of_other_region(arn));
-            }
-            return Ok(Named { scope: Scope::new(account, &self.principal.region), name: name.into() });
-        }
-        let name = stream.name.ok_or_else(errors::stream_not_named)?;
-        Ok(Named { scope: self.scope(), name: name.into() })
-    }
-
-    /// The stream, whatever its status.
-    fn stream(&self, stream: StreamRef<'_>) -> Result<Arc<Stream>, AwsError> {
-        let Named { scope, name } = self.named(stream)?;
-        self.node.registry.state().stream(&scope, &name).cloned().map_err(|e| refused(&e))
-    }
-
-    /// The stream, for data calls: one that is being created or deleted is not found.
-    fn readable_stream(&self, stream: StreamRef<'_>) -> Result<Arc<Stream>, AwsError> {
-        let Named { scope, name } = self.named(stream)?;
-        self.node.registry.state().usable_stream(&scope, &name).cloned().map_err(|e| refused(&e))
-    }
-}
-
-/// How error texts name a stream.
-fn text(stream: &Stream) -> StreamText<'_> {
-    StreamText { stream: &stream.name, account: stream.scope.account.as_str() }
-}
-
-/// The shard that a request names, or AWS's two ways of not knowing it.
-fn shard_id(given: &str, stream: &Stream) -> Result<ShardId, AwsError> {
-    ShardId::parse(given).ok_or_else(|| errors::could_not_find_shard(given, text(stream)))
-}
-
-async fn create_stream(caller: Caller<'_>, request: types::CreateStream) -> Answer {
-    if request.warm_throughput_mibps.is_some() {
-        return Err(errors::no_throughput_commitment(caller.principal.account.as_str()));
-    }
-    let mode = request.stream_mode_details.map(|details| match details.stream_mode {
-        types::StreamMode::Provisioned => StreamMode::Provisioned,
-        types::StreamMode::OnDemand => StreamMode::OnDemand,
-    });
-    let command = Command::CreateStream(NewStream {
-        scope: caller.scope(),
-        name: request.stream_name.into(),
-        mode,
-        shard_count: request.shard_count,
-        max_record_kib: request.max_record_size_in_kib,
-        warm_mibps: None,
-        distribution: None,
-        tags: request.tags.map(|tags| tags.0.into_iter().collect()).unwrap_or_default(),
-    });
-    caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
-    Ok(Reply::Empty)
-}
-
-async fn delete_stream(caller: Caller<'_>, request: &types::DeleteStream) -> Answer {
-    let Named { scope, name } = caller.named(request.stream())?;
-    let command = Command::DeleteStream { scope, name, enforce_consumer_deletion: false };
-    caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
-    Ok(Reply::Empty)
 }

@@ -32,6 +32,9 @@ const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
 
+/// Bytes of the second id, before base64.
+const ID_2_BYTES: usize = 72;
+
 /// How long a browser may remember what OPTIONS told it, in seconds.
 const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("172800");
 
@@ -41,10 +44,13 @@ pub async fn descend(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Bo
         return page;
     }
     let mut response = descend_aws(node, head, body).await;
-    let headers = response.headers_mut();
-    identify(headers, node.random.as_ref());
+    // As AWS does after an error; HTTP/2 has no such header.
+    if response.status().as_u16() >= 400 && head.version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    identify(response.headers_mut(), node.random.as_ref());
     if head.headers.contains_key(ORIGIN) {
-        allow_origin(headers, head);
+        allow_origin(response.headers_mut(), head);
     }
     response
 }
@@ -62,7 +68,7 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Bo
         let error = if operation.is_some() { AwsError::malformed() } else { AwsError::unknown_operation() };
         // To nobody in particular AWS speaks CBOR.
         let protocol = protocol(&head.headers).filter(|protocol| *protocol == Protocol::Json).unwrap_or(Protocol::Cbor);
-        return refusal(node, operation, head.version, protocol, &error);
+        return refusal(node, operation, protocol, &error);
     }
     let Some(protocol) = protocol(&head.headers) else {
         // A target of two parts, known or not.
@@ -72,7 +78,7 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Bo
     // AWS parses first. A body that passes everything else is parsed by its decoder only, once.
     let parsed = |error: AwsError| if codec::validate(protocol, &body).is_ok() { error } else { AwsError::malformed() };
     let Some(operation) = operation else {
-        return refusal(node, None, head.version, protocol, &parsed(AwsError::unknown_operation()));
+        return refusal(node, None, protocol, &parsed(AwsError::unknown_operation()));
     };
     let answer = match authenticate(&node.config, head).and_then(|p| check_digest(&head.headers, &body).map(|()| p)) {
         Ok(principal) => match operation {
@@ -93,7 +99,7 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Bo
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
             response
         }
-        Err(error) => refusal(node, Some(operation), head.version, protocol, &error),
+        Err(error) => refusal(node, Some(operation), protocol, &error),
     }
 }
 
@@ -114,13 +120,7 @@ fn check_digest(headers: &HeaderMap, body: &[u8]) -> Result<(), AwsError> {
     if claimed.as_bytes() == text { Ok(()) } else { Err(levada_wire::signature::does_not_match()) }
 }
 
-fn refusal(
-    node: &Node,
-    operation: Option<Operation>,
-    version: Version,
-    protocol: Protocol,
-    error: &AwsError,
-) -> Response<Body> {
+fn refusal(node: &Node, operation: Option<Operation>, protocol: Protocol, error: &AwsError) -> Response<Body> {
     node.metrics.response(operation.map_or("Unknown", Operation::name), error.code.name());
     if error.status() >= 500 {
         tracing::warn!(operation = operation.map_or("Unknown", Operation::name), code = error.code.name(), "failed");
@@ -128,10 +128,6 @@ fn refusal(
     let mut response = Response::new(Body::from(error.body(protocol)));
     *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
-    // As AWS does after an error; HTTP/2 has no such header.
-    if version < Version::HTTP_2 {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
     response
 }
 
@@ -147,9 +143,9 @@ fn xml(error: XmlError) -> Response<Body> {
     response
 }
 
-/// The two ids that AWS puts on every answer.
+/// The two ids that AWS puts on every answer (to OPTIONS only the first).
 fn identify(headers: &mut HeaderMap, random: &dyn Random) {
-    let mut bits = [0; 70];
+    let mut bits = [0; 16 + ID_2_BYTES];
     random.fill(&mut bits);
     let (id, id_2) = bits.split_at(16);
     let mut uuid = [0; 16];
@@ -167,6 +163,7 @@ fn identify(headers: &mut HeaderMap, random: &dyn Random) {
 fn allow_origin(headers: &mut HeaderMap, head: &Parts) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     if head.method == Method::OPTIONS {
+        headers.remove(ID_2);
         for (asked, answer) in [
             (ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_ALLOW_HEADERS),
             (ACCESS_CONTROL_REQUEST_METHOD, ACCESS_CONTROL_ALLOW_METHODS),

@@ -15,6 +15,7 @@ pub mod demo;
 pub mod firehose;
 pub mod kinesis;
 pub mod ladder;
+pub mod lifecycle;
 pub mod listener;
 pub mod metrics;
 pub mod node;

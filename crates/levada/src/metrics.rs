@@ -368,6 +368,7 @@ impl Metrics {
             family.remove(&label);
         }
         self.iterator_age.remove(&label);
+        self.fan_out.forget(key.incarnation, |_| true);
         for operation in [&self.put_record, &self.put_records, &self.get_records] {
             operation.forget(&label);
         }

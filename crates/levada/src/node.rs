@@ -7,23 +7,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, Event, ResourceKey, Unfinished, Work};
+use levada_core::catalog::{DeliveryStatus, DeliveryStream, Event, ResourceKey};
 use levada_core::engine::{Engine, EngineError};
 use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
 use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Spec, Tuning};
 use levada_log::{EmbeddedLog, Options};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 
-use crate::cli::LifecycleMode;
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
+use crate::lifecycle::{EffectError, Hands};
 use crate::metrics::{Metrics, Sample};
 use crate::rates::Rates;
-use crate::registry::{self, Registry, SubmitError};
-use crate::retention;
+use crate::registry::{self, Registry};
 use crate::subscriptions::Subscriptions;
 use crate::traffic::Traffic;
+use crate::{lifecycle, retention};
 
 /// How long an append may take before its records are answered with `InternalFailure`.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,17 +66,6 @@ pub enum StartError {
     Unfinished(#[from] EffectError),
 }
 
-/// Why the effects of a durable decision were not completed. They are tried again at the next start.
-#[derive(Debug, thiserror::Error)]
-pub enum EffectError {
-    /// The engine failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The catalog failed.
-    #[error(transparent)]
-    Submit(#[from] SubmitError),
-}
-
 /// A running node.
 pub struct Node {
     /// Its configuration.
@@ -101,6 +90,7 @@ pub struct Node {
     pub token_key: TokenKey,
     /// Woken whenever the clock was moved by hand.
     pub clock_moved: Arc<Notify>,
+    pub(crate) hands: Hands,
     log: Arc<EmbeddedLog>,
     delivery: Delivery,
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
@@ -166,6 +156,7 @@ impl Node {
             rates,
             token_key,
             clock_moved: Arc::default(),
+            hands: Hands::default(),
             log,
             delivery,
             bucket_known: Box::new(move |name| buckets.knows(name)),
@@ -175,19 +166,15 @@ impl Node {
             dropped_records: AtomicU64::new(0),
         });
         node.resume().await?;
+        tokio::spawn(lifecycle::run(Arc::downgrade(&node)));
         tokio::spawn(retention::run(Arc::downgrade(&node)));
         node.ready.store(true, Ordering::SeqCst);
         Ok(node)
     }
 
-    /// Finishes what the last run had decided but not completed, and starts the delivery workers.
+    /// Finishes what the last run had decided but not completed, as far as it is due, and starts the delivery workers.
     async fn resume(self: &Arc<Self>) -> Result<(), StartError> {
-        while let Some(unfinished) = self.due() {
-            self.complete(unfinished).await?;
-        }
-        if self.registry.state().next_due().is_some() {
-            tokio::spawn(Arc::clone(self).complete_in_time());
-        }
+        lifecycle::complete_overdue(self).await?;
         let active: Vec<_> = self
             .registry
             .state()
@@ -201,127 +188,8 @@ impl Node {
         Ok(())
     }
 
-    /// Submits a command and does what it demands, to the end whatever becomes of the request behind it. Answers
-    /// when the command is durable or, if the life cycle is instant, when all is done: then a waiter's first look
-    /// finds the final state.
-    ///
-    /// # Errors
-    /// [`SubmitError`]; the outcome is open if it is not a refusal.
-    pub async fn carry_out(self: &Arc<Self>, command: Command) -> Result<(), SubmitError> {
-        let node = Arc::clone(self);
-        let (answer, answered) = oneshot::channel();
-        tokio::spawn(async move {
-            let submitted = node.registry.submit(&command).await.map(|event| node.forget_consumer(event.as_ref()));
-            if submitted.is_ok() && node.config.lifecycle == LifecycleMode::Instant {
-                node.complete_due().await;
-            }
-            let _ = answer.send(submitted);
-            node.complete_in_time().await;
-        });
-        let unanswered = || SubmitError::Unavailable(format!("no outcome within {} s", APPEND_TIMEOUT.as_secs()));
-        match tokio::time::timeout(APPEND_TIMEOUT, answered).await {
-            Ok(Ok(submitted)) => submitted,
-            Ok(Err(_)) | Err(_) => Err(unanswered()),
-        }
-    }
-
-    /// What is due next.
-    fn due(&self) -> Option<Unfinished> {
-        self.registry.state().unfinished_by(self.clock.now_ms()).into_iter().next()
-    }
-
-    /// Completes what is due, until nothing is or a step fails.
-    async fn complete_due(self: &Arc<Self>) {
-        let mut last = None;
-        while let Some(unfinished) = self.due() {
-            // Done, and still to be done: not now, then.
-            if last.as_ref() == Some(&unfinished) || !self.complete_or_log(unfinished.clone()).await {
-                return;
-            }
-            last = Some(unfinished);
-        }
-    }
-
-    /// Completes everything when it is due, until nothing is left or a step fails; [`Self::reconcile`] takes it up.
-    async fn complete_in_time(self: Arc<Self>) {
-        loop {
-            let Some(due) = self.registry.state().next_due() else { return };
-            self.sleep_until(due).await;
-            let Some(unfinished) = self.due() else { continue };
-            if !self.complete_or_log(unfinished).await {
-                return;
-            }
-        }
-    }
-
-    /// Takes up what a failure left undone.
-    pub async fn reconcile(self: &Arc<Self>) {
-        if let Err(error) = self.registry.refresh().await {
-            tracing::warn!(%error, "the catalog cannot be read");
-            return;
-        }
-        self.complete_due().await;
-    }
-
-    /// True if it is done.
-    async fn complete_or_log(self: &Arc<Self>, unfinished: Unfinished) -> bool {
-        let completed = self.complete(unfinished).await;
-        if let Err(error) = &completed {
-            tracing::error!(%error, "a decided change is not done yet; it is tried again");
-        }
-        completed.is_ok()
-    }
-
-    /// Carries out the effects of a durable decision: creates or deletes logs, then tells the catalog. Doing it twice,
-    /// or twice at a time, does no harm.
-    async fn complete(self: &Arc<Self>, unfinished: Unfinished) -> Result<(), EffectError> {
-        let command = match unfinished.work {
-            Work::CreateLogs { logs, then } => {
-                self.engine.create(logs).await?;
-                then
-            }
-            Work::DeleteLogs { logs, then } => {
-                if let Command::FinishDeliveryStream(key) = &then {
-                    self.end_delivery(key).await;
-                }
-                self.engine.delete(logs).await?;
-                then
-            }
-            Work::Seal(seal) => {
-                let mut last = Vec::with_capacity(seal.parents.len());
-                for (_, log) in &seal.parents {
-                    last.push(self.engine.seal(*log).await?.last_arrival);
-                }
-                let (logs, then) = seal.after(&last);
-                self.engine.create(logs).await?;
-                then
-            }
-            Work::Nothing { then } => then,
-        };
-        let event = self.registry.submit(&command).await?;
-        self.forget_consumer(event.as_ref());
-        let happened = event.is_some();
-        match &command {
-            // Whoever's command it was that took effect starts the worker, so there is one.
-            Command::FinishDeliveryStream(key) if happened => {
-                let stream = self.registry.state().delivery_stream_incarnation(key).cloned();
-                match stream {
-                    Some(stream) if stream.status == DeliveryStatus::Active => self.start_delivery(&stream),
-                    Some(_) => {}
-                    None => self.metrics.forget_delivery_stream(key),
-                }
-            }
-            Command::FinishStream(key) if self.registry.state().stream_incarnation(key).is_none() => {
-                self.metrics.forget_stream(key);
-                self.traffic.forget(key.incarnation);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
     /// A consumer that is gone is not measured any more.
-    fn forget_consumer(&self, event: Option<&Event>) {
+    pub(crate) fn forget_consumer(&self, event: Option<&Event>) {
         if let Some(Event::ConsumerGone { key, consumer }) = event {
             self.metrics.forget_consumer(key.incarnation, &consumer.name);
         }
@@ -368,7 +236,7 @@ impl Node {
         }
     }
 
-    fn start_delivery(&self, stream: &DeliveryStream) {
+    pub(crate) fn start_delivery(&self, stream: &DeliveryStream) {
         let config = match crate::deliveries::delivery_config(&stream.destination) {
             Ok(config) => config,
             Err(error) => {
@@ -387,7 +255,7 @@ impl Node {
         self.deliveries.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, handle);
     }
 
-    async fn end_delivery(&self, key: &ResourceKey) {
+    pub(crate) async fn end_delivery(&self, key: &ResourceKey) {
         let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         if let Some(handle) = handle {
             let dropped = handle.delete().await;

@@ -61,17 +61,18 @@ impl Rates {
     /// `LimitExceededException` if it comes too soon.
     pub fn admit(&self, principal: &Principal, op: KinesisOp, request: &Request) -> Result<(), AwsError> {
         let (Some(buckets), Some(rate)) = (&self.buckets, control_rate(op)) else { return Ok(()) };
-        let named = arn_of(request).and_then(Arn::parse);
+        let target = target(request);
+        let named = target.arn.and_then(Arn::parse);
         let resource = named.as_ref().map(|arn| arn.resource);
         let stream = match resource {
             Some(Resource::Stream { stream } | Resource::Consumer { stream, .. }) => Some(stream),
-            Some(Resource::Other(_)) | None => name_of(request),
+            Some(Resource::Other(_)) | None => target.name,
         };
         let what = match rate.scope {
             RateScope::Shard => return Ok(()),
             RateScope::Account => String::new(),
             RateScope::Stream => stream.unwrap_or_default().to_owned(),
-            RateScope::ConsumerShard => format!("{}/{}", arn_of(request).unwrap_or_default(), shard_of(request)),
+            RateScope::ConsumerShard => format!("{}/{}", target.arn.unwrap_or_default(), shard_of(request)),
         };
         let scope = Scope::new(principal.account.clone(), &principal.region);
         let limit = Limit::new(Rate::per_second(rate.per_second.into()), 1, 1);
@@ -103,36 +104,8 @@ impl Buckets {
     }
 }
 
-/// The ARN by which a request names its stream or its consumer.
-fn arn_of(request: &Request) -> Option<&str> {
-    match request {
-        Request::DeregisterStreamConsumer(request) => by_consumer(request.consumer()),
-        Request::DescribeStreamConsumer(request) => by_consumer(request.consumer()),
-        Request::SubscribeToShard(request) => Some(&request.consumer_arn),
-        Request::DeleteResourcePolicy(request) => Some(&request.resource_arn),
-        Request::GetResourcePolicy(request) => Some(&request.resource_arn),
-        Request::PutResourcePolicy(request) => Some(&request.resource_arn),
-        Request::ListTagsForResource(request) => Some(&request.resource_arn),
-        Request::TagResource(request) => Some(&request.resource_arn),
-        Request::UntagResource(request) => Some(&request.resource_arn),
-        _ => stream_of(request).arn,
-    }
-}
-
-fn by_consumer(consumer: ConsumerRef<'_>) -> Option<&str> {
-    consumer.arn.or(consumer.stream_arn)
-}
-
-/// The name by which a request names its stream.
-fn name_of(request: &Request) -> Option<&str> {
-    match request {
-        Request::CreateStream(request) => Some(&request.stream_name),
-        _ => stream_of(request).name,
-    }
-}
-
-/// How a request names its stream, if it does so directly.
-fn stream_of(request: &Request) -> StreamRef<'_> {
+/// How a request names its stream, or by which ARN something of the stream's.
+fn target(request: &Request) -> StreamRef<'_> {
     match request {
         Request::AddTagsToStream(request) => request.stream(),
         Request::DecreaseStreamRetentionPeriod(request) => request.stream(),
@@ -156,34 +129,39 @@ fn stream_of(request: &Request) -> StreamRef<'_> {
         Request::UpdateStreamMode(request) => request.stream(),
         Request::UpdateStreamRecordDistributionStrategy(request) => request.stream(),
         Request::UpdateStreamWarmThroughput(request) => request.stream(),
-        // Counted by the shard, by the account, or not at all; or they name it by the ARN of something else.
-        Request::CreateStream(_)
-        | Request::DeleteResourcePolicy(_)
-        | Request::DeregisterStreamConsumer(_)
-        | Request::DescribeAccountSettings(_)
+        Request::CreateStream(request) => StreamRef { name: Some(&request.stream_name), ..StreamRef::default() },
+        Request::DeregisterStreamConsumer(request) => by_consumer(request.consumer()),
+        Request::DescribeStreamConsumer(request) => by_consumer(request.consumer()),
+        Request::SubscribeToShard(request) => by_arn(Some(&request.consumer_arn)),
+        Request::DeleteResourcePolicy(request) => by_arn(Some(&request.resource_arn)),
+        Request::GetResourcePolicy(request) => by_arn(Some(&request.resource_arn)),
+        Request::PutResourcePolicy(request) => by_arn(Some(&request.resource_arn)),
+        Request::ListTagsForResource(request) => by_arn(Some(&request.resource_arn)),
+        Request::TagResource(request) => by_arn(Some(&request.resource_arn)),
+        Request::UntagResource(request) => by_arn(Some(&request.resource_arn)),
+        // They name none, or are not counted here.
+        Request::DescribeAccountSettings(_)
         | Request::DescribeLimits(_)
-        | Request::DescribeStreamConsumer(_)
         | Request::GetRecords(_)
-        | Request::GetResourcePolicy(_)
         | Request::GetShardIterator(_)
         | Request::ListStreams(_)
-        | Request::ListTagsForResource(_)
         | Request::PutRecord(_)
         | Request::PutRecords(_)
-        | Request::PutResourcePolicy(_)
-        | Request::SubscribeToShard(_)
-        | Request::TagResource(_)
-        | Request::UntagResource(_)
         | Request::UpdateAccountSettings(_)
         | Request::Unserved(..) => StreamRef::default(),
     }
 }
 
+fn by_arn(arn: Option<&str>) -> StreamRef<'_> {
+    StreamRef { arn, ..StreamRef::default() }
+}
+
+fn by_consumer(consumer: ConsumerRef<'_>) -> StreamRef<'_> {
+    by_arn(consumer.arn.or(consumer.stream_arn))
+}
+
 fn shard_of(request: &Request) -> &str {
-    match request {
-        Request::SubscribeToShard(request) => &request.shard_id,
-        _ => "",
-    }
+    if let Request::SubscribeToShard(request) = request { &request.shard_id } else { "" }
 }
 
 #[cfg(test)]

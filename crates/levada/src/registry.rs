@@ -52,7 +52,7 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     rules: Rules,
     state: RwLock<State>,
-    changed: Notify,
+    changed: Arc<Notify>,
     writer: Mutex<Writer>,
 }
 
@@ -74,7 +74,7 @@ impl Registry {
         engine.create(vec![LogSpec { id: CATALOG_LOG, class: INTERNAL_CLASS, floor: 0 }]).await?;
         let Replayed { state, next, growth, .. } = replay(engine.as_ref()).await?;
         let writer = Mutex::new(Writer { next, growth, settled: true });
-        Ok(Self { engine, clock, rules, state: RwLock::new(state), changed: Notify::new(), writer })
+        Ok(Self { engine, clock, rules, state: RwLock::new(state), changed: Arc::default(), writer })
     }
 
     /// The catalog as of now. Held only for look-ups, never across an await.
@@ -85,6 +85,12 @@ impl Registry {
     /// Resolves at the next change after this call. Ask first, then look at [`Self::state`], then wait.
     pub fn changed(&self) -> Notified<'_> {
         self.changed.notified()
+    }
+
+    /// What [`Self::changed`] waits for, for those who outlive the registry.
+    #[must_use]
+    pub fn changes(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
     }
 
     /// Decides a command on the present state and makes its event durable. Its effect is visible in

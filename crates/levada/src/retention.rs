@@ -7,7 +7,7 @@ use std::time::Duration;
 use levada_core::catalog::Command;
 use levada_core::engine::{EngineError, LogId, Millis};
 use levada_core::env::Clock;
-use levada_core::retention::{RetentionClock, Trimming, cutoff};
+use levada_core::retention::{RetentionClock, Trimming};
 
 use crate::node::Node;
 
@@ -27,7 +27,9 @@ pub async fn run(node: Weak<Node>) {
         let moved = moved.notified();
         {
             let Some(node) = node.upgrade() else { return };
-            node.reconcile().await;
+            if let Err(error) = node.registry.refresh().await {
+                tracing::warn!(%error, "the catalog cannot be read");
+            }
             node.traffic.retain(node.registry.state().all_streams());
             match clock.observe(node.clock.now_ms(), node.clock.monotonic()) {
                 Trimming::Allowed { now_ms } => {
@@ -66,24 +68,31 @@ async fn note_clock(node: &Node, now: Millis) {
     }
 }
 
-async fn sweep(node: &Node, now: Millis) {
+async fn sweep(node: &Arc<Node>, now: Millis) {
     let streams: Vec<_> = node.registry.state().all_streams().cloned().collect();
     for stream in streams {
-        let cutoff = cutoff(now, stream.retention_hours);
+        let horizon = stream.horizon(now);
         for shard in stream.shards.all() {
-            if let Err(error) = trim(node, shard.log, cutoff).await {
+            if let Err(error) = trim(node, shard.log, horizon).await {
                 tracing::warn!(stream = %stream.name, shard = %shard.id(), %error, "retention could not be applied");
+            }
+        }
+        if !stream.shards.expired(horizon).is_empty() {
+            let command = Command::ExpireShards { stream: stream.key(), believed_ms: now };
+            if let Err(error) = node.carry_out(command).await {
+                tracing::warn!(stream = %stream.name, %error, "shards past retention could not be taken out");
             }
         }
     }
 }
 
-async fn trim(node: &Node, log: LogId, cutoff: Millis) -> Result<(), EngineError> {
+async fn trim(node: &Node, log: LogId, horizon: Millis) -> Result<(), EngineError> {
     match node.engine.tail(log).await {
-        Ok(tail) if tail.first_arrival.is_some_and(|first| first < cutoff) => {
-            let before = node.engine.seek(log, cutoff).await?;
+        Ok(tail) if tail.first_arrival.is_some_and(|first| first < horizon) => {
+            let before = node.engine.seek(log, horizon).await?;
             if before > tail.start { node.engine.trim(log, before).await } else { Ok(()) }
         }
+        // A shard whose parents are not sealed has no log yet.
         Ok(_) | Err(EngineError::Missing) => Ok(()),
         Err(error) => Err(error),
     }

@@ -19,8 +19,8 @@
 //! what a call returns is known only when it has been read, and becomes debt that the next calls wait for. After
 //! 10 MiB that is 5 s, as the API reference of `GetRecords` says. Calls that run at the same time may all add to it.
 //!
-//! **Counting.** Totals and minutes serve enhanced monitoring and on-demand scaling. With `--limits open` only on-demand
-//! streams are counted: nothing else would read it, and a provisioned stream's put must cost no more than a branch.
+//! **Counting.** Totals and minutes serve enhanced monitoring and on-demand scaling. With `--limits open` only streams
+//! that use one of them are counted: nothing else would read it, and other streams' puts must cost no more than a branch.
 //!
 //! A shard has no state here before its first call.
 
@@ -148,7 +148,7 @@ impl Traffic {
     #[must_use]
     pub fn of(&self, stream: &Stream) -> Option<StreamTraffic<'_>> {
         let limits = self.limits.of(&stream.name);
-        if limits.is_none() && stream.mode == StreamMode::Provisioned {
+        if limits.is_none() && stream.mode == StreamMode::Provisioned && stream.monitoring.is_empty() {
             return None;
         }
         let found = self.streams.read().unwrap_or_else(PoisonError::into_inner).get(&stream.incarnation).cloned();

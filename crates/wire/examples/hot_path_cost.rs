@@ -9,7 +9,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, RECORD_OVERHEAD_BYTES};
+use levada_wire::codec::Writer;
+use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, encoded_bytes};
 use levada_wire::kinesis::{self, put_records};
 use levada_wire::{KinesisOp, Protocol};
 
@@ -61,25 +62,63 @@ fn main() {
         println!("PutRecord of 100 B with {stream}: {one:?}");
     }
 
+    for bytes in [100, 1024] {
+        let body = cbor_put_records(bytes);
+        let decode = best_of(500, || {
+            black_box(put_records::scan(Protocol::Cbor, black_box(&body))).unwrap();
+        });
+        let generic = best_of(20, || {
+            black_box(put_records::decode_strict(Protocol::Cbor, black_box(&body))).unwrap();
+        });
+        println!("500 records of {bytes} B in CBOR: in place {decode:?}, generic {generic:?}");
+    }
+
+    for protocol in [Protocol::Json, Protocol::Cbor] {
+        replies(protocol);
+    }
+}
+
+/// A call as the Java SDK writes it.
+fn cbor_put_records(bytes: usize) -> Vec<u8> {
+    let mut out = Writer::new(Protocol::Cbor);
+    out.begin_object();
+    out.key("Records");
+    out.begin_array();
+    for _ in 0..500 {
+        out.begin_object();
+        out.key("Data");
+        out.blob(&vec![b'x'; bytes]);
+        out.key("PartitionKey");
+        out.string("user-12345678");
+        out.end_object();
+    }
+    out.end_array();
+    out.key("StreamName");
+    out.string("stream");
+    out.end_object();
+    out.into_bytes()
+}
+
+fn replies(protocol: Protocol) {
     let number = [b'4'; 56];
     let reply = best_of(500, || {
-        let mut reply = put_records::PutRecordsReply::new(Protocol::Json, None, 0, 500);
+        let mut reply = put_records::PutRecordsReply::new(protocol, None, 0, 500);
         for _ in 0..500 {
             reply.stored(black_box(&number), "shardId-000000000000");
         }
         black_box(reply.finish());
     });
-    println!("PutRecords reply of 500 records: {reply:?}");
+    println!("PutRecords reply of 500 records in {protocol:?}: {reply:?}");
     for (records, bytes) in [(10_000, 100), (1_000, 10_240)] {
         let data = vec![b'x'; bytes];
         let page = best_of(20, || {
-            let capacity = records * (RECORD_OVERHEAD_BYTES + 13 + bytes * 4 / 3);
-            let mut page = GetRecordsWriter::new(Protocol::Json, &GetRecordsHead::default(), capacity);
+            let capacity = encoded_bytes(protocol, records, records * (bytes + 13));
+            let mut page = GetRecordsWriter::new(protocol, &GetRecordsHead::default(), capacity);
             for _ in 0..records {
                 page.record(1_789_779_944_662, black_box(&data), b"user-12345678", &number);
             }
             black_box(page.finish());
         });
-        println!("GetRecords page of {records} records of {bytes} B: {page:?}");
+        println!("GetRecords page of {records} records of {bytes} B in {protocol:?}: {page:?}");
     }
 }

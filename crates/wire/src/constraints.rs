@@ -11,7 +11,7 @@ use crate::json::Writer;
 use crate::model::{Bounds, Kind, Shape};
 use crate::operation::Service;
 use crate::pattern::Pattern;
-use crate::value::Value;
+use crate::value::{Value, utf16_len};
 
 /// AWS names no more violations than this.
 const MAX_VIOLATIONS: usize = 10;
@@ -82,22 +82,38 @@ fn fits(pattern: &Pattern, length: Bounds<u32>, text: &str) -> bool {
     if text.len() > PATTERN_TEXT_BYTES { length.max.is_some() } else { pattern.matches(text) }
 }
 
-fn enum_constraint(shape: &Shape, values: &[&str]) -> String {
+fn enumeration(shape: &Shape, values: &[&str]) -> String {
     let order = ENUM_ORDERS.iter().find(|(name, _)| *name == shape.name).map_or(values, |(_, order)| *order);
     format!("satisfy enum value set: [{}]", order.join(", "))
 }
 
-/// Everything that a string of this shape must be, in the order in which AWS lists it for members of lists.
-fn string_constraints(shape: &Shape) -> Vec<String> {
-    let Kind::String { length, pattern, values } = &shape.kind else { return Vec::new() };
-    let mut constraints = Vec::new();
-    constraints.extend(length.max.map(|max| format!("have length less than or equal to {max}")));
-    constraints.extend(length.min.map(|min| format!("have length greater than or equal to {min}")));
-    constraints.extend(pattern.map(|pattern| format!("satisfy regular expression pattern: {}", pattern.text())));
-    if !values.is_empty() {
-        constraints.push(enum_constraint(shape, values));
+const fn is_scalar(shape: &Shape) -> bool {
+    !matches!(shape.kind, Kind::List { .. } | Kind::Map { .. } | Kind::Structure(_))
+}
+
+/// All constraints of a scalar in the order in which AWS lists them for the items of a list: from kinesalite's tests,
+/// and for pattern and enumeration from other services of AWS.
+fn all_constraints(shape: &Shape) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut bounds = |what: &str, min: Option<String>, max: Option<String>| {
+        all.extend(max.map(|max| format!("Member must have {what} less than or equal to {max}")));
+        all.extend(min.map(|min| format!("Member must have {what} greater than or equal to {min}")));
+    };
+    match &shape.kind {
+        Kind::String { length, .. } | Kind::Blob(length) => {
+            bounds("length", length.min.map(|n| n.to_string()), length.max.map(|n| n.to_string()));
+        }
+        Kind::Integer(range) | Kind::Long(range) => {
+            bounds("value", range.min.map(|n| n.to_string()), range.max.map(|n| n.to_string()));
+        }
+        Kind::Double(range) => bounds("value", range.min.map(|n| n.to_string()), range.max.map(|n| n.to_string())),
+        Kind::Boolean | Kind::Timestamp | Kind::List { .. } | Kind::Map { .. } | Kind::Structure(_) => {}
     }
-    constraints
+    if let Kind::String { pattern, values, .. } = &shape.kind {
+        all.extend(pattern.map(|p| format!("Member must satisfy regular expression pattern: {}", p.text())));
+        all.extend((!values.is_empty()).then(|| format!("Member must {}", enumeration(shape, values))));
+    }
+    all
 }
 
 struct Checker {
@@ -137,9 +153,9 @@ impl Checker {
                     let constraint = format!("satisfy regular expression pattern: {}", pattern.text());
                     self.refuse(value, shape, &constraint);
                 }
-                self.length(*length, text.encode_utf16().count(), shape, value);
+                self.length(*length, utf16_len(text), shape, value);
                 if !values.is_empty() && !values.contains(&text.as_str()) {
-                    self.refuse(value, shape, &enum_constraint(shape, values));
+                    self.refuse(value, shape, &enumeration(shape, values));
                 }
             }
             (Kind::Integer(bounds) | Kind::Long(bounds), Value::Integer(number)) => {
@@ -149,10 +165,12 @@ impl Checker {
             (Kind::Blob(length), Value::Blob(bytes)) => self.length(*length, bytes.len(), shape, value),
             (Kind::List { member, length }, Value::List(items)) => {
                 self.length(*length, items.len(), shape, value);
-                if matches!(member.kind, Kind::String { .. }) {
-                    return self.strings(member, items, shape, value);
-                }
+                self.scalars(member, items, shape, value);
                 for (i, item) in items.iter().enumerate() {
+                    // Of an item that is no structure only its absence is told at its own place.
+                    if is_scalar(member) && *item != Value::Null {
+                        continue;
+                    }
                     self.below(&format!(".{}.member", i + 1), member, item);
                 }
             }
@@ -170,21 +188,16 @@ impl Checker {
         }
     }
 
-    /// Strings in a list are refused together: the violation shows the list, and all constraints on its members
-    /// (kinesalite of `TagKeys`, AWS in 2026 of `ShardLevelMetrics`).
-    fn strings(&mut self, member: &'static Shape, items: &[Value], shape: &'static Shape, value: &Value) {
-        let mut alone = Checker { service: self.service, path: String::new(), violations: Vec::new() };
-        for (i, item) in items.iter().enumerate() {
-            if *item == Value::Null {
-                self.below(&format!(".{}.member", i + 1), member, item);
-            } else if alone.violations.is_empty() {
-                alone.value(member, item);
-            }
-        }
-        if !alone.violations.is_empty() {
-            let all: Vec<String> =
-                string_constraints(member).iter().map(|constraint| format!("Member must {constraint}")).collect();
-            self.refuse(value, shape, &format!("satisfy constraint: [{}]", all.join(", ")));
+    /// Items of a list that are no structures are told of once, at the list, with all that its items must satisfy.
+    fn scalars(&mut self, member: &'static Shape, items: &[Value], shape: &'static Shape, value: &Value) {
+        let mut checker = Checker { service: self.service, path: String::new(), violations: Vec::new() };
+        let mut present = items.iter().filter(|item| is_scalar(member) && **item != Value::Null);
+        let violated = present.any(|item| {
+            checker.value(member, item);
+            !checker.violations.is_empty()
+        });
+        if violated {
+            self.refuse(value, shape, &format!("satisfy constraint: [{}]", all_constraints(member).join(", ")));
         }
     }
 
@@ -215,12 +228,12 @@ impl Checker {
         shape: &'static Shape,
         value: &Value,
     ) {
-        // NaN, which CBOR can write, is within no bounds.
+        // NaN, which CBOR can write, is within no bounds, and AWS tells both.
+        if let Some(max) = bounds.max.filter(|max| number.partial_cmp(max).is_none_or(Ordering::is_gt)) {
+            self.refuse(value, shape, &format!("have value less than or equal to {max}"));
+        }
         if let Some(min) = bounds.min.filter(|min| number.partial_cmp(min).is_none_or(Ordering::is_lt)) {
             self.refuse(value, shape, &format!("have value greater than or equal to {min}"));
-        }
-        if let Some(max) = bounds.max.filter(|max| number > *max) {
-            self.refuse(value, shape, &format!("have value less than or equal to {max}"));
         }
     }
 

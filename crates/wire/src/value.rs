@@ -45,3 +45,9 @@ impl Value {
         }
     }
 }
+
+/// A text's length in UTF-16 units, as Java's `String.length` counts.
+pub(crate) fn utf16_len(text: &str) -> usize {
+    // Most texts are ASCII, and that is quick to see.
+    if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
+}

@@ -226,7 +226,7 @@ fn truncated_bodies_are_malformed() {
 #[test]
 fn damaged_bodies_are_refused_or_read_alike() {
     let mut scanned = 0;
-    for round in 0..400u64 {
+    for round in 0..150u64 {
         for operation in operations() {
             let mut dice = Dice(round);
             let request = arbitrary(operation.input(), u64::MAX, &mut dice);
@@ -244,7 +244,7 @@ fn damaged_bodies_are_refused_or_read_alike() {
             }
         }
     }
-    assert!(scanned > 50, "{scanned} scanned");
+    assert!(scanned > 20, "{scanned} scanned");
 }
 
 /// True if the body could be read in place. In JSON that leaves base64 for later.
@@ -286,7 +286,7 @@ fn usual_batches_are_read_in_place() {
 
 #[test]
 fn garbage_is_refused() {
-    for round in 0..3_000u64 {
+    for round in 0..1_000u64 {
         let mut dice = Dice(round);
         // Half of it begins as an object does, or nothing would get past the first byte.
         let mut body: Vec<u8> = (0..dice.roll(60)).map(|_| dice.roll(256) as u8).collect();

@@ -2,6 +2,7 @@
 
 mod dead;
 mod dependencies;
+mod facts;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ pub(crate) fn findings() -> Result<Vec<String>, String> {
         }
     }
     findings.extend(dead::check(&files));
+    findings.extend(facts::check(&files));
     findings.extend(dependencies::check(&root, &files)?);
     Ok(findings)
 }

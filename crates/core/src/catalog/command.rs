@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::consumer::ConsumerRef;
 use super::delivery_stream::S3Destination;
 use super::scope::{ResourceKey, Scope};
-use super::settings::{Distribution, HourlyPeak, ShardMetric};
+use super::settings::{Distribution, ShardMetric};
 use super::stream::StreamMode;
 use crate::engine::{LogId, Millis};
 use crate::reshard::Generation;
+use crate::scaling::Load;
 use crate::shard::ShardId;
 
 /// Most shards of one stream: the largest account quota of any region (us-east-1). It bounds the event that
@@ -130,7 +131,12 @@ pub enum Command {
     /// The stream's change of settings is due.
     FinishUpdate(ResourceKey),
     /// The next generation of shards of the stream's reshard is due.
-    AdvanceReshard(ResourceKey),
+    AdvanceReshard {
+        /// The stream.
+        stream: ResourceKey,
+        /// How many generations are left, this one included. So told twice, it happens once.
+        left: usize,
+    },
     /// The logs of these parents are sealed and those of their children exist.
     SealShards {
         /// The stream.
@@ -152,12 +158,14 @@ pub enum Command {
         /// The logs.
         logs: Vec<LogId>,
     },
-    /// The load of an on-demand stream in an hour, as far as it is known.
+    /// What an on-demand stream was offered in a minute. Nothing happens if the hour had a busier one already.
     NotePeak {
         /// The stream.
         stream: ResourceKey,
-        /// The hour and its highest rates. Several of an hour add up to the highest.
-        peak: HourlyPeak,
+        /// The minute since the Unix epoch.
+        minute: u64,
+        /// The load.
+        load: Load,
     },
     /// The service changes the shards of an on-demand stream ([`crate::scaling`]). Nothing happens if the stream is
     /// UPDATING, no longer on-demand, or has other shards by now.

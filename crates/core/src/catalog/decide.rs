@@ -39,11 +39,11 @@ pub fn decide(state: &State, now_ms: Millis, rules: &Rules, command: &Command) -
         Command::FinishStream(key) => Ok(stream::finish(moment, key)),
         Command::UpdateStream { scope, name, update } => update_stream(moment, scope, name, update),
         Command::FinishUpdate(key) => Ok(settings::finish(moment, key)),
-        Command::AdvanceReshard(key) => Ok(reshard::advance(moment, key)),
+        Command::AdvanceReshard { stream, left } => Ok(reshard::advance(moment, stream, *left)),
         Command::SealShards { stream, parents } => Ok(reshard::seal(moment, stream, parents)),
         Command::ExpireShards { stream, believed_ms } => Ok(reshard::expire(moment, stream, *believed_ms)),
         Command::ForgetLogs { stream, logs } => Ok(reshard::forget_logs(moment, stream, logs)),
-        Command::NotePeak { stream, peak } => Ok(reshard::note_peak(moment, stream, peak)),
+        Command::NotePeak { stream, minute, load } => Ok(reshard::note_peak(moment, stream, *minute, *load)),
         Command::Rescale { stream, generation } => Ok(reshard::rescale(moment, stream, generation)),
         Command::RegisterConsumer { scope, stream, name, tags } => {
             consumer::register(moment, scope, stream, name, tags)

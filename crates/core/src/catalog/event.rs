@@ -18,10 +18,11 @@ use serde::{Deserialize, Serialize};
 use super::consumer::{Consumer, ConsumerRef};
 use super::delivery_stream::DeliveryStream;
 use super::scope::{ResourceKey, Scope};
-use super::settings::{Change, Commitment, HourlyPeak, PendingUpdate};
+use super::settings::{Change, Commitment, PendingUpdate};
 use super::stream::{Stream, is_zero};
 use crate::engine::{LogId, Millis};
 use crate::reshard::NewShards;
+use crate::scaling::Load;
 
 /// Version of the catalog's records.
 pub(super) const VERSION: u32 = 1;
@@ -99,12 +100,14 @@ pub enum Event {
         /// The logs.
         logs: Vec<LogId>,
     },
-    /// An hour's load of an on-demand stream.
+    /// The busiest minute so far of an hour of an on-demand stream.
     PeakNoted {
         /// The stream.
         key: ResourceKey,
-        /// The hour and its highest rates.
-        peak: HourlyPeak,
+        /// The minute since the Unix epoch.
+        minute: u64,
+        /// What was offered in it.
+        load: Load,
     },
     /// A consumer is to be, or is.
     ConsumerRegistered {

@@ -40,7 +40,7 @@ pub fn fold(state: &mut State, event: &Event) -> Result<(), Contradiction> {
         Event::ShardsSealed { key, parents } => stream::seal(state, key, parents),
         Event::ShardsExpired { key, shards } => stream::expire(state, key, shards),
         Event::LogsForgotten { key, logs } => stream::forget_logs(state, key, logs),
-        Event::PeakNoted { key, peak } => stream::note_peak(state, key, peak),
+        Event::PeakNoted { key, minute, load } => stream::note_peak(state, key, *minute, *load),
         Event::ConsumerRegistered { key, consumer } => stream::register(state, key, consumer),
         Event::ConsumerBecameActive { key, consumer } => stream::activate_consumer(state, key, consumer),
         Event::ConsumerDeletionStarted { key, consumer, due } => {

@@ -13,7 +13,7 @@ pub(super) enum Owner {
 }
 
 impl Owner {
-    fn incarnation(&self) -> u64 {
+    pub(super) fn incarnation(&self) -> u64 {
         match self {
             Self::Stream(key) | Self::DeliveryStream(key) => key.incarnation,
         }
@@ -39,6 +39,11 @@ impl Schedule {
             self.times.insert((due, incarnation));
             self.owners.insert(incarnation, (due, owner));
         }
+    }
+
+    /// The owner of this incarnation, if it has work.
+    pub(super) fn owner(&self, incarnation: u64) -> Option<&Owner> {
+        self.owners.get(&incarnation).map(|(_, owner)| owner)
     }
 
     /// When the first of all is due.

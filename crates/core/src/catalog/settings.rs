@@ -244,29 +244,3 @@ impl Commitment {
         self.status(now) != CommitmentStatus::Disabled
     }
 }
-
-/// The highest load of a stream within an hour, averaged over no less than a minute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HourlyPeak {
-    /// Hours since the Unix epoch.
-    #[serde(rename = "h")]
-    pub hour: u64,
-    /// Bytes put in a second.
-    #[serde(rename = "b")]
-    pub bytes_per_second: u64,
-    /// Records put in a second.
-    #[serde(rename = "r")]
-    pub records_per_second: u64,
-}
-
-impl HourlyPeak {
-    /// The higher of each rate; of the same hour.
-    #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        Self {
-            hour: self.hour,
-            bytes_per_second: self.bytes_per_second.max(other.bytes_per_second),
-            records_per_second: self.records_per_second.max(other.records_per_second),
-        }
-    }
-}

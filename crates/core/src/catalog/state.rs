@@ -241,18 +241,32 @@ impl State {
     /// What is due by `now`, the earliest first. Costs what there is.
     #[must_use]
     pub fn unfinished_by(&self, now: Millis) -> Vec<Unfinished> {
-        let mut all = Vec::new();
-        for owner in self.schedule.until(now) {
-            match owner {
-                Owner::Stream(key) => all.extend(self.stream_incarnation(key).into_iter().flat_map(|s| s.unfinished())),
-                Owner::DeliveryStream(key) => {
-                    all.extend(self.delivery_stream_incarnation(key).and_then(|stream| stream.unfinished()));
-                }
-            }
-        }
+        let mut all: Vec<_> = self.schedule.until(now).flat_map(|owner| self.unfinished_of(owner)).collect();
         all.retain(|unfinished| unfinished.due <= now);
         all.sort_by_key(|unfinished| unfinished.due);
         all
+    }
+
+    fn unfinished_of(&self, owner: &Owner) -> Vec<Unfinished> {
+        match owner {
+            Owner::Stream(key) => self.stream_incarnation(key).map(|stream| stream.unfinished()).unwrap_or_default(),
+            Owner::DeliveryStream(key) => {
+                self.delivery_stream_incarnation(key).and_then(|stream| stream.unfinished()).into_iter().collect()
+            }
+        }
+    }
+
+    /// The incarnations of the streams and delivery streams that have something due by `now`, in the order of time.
+    #[must_use]
+    pub fn due_by(&self, now: Millis) -> Vec<u64> {
+        self.schedule.until(now).map(Owner::incarnation).collect()
+    }
+
+    /// What the stream or delivery stream of this incarnation has to do first, if it is due by `now`.
+    #[must_use]
+    pub fn next_unfinished(&self, incarnation: u64, now: Millis) -> Option<Unfinished> {
+        let all = self.unfinished_of(self.schedule.owner(incarnation)?);
+        all.into_iter().min_by_key(|unfinished| unfinished.due).filter(|unfinished| unfinished.due <= now)
     }
 
     /// When the first of [`Self::unfinished`] is due. Costs nothing.

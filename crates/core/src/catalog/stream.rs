@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::command::Command;
 use super::consumer::{Consumer, ConsumerRef, ConsumerStatus};
 use super::scope::{ResourceKey, Scope};
-use super::settings::{Change, Distribution, History, HourlyPeak, PendingUpdate, ShardMetric};
+use super::settings::{Change, Distribution, History, PendingUpdate, ShardMetric};
 use super::shard_table::{Closing, ShardTable};
 use super::unfinished::{Seal, Unfinished, Work};
 use crate::engine::{LogId, Millis};
 use crate::retention::cutoff;
+use crate::scaling::Peaks;
 use crate::shard::ShardId;
 
 /// Where a stream stands in its life.
@@ -120,9 +121,9 @@ pub struct Stream {
     /// What was changed lately.
     #[serde(default, skip_serializing_if = "History::is_empty")]
     pub history: History,
-    /// The highest rates of each of the last hours in which there was load, oldest first.
+    /// Its busiest minutes of 30 days, while it is on-demand.
     #[serde(default, skip_serializing_if = "no_peaks")]
-    pub peaks: Arc<Vec<HourlyPeak>>,
+    pub peaks: Arc<Peaks>,
     /// Its consumers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub consumers: BTreeMap<Arc<str>, Consumer>,
@@ -137,8 +138,8 @@ pub struct Stream {
     pub shards: ShardTable,
 }
 
-fn no_peaks(peaks: &Arc<Vec<HourlyPeak>>) -> bool {
-    peaks.is_empty()
+fn no_peaks(peaks: &Arc<Peaks>) -> bool {
+    **peaks == Peaks::default()
 }
 
 impl Stream {
@@ -231,8 +232,10 @@ impl Stream {
 
     fn updates(&self) -> impl Iterator<Item = Unfinished> {
         self.update.iter().map(|update| {
-            let then = match update.change {
-                Change::Reshard { .. } => Command::AdvanceReshard(self.key()),
+            let then = match &update.change {
+                Change::Reshard { generations, .. } => {
+                    Command::AdvanceReshard { stream: self.key(), left: generations.len() }
+                }
                 _ => Command::FinishUpdate(self.key()),
             };
             Unfinished { due: update.due, work: Work::Nothing { then } }

@@ -1,14 +1,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::batch::{Batch, MAX_BATCH_BYTES};
-use crate::engine::{Millis, Offset};
+use crate::engine::{LogSpec, Millis, Offset};
 use crate::shard::{Shard, ShardId};
 
+mod consumers;
+mod random;
+mod reshard;
+mod settings;
+mod world;
+
 const NOW: Millis = 1_800_000_000_000;
+
+/// Small numbers, each another, so that a test that reaches one reaches no other.
+const QUOTAS: Quotas = Quotas {
+    creating_streams: 3,
+    on_demand_streams: 2,
+    shards: |region| if region == "us-east-1" { 20 } else { 5 },
+    consumers: 6,
+    advantage_consumers: 7,
+    creating_consumers: 4,
+    mode_switches: 2,
+    encryption_changes: 5,
+    shard_count_updates: 3,
+};
+
+fn update(name: &str, update: StreamUpdate) -> Command {
+    Command::UpdateStream { scope: scope(), name: name.into(), update }
+}
 
 fn account() -> Account {
     Account::new("123456789012").unwrap()
@@ -87,6 +108,21 @@ impl Default for Node {
 }
 
 impl Node {
+    fn of(lifecycle: Lifecycle, quotas: Option<Quotas>) -> Self {
+        Self { rules: Rules { lifecycle, quotas }, ..Self::default() }
+    }
+
+    fn stream(&self, name: &str) -> Arc<Stream> {
+        self.state.stream(&scope(), name).unwrap().clone()
+    }
+
+    /// Does what is due by `now`, in order, until nothing is.
+    fn due(&mut self, now: Millis) {
+        while let Some(unfinished) = self.state.unfinished_by(now).first() {
+            self.run(now, &then(unfinished)).unwrap().unwrap();
+        }
+    }
+
     fn run(&mut self, now: Millis, command: &Command) -> Result<Option<Event>, DomainError> {
         let event = decide(&self.state, now, &self.rules, command)?;
         if let Some(event) = &event {
@@ -450,99 +486,4 @@ fn a_snapshot_is_due_when_the_events_outweigh_it() {
     let mut growth = Growth::after_snapshot(7);
     growth.add(150);
     assert_eq!(growth, Growth { events: 1, bytes: 150, snapshot_bytes: 7 });
-}
-
-/// What happens to a node.
-#[derive(Clone, Debug)]
-enum Step {
-    Run(Millis, Box<Command>),
-    /// Does one thing that is unfinished.
-    Resume(usize),
-    /// Writes a snapshot, of which a crash keeps this many thousandths; trims if it is whole and the flag is set.
-    Snapshot(usize, bool),
-    /// Stops, and goes on with what replay gives.
-    Restart,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let name = || prop_oneof![Just("a"), Just("b")];
-    let command = prop_oneof![
-        (name(), 1u32..5).prop_map(|(name, shards)| create(name, shards)),
-        name().prop_map(delete),
-        name().prop_map(create_delivery),
-        name().prop_map(delete_delivery),
-        Just(Command::NoteClock),
-    ];
-    let step = prop_oneof![
-        4 => (0..5_000u64, command).prop_map(|(now, command)| Step::Run(NOW + now, Box::new(command))),
-        4 => any::<usize>().prop_map(Step::Resume),
-        1 => (0..=1000usize, any::<bool>()).prop_map(|(kept, trim)| Step::Snapshot(kept, trim)),
-        1 => Just(Step::Restart),
-    ];
-    proptest::collection::vec(step, 0..60)
-}
-
-/// The snapshot as many small parts, so that it can be cut anywhere.
-fn small_parts(state: &State) -> Vec<Vec<u8>> {
-    let bytes = serde_json::to_vec(state).unwrap();
-    let parts = bytes.chunks(64).count() as u32;
-    let part = |(part, raw): (u32, &[u8])| super::event::encode_part(NOW, super::event::Part { part, parts }, raw);
-    (0..).zip(bytes.chunks(64)).map(part).collect()
-}
-
-proptest! {
-    #[test]
-    fn replay_gives_the_live_state_whatever_was_cut_and_trimmed(steps in steps(), begin: usize) {
-        let mut node = Node::default();
-        let mut last_snapshot = 0;
-        let mut logs = BTreeSet::new();
-        let mut spaces = BTreeSet::new();
-        for step in steps {
-            let event = match step {
-                Step::Run(now, command) => node.run(now, &command).unwrap_or(None),
-                Step::Resume(which) => {
-                    let unfinished = node.state.unfinished();
-                    if unfinished.is_empty() { continue }
-                    node.run(NOW, &then(&unfinished[which % unfinished.len()])).unwrap()
-                }
-                Step::Snapshot(kept, trim) => {
-                    let first = node.end();
-                    let mut parts = small_parts(&node.state);
-                    let whole = kept == 1000;
-                    parts.truncate(if whole { parts.len() } else { parts.len() * kept / 1000 });
-                    node.records.extend(parts);
-                    if whole {
-                        last_snapshot = first;
-                        if trim { node.trim(first) }
-                    }
-                    None
-                }
-                Step::Restart => {
-                    let replayed = node.replay().unwrap();
-                    prop_assert_eq!(replayed.next, node.end());
-                    node.state = replayed.state;
-                    None
-                }
-            };
-            match event {
-                Some(Event::StreamCreated(stream)) => {
-                    for shard in stream.shards.all() {
-                        prop_assert!(logs.insert(shard.log), "log {:?} was handed out twice", shard.log);
-                        prop_assert!(spaces.insert((stream.name.clone(), shard.created_secs, shard.index)));
-                    }
-                }
-                Some(Event::DeliveryStreamCreated(stream)) => {
-                    prop_assert!(logs.insert(stream.data_log) && logs.insert(stream.control_log));
-                }
-                _ => (),
-            }
-            prop_assert_eq!(&node.replay().unwrap().state, &node.state);
-        }
-        // A trim to the last snapshot, of which a crash forgot some.
-        if last_snapshot > node.first {
-            let begin = node.first + begin as u64 % (last_snapshot - node.first + 1);
-            node.trim(begin);
-            prop_assert_eq!(&node.replay().unwrap().state, &node.state);
-        }
-    }
 }

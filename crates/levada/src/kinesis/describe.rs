@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use levada_core::catalog::{Stream, StreamMode, StreamStatus};
-use levada_core::iterator::{Listing, NextToken, TokenError, open_next, seal_next};
+use levada_core::catalog::{Change, Distribution, Stream, StreamMode, StreamStatus};
+use levada_core::iterator::{Listing, NextToken};
 use levada_core::shard::Shard;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::{errors, types};
 use levada_wire::limits;
 use levada_wire::typed::TimestampSeconds;
 
+use super::settings::metrics_told;
 use super::{Caller, shard_id};
 use crate::call::Answer;
 
@@ -23,10 +24,10 @@ pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeStream) -> Ans
     // AWS shows the shards of a stream only once it is there.
     let shards = if stream.is_usable() { shards } else { &[] };
     let description = types::StreamDescription {
-        encryption_type: Some(types::EncryptionType::None),
-        enhanced_monitoring: types::EnhancedMetrics::none(),
+        encryption_type: Some(encryption_type(&stream)),
+        enhanced_monitoring: monitoring(&stream),
         has_more_shards: shards.len() > limit,
-        key_id: None,
+        key_id: stream.encryption_key.clone(),
         retention_period_hours: stream.retention_hours,
         shards: shards.iter().take(limit).map(|shard| describe_shard(shard)).collect(),
         stream_arn: stream.arn(),
@@ -43,22 +44,22 @@ pub(super) fn summary(caller: Caller<'_>, request: &types::DescribeStreamSummary
     let on_demand = stream.mode == StreamMode::OnDemand;
     let summary = types::StreamDescriptionSummary {
         channel_count: 0,
-        consumer_count: 0,
-        encryption_type: types::EncryptionType::None,
-        enhanced_monitoring: types::EnhancedMetrics::none(),
-        key_id: None,
+        consumer_count: u32::try_from(stream.consumers.len()).unwrap_or(u32::MAX),
+        encryption_type: encryption_type(&stream),
+        enhanced_monitoring: monitoring(&stream),
+        key_id: stream.encryption_key.clone(),
         max_record_size_in_kib: stream.max_record_kib,
         // Absent while CREATING or DELETING.
         open_shard_count: stream.is_usable().then(|| u32::try_from(stream.shards.open_count()).unwrap_or(u32::MAX)),
         queue_count: None,
-        record_distribution_strategy: on_demand.then_some(types::RecordDistributionStrategy::UserPartitionKey),
+        record_distribution_strategy: on_demand.then(|| distribution(&stream)),
         retention_period_hours: stream.retention_hours,
         stream_arn: stream.arn(),
         stream_creation_timestamp: created(&stream),
         stream_mode_details: Some(mode_details(&stream)),
         stream_name: stream.name.to_string(),
         stream_status: status(stream.status),
-        warm_throughput: None,
+        warm_throughput: warm_throughput(&stream),
     };
     caller.reply(&types::DescribeStreamSummaryReply { stream_description_summary: summary })
 }
@@ -97,24 +98,46 @@ fn seal_list_token(caller: Caller<'_>, after: &str) -> String {
         listing: Listing::Streams { after: after.into() },
         created_ms: caller.now(),
     };
-    seal_next(&caller.node.token_key, &token, caller.node.random.as_ref())
+    caller.seal(&token)
 }
 
 /// The name behind which the page begins.
 fn open_list_token(caller: Caller<'_>, token: &str) -> Result<Arc<str>, AwsError> {
-    let token = open_token(caller, token)?;
+    let token = caller.open_token(token)?;
     match token.listing {
         Listing::Streams { after } if token.scope == caller.scope() => Ok(after),
-        Listing::Streams { .. } | Listing::Shards { .. } => Err(errors::invalid_next_token()),
+        Listing::Streams { .. } | Listing::Shards { .. } | Listing::Consumers { .. } => {
+            Err(errors::invalid_next_token())
+        }
     }
 }
 
-/// Opens a token of any listing.
-pub(super) fn open_token(caller: Caller<'_>, token: &str) -> Result<NextToken, AwsError> {
-    open_next(&caller.node.token_key, token, caller.now()).map_err(|error| match error {
-        TokenError::Invalid => errors::invalid_next_token(),
-        TokenError::Expired { .. } => errors::expired_next_token(),
-    })
+/// Every operation tells the mode of encryption; AWS prints `NONE` for a plain stream.
+fn encryption_type(stream: &Stream) -> types::EncryptionType {
+    match stream.encryption_key {
+        Some(_) => types::EncryptionType::Kms,
+        None => types::EncryptionType::None,
+    }
+}
+
+fn monitoring(stream: &Stream) -> Vec<types::EnhancedMetrics> {
+    types::EnhancedMetrics::of(&metrics_told(&stream.monitoring))
+}
+
+fn distribution(stream: &Stream) -> types::RecordDistributionStrategy {
+    match stream.distribution {
+        Distribution::Auto => types::RecordDistributionStrategy::Auto,
+        Distribution::UserPartitionKey => types::RecordDistributionStrategy::UserPartitionKey,
+    }
+}
+
+/// Absent unless it was asked for; the target is what an UPDATING stream is on its way to.
+fn warm_throughput(stream: &Stream) -> Option<types::WarmThroughput> {
+    let target = match stream.update.as_ref().map(|update| &update.change) {
+        Some(Change::WarmThroughput(target)) => Some(*target),
+        _ => stream.warm_mibps,
+    };
+    target.map(|target| types::WarmThroughput { current_mibps: stream.warm_mibps, target_mibps: Some(target) })
 }
 
 fn summarize(stream: &Stream) -> types::StreamSummary {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use levada_core::catalog::Stream;
-use levada_core::iterator::{Listing, NextToken, seal_next};
+use levada_core::iterator::{Listing, NextToken};
 use levada_core::retention::cutoff;
 use levada_core::shard::{ShardFilter, ShardId};
 use levada_wire::error::AwsError;
@@ -11,7 +11,7 @@ use levada_wire::kinesis::errors;
 use levada_wire::kinesis::types::{self, ShardFilterType};
 use levada_wire::limits;
 
-use super::describe::{describe_shard, open_token};
+use super::describe::describe_shard;
 use super::{Caller, shard_id, text};
 use crate::call::Answer;
 
@@ -66,7 +66,7 @@ fn next_page(caller: Caller<'_>, request: &types::ListShards, token: &str) -> Re
     if request.exclusive_start_shard_id.is_some() {
         return Err(errors::token_with_start_shard());
     }
-    let NextToken { scope, listing, .. } = open_token(caller, token)?;
+    let NextToken { scope, listing, .. } = caller.open_token(token)?;
     let Listing::Shards { stream: name, incarnation, after, filter } = listing else {
         return Err(errors::invalid_next_token());
     };
@@ -136,5 +136,5 @@ fn seal_token(caller: Caller<'_>, stream: &Stream, after: ShardId, filter: Shard
         listing: Listing::Shards { stream: Arc::clone(&stream.name), incarnation: stream.incarnation, after, filter },
         created_ms: caller.now(),
     };
-    seal_next(&caller.node.token_key, &token, caller.node.random.as_ref())
+    caller.seal(&token)
 }

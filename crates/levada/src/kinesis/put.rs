@@ -1,22 +1,27 @@
 //! PutRecord and PutRecords: which shard, then the log, then the numbers.
 
 mod admission;
+mod handover;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_core::batch::{BatchBuilder, RECORD_HEADER_BYTES};
+use levada_core::batch::{Batch, BatchBuilder, RECORD_HEADER_BYTES};
 use levada_core::catalog::Stream;
 use levada_core::engine::{Append, Appended, Expect};
 use levada_core::env::Clock;
 use levada_core::hash_range::{explicit_hash, hash_of};
 use levada_core::sequence::{DigitWriter, check_ordering};
-use levada_core::shard::Shard;
+use levada_core::shard::{Shard, ShardId};
 use levada_wire::blob::BadBase64;
 use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors::{self, EntryError};
 use levada_wire::kinesis::put_records::{self, Entry, PutRecordsReply, PutRecordsRequest};
-use levada_wire::kinesis::types;
+use levada_wire::kinesis::types::{self, EncryptionType};
 use levada_wire::limits;
+use tokio::time::Instant;
 
 use super::{Caller, text};
 use crate::call::{Answer, Reply};
@@ -61,15 +66,14 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
         metrics.writes_refused.inc();
         return Err(errors::shard_rate_exceeded(&shard.id().to_string(), text(&stream)));
     }
-    let batch = levada_core::batch::Batch::single(key.as_bytes(), &request.data);
-    let append = Append { log: shard.log, expect: Expect::Tail, batch };
-    let outcome = append_all(caller, vec![append], &stream).await.pop();
+    let batch = Batch::single(key.as_bytes(), &request.data);
+    let (outcome, shard) = append_one(caller, batch, hash, &stream).await;
     if let (Some(traffic), false) = (&traffic, matches!(outcome, Some(Appended::At { .. }))) {
         traffic.failed(shard.id(), 1, bytes);
     }
     let reply = match outcome {
         Some(Appended::At { first, arrival }) => types::PutRecordReply {
-            encryption_type: None,
+            encryption_type: encryption_type(&stream),
             sequence_number: shard.space().number(first, arrival).to_string(),
             shard_id: shard.id().to_string(),
         },
@@ -87,6 +91,34 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
     metrics.put_record.records.inc();
     metrics.put_record.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
     caller.reply(&reply)
+}
+
+/// Appends a record to the shard that takes its hash key, or to a child of that if it closes meanwhile.
+async fn append_one(
+    caller: Caller<'_>,
+    batch: Batch,
+    hash: u128,
+    stream: &Arc<Stream>,
+) -> (Option<Appended>, Arc<Shard>) {
+    let deadline = Instant::now() + APPEND_TIMEOUT;
+    let mut stream = Arc::clone(stream);
+    loop {
+        let shard = Arc::clone(stream.shards.route(hash));
+        let append = Append { log: shard.log, expect: Expect::Tail, batch: batch.clone() };
+        let appended = append_all(caller, vec![append], &stream).await.pop();
+        if !appended.as_ref().is_some_and(handover::is_closed) {
+            return (appended, shard);
+        }
+        match handover::successor(caller, &stream.key(), &BTreeSet::from([shard.id()]), deadline).await {
+            Some(now) => stream = now,
+            None => return (appended, shard),
+        }
+    }
+}
+
+/// What the replies of puts say about encryption: nothing while it is off.
+fn encryption_type(stream: &Stream) -> Option<EncryptionType> {
+    stream.encryption_key.as_ref().map(|_| EncryptionType::Kms)
 }
 
 /// The records of one call that go to one shard.
@@ -108,8 +140,36 @@ impl ShardBatch<'_> {
 
 /// What became of a [`ShardBatch`], as its records' answers need it.
 enum ShardOutcome {
-    Stored { next: DigitWriter, id: String },
+    Stored {
+        next: DigitWriter,
+        id: String,
+    },
     Failed(EntryError),
+    /// The shard has closed and took nothing.
+    Closed(ShardId),
+}
+
+/// The records of one shard after their append.
+struct Settled {
+    outcome: ShardOutcome,
+    count: u32,
+    /// Of keys and data.
+    bytes: u64,
+}
+
+impl Settled {
+    fn new(shard: &Shard, count: u32, bytes: u64, appended: &Appended) -> Self {
+        let outcome = match appended {
+            Appended::At { first, arrival } => {
+                ShardOutcome::Stored { next: shard.space().digits_from(*first, *arrival), id: shard.id().to_string() }
+            }
+            Appended::Closed { .. } => ShardOutcome::Closed(shard.id()),
+            Appended::Moved { .. } | Appended::Missing | Appended::Full | Appended::Unknown => {
+                ShardOutcome::Failed(EntryError::internal_failure())
+            }
+        };
+        Self { outcome, count, bytes }
+    }
 }
 
 pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
@@ -119,11 +179,11 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     let refuse = |error: AwsError| put_records::decode_strict(caller.protocol, body).err().unwrap_or(error);
     let stream = caller.readable_stream(request.stream()).map_err(refuse)?;
     check_sizes(&request, &stream).map_err(refuse)?;
-    let (places, batches) = match group(&request, &stream).map_err(refuse)? {
+    let (places, batches) = match group(request.records.iter(), &stream).map_err(refuse)? {
         Some(grouped) => grouped,
         None => {
             request = put_records::decode_strict(caller.protocol, body)?;
-            group(&request, &stream)?.ok_or_else(AwsError::internal_failure)?
+            group(request.records.iter(), &stream)?.ok_or_else(AwsError::internal_failure)?
         }
     };
     if request.dry_run {
@@ -132,28 +192,22 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     let metrics = caller.node.metrics.stream(&stream);
     metrics.put_records.requests.inc();
     let traffic = caller.node.traffic.of(&stream);
-    let (places, batches, refusals) = match &traffic {
+    let (mut places, batches, refusals) = match &traffic {
         Some(traffic) => admission::admit(traffic, &request, places, batches)?.worded(&stream),
         None => (places, batches, Vec::new()),
     };
-    let mut shards = Vec::with_capacity(batches.len());
-    let mut appends = Vec::with_capacity(batches.len());
-    for ShardBatch { shard, batch, demand } in batches {
-        let Some(batch) = batch.finish() else { continue };
-        shards.push((shard, batch.count(), demand.bytes()));
-        appends.push(Append { log: shard.log, expect: Expect::Tail, batch });
+    // Refusals stand behind the batches; they are moved behind whatever a hand-over adds.
+    let admitted = batches.len() as u32;
+    let mut outcomes = append_batches(caller, batches, &stream).await;
+    if outcomes.iter().any(|settled| matches!(settled.outcome, ShardOutcome::Closed(_))) {
+        places.iter_mut().filter(|place| **place >= admitted).for_each(|place| *place |= REFUSED);
+        handover::hand_over(caller, &request, &stream.key(), &mut places, &mut outcomes).await?;
+        let moved = outcomes.len() as u32 - admitted;
+        let refused = places.iter_mut().filter(|place| **place & REFUSED != 0);
+        refused.for_each(|place| *place = (*place & !REFUSED) + moved);
     }
-    let appended = append_all(caller, appends, &stream).await;
-    if let Some(traffic) = &traffic {
-        for ((shard, count, bytes), _) in
-            shards.iter().zip(&appended).filter(|(_, a)| !matches!(a, Appended::At { .. }))
-        {
-            traffic.failed(shard.id(), (*count).into(), *bytes);
-        }
-    }
-
     let Answered { reply, stored, failed, throttled, bytes } =
-        answer_each(caller.protocol, &places, shards, &appended, refusals);
+        answer_each(caller.protocol, encryption_type(&stream), &places, outcomes, refusals);
     metrics.incoming_bytes.inc_by(bytes);
     metrics.incoming_records.inc_by(stored);
     metrics.put_records.success.inc_by(u64::from(stored > 0));
@@ -183,20 +237,26 @@ fn check_sizes(request: &PutRecordsRequest<'_>, stream: &Stream) -> Result<(), A
     if total > limits::PUT_RECORDS_BYTES { Err(errors::records_too_large()) } else { Ok(()) }
 }
 
+/// Marks the place of a refused record while places are being given out.
+const REFUSED: u32 = 1 << 31;
+
 type Grouped<'a> = (Vec<u32>, Vec<ShardBatch<'a>>);
 
 /// Sorts the records by shard, in request order within each: for each record the place of its shard's batch, and
 /// the batches. `None` if data is not base64.
-fn group<'a>(request: &PutRecordsRequest<'_>, stream: &'a Stream) -> Result<Option<Grouped<'a>>, AwsError> {
+fn group<'a, 'r>(
+    records: impl ExactSizeIterator<Item = &'r Entry<'r>> + Clone,
+    stream: &'a Stream,
+) -> Result<Option<Grouped<'a>>, AwsError> {
     const UNSEEN: u32 = u32::MAX;
     let shards = stream.shards.all().last().map_or(0, |last| last.index as usize + 1);
     let mut place_of_shard = vec![UNSEEN; shards];
-    let mut places = Vec::with_capacity(request.records.len());
+    let mut places = Vec::with_capacity(records.len());
     let mut batches: Vec<ShardBatch<'a>> = Vec::new();
     // An even share and a quarter more, so that most batches never grow while they are filled.
-    let encoded: usize = request.records.iter().map(|entry| entry.size() + RECORD_HEADER_BYTES).sum();
-    let share = encoded / stream.shards.open_count().clamp(1, request.records.len().max(1)) * 5 / 4;
-    for entry in &request.records {
+    let encoded: usize = records.clone().map(|entry| entry.size() + RECORD_HEADER_BYTES).sum();
+    let share = encoded / stream.shards.open_count().clamp(1, records.len().max(1)) * 5 / 4;
+    for entry in records {
         let key = entry.partition_key.as_deref().unwrap_or_default();
         let hash = hash(key, entry.explicit_hash_key.as_deref())?;
         let shard = stream.shards.route(hash);
@@ -227,25 +287,45 @@ struct Answered {
     bytes: u64,
 }
 
-/// Answers each record in its place: a shard's failure is its own records' only. Places past those of `shards` are
+/// Appends the batches of a call, all at once.
+async fn append_batches(caller: Caller<'_>, batches: Vec<ShardBatch<'_>>, stream: &Stream) -> Vec<Settled> {
+    let mut shards = Vec::with_capacity(batches.len());
+    let mut appends = Vec::with_capacity(batches.len());
+    for ShardBatch { shard, batch, demand } in batches {
+        let Some(batch) = batch.finish() else { continue };
+        shards.push((shard, batch.count(), demand.bytes()));
+        appends.push(Append { log: shard.log, expect: Expect::Tail, batch });
+    }
+    let appended = append_all(caller, appends, stream).await;
+    let traffic = caller.node.traffic.of(stream);
+    let settle = |(n, (shard, count, bytes)): (usize, (&Shard, u32, u64))| {
+        let appended = appended.get(n).unwrap_or(&Appended::Unknown);
+        if let (Some(traffic), false) = (&traffic, matches!(appended, Appended::At { .. })) {
+            traffic.failed(shard.id(), count.into(), bytes);
+        }
+        Settled::new(shard, count, bytes, appended)
+    };
+    shards.into_iter().enumerate().map(settle).collect()
+}
+
+/// Answers each record in its place: a shard's failure is its own records' only. Places past those of `outcomes` are
 /// those of `refusals`.
 fn answer_each(
     protocol: Protocol,
+    encryption_type: Option<EncryptionType>,
     places: &[u32],
-    shards: Vec<(&Shard, u32, u64)>,
-    appended: &[Appended],
+    settled: Vec<Settled>,
     refusals: Vec<EntryError>,
 ) -> Answered {
     let (mut failed, mut stored, mut bytes) = (0, 0, 0);
-    let mut outcomes: Vec<ShardOutcome> = Vec::with_capacity(shards.len());
-    for (n, (shard, count, shard_bytes)) in shards.into_iter().enumerate() {
-        let outcome = outcome(shard, appended.get(n).unwrap_or(&Appended::Unknown));
+    let mut outcomes: Vec<ShardOutcome> = Vec::with_capacity(settled.len() + refusals.len());
+    for Settled { outcome, count, bytes: shard_bytes } in settled {
         match outcome {
             ShardOutcome::Stored { .. } => {
                 stored += u64::from(count);
                 bytes += shard_bytes;
             }
-            ShardOutcome::Failed(_) => failed += u64::from(count),
+            ShardOutcome::Failed(_) | ShardOutcome::Closed(_) => failed += u64::from(count),
         }
         outcomes.push(outcome);
     }
@@ -254,7 +334,7 @@ fn answer_each(
         _ => places.iter().filter(|place| **place as usize >= outcomes.len()).count() as u64,
     };
     outcomes.extend(refusals.into_iter().map(ShardOutcome::Failed));
-    let mut reply = PutRecordsReply::new(protocol, None, (failed + throttled) as usize, places.len());
+    let mut reply = PutRecordsReply::new(protocol, encryption_type, (failed + throttled) as usize, places.len());
     for place in places {
         match &mut outcomes[*place as usize] {
             ShardOutcome::Stored { next, id } => {
@@ -262,20 +342,14 @@ fn answer_each(
                 next.advance();
             }
             ShardOutcome::Failed(error) => reply.failed(error.code.name(), &error.message),
+            // No shard took its place in time.
+            ShardOutcome::Closed(_) => {
+                let error = EntryError::internal_failure();
+                reply.failed(error.code.name(), &error.message);
+            }
         }
     }
     Answered { reply: reply.finish(), stored, failed, throttled, bytes }
-}
-
-fn outcome(shard: &Shard, appended: &Appended) -> ShardOutcome {
-    match appended {
-        Appended::At { first, arrival } => {
-            ShardOutcome::Stored { next: shard.space().digits_from(*first, *arrival), id: shard.id().to_string() }
-        }
-        Appended::Moved { .. } | Appended::Closed { .. } | Appended::Missing | Appended::Full | Appended::Unknown => {
-            ShardOutcome::Failed(EntryError::internal_failure())
-        }
-    }
 }
 
 /// Appends, and gives up after a while: what has no outcome by then may or may not be stored.
@@ -316,9 +390,12 @@ mod tests {
             Appended::Moved { end: 9 },
         ];
         for failure in failures {
-            let counted = vec![(&shards[0], 2, 20), (&shards[1], 2, 7), (&shards[2], 1, 5)];
-            let appends = [at(4), failure.clone(), at(0)];
-            let answered = answer_each(Protocol::Json, &[0, 1, 2, 1, 0], counted, &appends, Vec::new());
+            let settled = vec![
+                Settled::new(&shards[0], 2, 20, &at(4)),
+                Settled::new(&shards[1], 2, 7, &failure),
+                Settled::new(&shards[2], 1, 5, &at(0)),
+            ];
+            let answered = answer_each(Protocol::Json, None, &[0, 1, 2, 1, 0], settled, Vec::new());
             assert_eq!((answered.stored, answered.failed, answered.bytes), (3, 2, 25));
             let reply: Value = serde_json::from_slice(&answered.reply).unwrap();
             let stored = |shard: &Shard, offset| {

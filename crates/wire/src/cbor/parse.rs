@@ -38,12 +38,28 @@ impl<'a> Parser<'a> {
         self.body.len() - self.at
     }
 
+    /// Passes over `text`, a whole text string as it is encoded; false if another one stands here.
+    #[inline]
+    pub(super) fn accept(&mut self, text: &[u8]) -> bool {
+        let stands = self.body[self.at..].starts_with(text);
+        self.at += if stands { text.len() } else { 0 };
+        stands
+    }
+
+    /// The key at which the parser stands.
+    pub(super) fn key(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        let (TEXT, info) = self.initial()? else { return Err(Malformed) };
+        self.text(info)
+    }
+
+    #[inline]
     fn byte(&mut self) -> Result<u8, Malformed> {
         let byte = *self.body.get(self.at).ok_or(Malformed)?;
         self.at += 1;
         Ok(byte)
     }
 
+    #[inline]
     fn take(&mut self, len: u64) -> Result<&'a [u8], Malformed> {
         let len = usize::try_from(len).map_err(|_| Malformed)?;
         let end = self.at.checked_add(len).ok_or(Malformed)?;
@@ -53,22 +69,34 @@ impl<'a> Parser<'a> {
     }
 
     /// The major type and the length of the next initial byte.
+    #[inline]
     fn initial(&mut self) -> Result<(u8, u8), Malformed> {
         let byte = self.byte()?;
         Ok((byte >> 5, byte & 31))
     }
 
     /// The number that an initial byte's length announces.
+    #[inline]
     fn argument(&mut self, info: u8) -> Result<u64, Malformed> {
-        let len = match info {
-            0..=23 => return Ok(u64::from(info)),
-            24..=27 => 1 << (info - 24),
-            _ => return Err(Malformed),
-        };
-        Ok(self.take(len)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        match info {
+            0..=23 => Ok(u64::from(info)),
+            24 => self.byte().map(u64::from),
+            25 => self.fixed().map(|bytes| u64::from(u16::from_be_bytes(bytes))),
+            26 => self.fixed().map(|bytes| u64::from(u32::from_be_bytes(bytes))),
+            27 => self.fixed().map(u64::from_be_bytes),
+            _ => Err(Malformed),
+        }
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let bytes = *self.body[self.at..].first_chunk().ok_or(Malformed)?;
+        self.at += N;
+        Ok(bytes)
     }
 
     /// A string of the major type `kind`: as it stands in the body, or joined if it comes in pieces.
+    #[inline]
     fn string(&mut self, kind: u8, info: u8) -> Result<Cow<'a, [u8]>, Malformed> {
         if info != INDEFINITE {
             let len = self.argument(info)?;
@@ -89,6 +117,7 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[inline]
     fn text(&mut self, info: u8) -> Result<Cow<'a, str>, Malformed> {
         match self.string(TEXT, info)? {
             Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Malformed),
@@ -108,7 +137,8 @@ impl<'a> Parser<'a> {
     }
 
     /// True if the innermost list or map goes on; else it has been left.
-    fn goes_on(&mut self) -> Result<bool, Malformed> {
+    #[inline]
+    pub(super) fn goes_on(&mut self) -> Result<bool, Malformed> {
         let innermost = self.depth.checked_sub(1).ok_or(Malformed)?;
         let more = match &mut self.open[innermost] {
             &mut UNTIL_BREAK => {
@@ -186,8 +216,7 @@ impl<'a> Pull<'a> for Parser<'a> {
         if !self.goes_on()? {
             return Ok(None);
         }
-        let (TEXT, info) = self.initial()? else { return Err(Malformed) };
-        self.text(info).map(Some)
+        self.key().map(Some)
     }
 
     fn end(&mut self) -> Result<(), Malformed> {

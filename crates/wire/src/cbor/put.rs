@@ -74,21 +74,51 @@ fn records<'a, T>(
     Some(records)
 }
 
+/// A member of a record.
+enum EntryKey {
+    Data,
+    PartitionKey,
+    ExplicitHashKey,
+}
+
+/// The next member of a record; `None` inside if there is none. To compare whole encoded names is quicker than to read
+/// unknown ones.
+#[inline]
+fn entry_key(parser: &mut Parser<'_>) -> Option<Option<EntryKey>> {
+    if !parser.goes_on().ok()? {
+        return Some(None);
+    }
+    Some(Some(if parser.accept(b"\x64Data") {
+        EntryKey::Data
+    } else if parser.accept(b"\x6cPartitionKey") {
+        EntryKey::PartitionKey
+    } else if parser.accept(b"\x6fExplicitHashKey") {
+        EntryKey::ExplicitHashKey
+    } else {
+        match &*parser.key().ok()? {
+            "Data" => EntryKey::Data,
+            "PartitionKey" => EntryKey::PartitionKey,
+            "ExplicitHashKey" => EntryKey::ExplicitHashKey,
+            _ => return None,
+        }
+    }))
+}
+
 fn entry<'a>(parser: &mut Parser<'a>) -> Option<Entry<'a>> {
     let Token::BeginMap = parser.value().ok()? else { return None };
     let (mut data, mut explicit_hash_key, mut partition_key) = (None, None, None);
-    while let Some(key) = parser.next_key(false).ok()? {
-        match &*key {
-            "Data" if data.is_none() => data = Some(blob(parser, limits::DATA_BYTES)?),
-            "PartitionKey" if partition_key.is_none() => {
+    while let Some(key) = entry_key(parser)? {
+        match key {
+            EntryKey::Data if data.is_none() => data = Some(blob(parser, limits::DATA_BYTES)?),
+            EntryKey::PartitionKey if partition_key.is_none() => {
                 // As many bytes as characters at least, so that the bound on characters holds.
                 let fits = |key: &Cow<'_, str>| (1..=limits::PARTITION_KEY_CHARS).contains(&key.len());
                 partition_key = Some(text(parser).filter(fits)?);
             }
-            "ExplicitHashKey" if explicit_hash_key.is_none() => {
+            EntryKey::ExplicitHashKey if explicit_hash_key.is_none() => {
                 explicit_hash_key = Some(text(parser).filter(|key| is_hash_key(key))?);
             }
-            _ => return None,
+            EntryKey::Data | EntryKey::PartitionKey | EntryKey::ExplicitHashKey => return None,
         }
     }
     Some(Entry { data: data?, explicit_hash_key, partition_key })
@@ -97,15 +127,16 @@ fn entry<'a>(parser: &mut Parser<'a>) -> Option<Entry<'a>> {
 fn record<'a>(parser: &mut Parser<'a>) -> Option<Blob<'a>> {
     let Token::BeginMap = parser.value().ok()? else { return None };
     let mut data = None;
-    while let Some(key) = parser.next_key(false).ok()? {
-        match &*key {
-            "Data" if data.is_none() => data = Some(blob(parser, limits::FIREHOSE_RECORD_BYTES)?),
-            _ => return None,
+    while let Some(key) = entry_key(parser)? {
+        match key {
+            EntryKey::Data if data.is_none() => data = Some(blob(parser, limits::FIREHOSE_RECORD_BYTES)?),
+            EntryKey::Data | EntryKey::PartitionKey | EntryKey::ExplicitHashKey => return None,
         }
     }
     data
 }
 
+#[inline]
 fn text<'a>(parser: &mut Parser<'a>) -> Option<Cow<'a, str>> {
     match parser.value().ok()? {
         Token::String(text) => Some(text),
@@ -120,6 +151,7 @@ fn name<'a>(parser: &mut Parser<'a>, max: usize) -> Option<Cow<'a, str>> {
     text(parser).filter(|name| name.bytes().all(is_name_byte) && (1..=max).contains(&name.len()))
 }
 
+#[inline]
 fn blob<'a>(parser: &mut Parser<'a>, max: usize) -> Option<Blob<'a>> {
     match parser.value().ok()? {
         Token::Bytes(Cow::Borrowed(bytes)) if bytes.len() <= max => Some(Blob::Borrowed(bytes)),

@@ -10,7 +10,7 @@ use super::pull::{Malformed, Pull, Token};
 use crate::blob::decode_append;
 use crate::error::{AwsError, ErrorCode};
 use crate::model::{Kind, Member, Shape};
-use crate::value::Value;
+use crate::value::{Value, utf16_len};
 
 /// Values that one request may hold. It bounds the memory of a hostile list (`[{},{},…]`); the largest list that a
 /// constraint lets pass has 10,000 items.
@@ -193,7 +193,7 @@ fn not_convertible(token: &Token<'_>, target: &str) -> String {
 }
 
 fn blob(text: &str) -> Result<Value, String> {
-    let length = text.encode_utf16().count();
+    let length = utf16_len(text);
     if !length.is_multiple_of(4) {
         return Err(format!(
             "'{text}' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but \

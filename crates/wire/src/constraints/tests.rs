@@ -118,6 +118,65 @@ fn one_row_one_refusal() {
             ),
         ),
         (
+            Op::PutRecord,
+            r#"{"StreamName":"a","Data":"","PartitionKey":"k","ExplicitHashKey":"-1"}"#,
+            "Value '-1' at 'explicitHashKey' failed to satisfy constraint: Member must satisfy regular expression \
+             pattern: ^(0|([1-9]\\d{0,38}))$"
+                .into(),
+        ),
+        (
+            Op::GetRecords,
+            r#"{"ShardIterator":"a","Limit":0}"#,
+            "Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"
+                .into(),
+        ),
+        (
+            Op::PutRecords,
+            r#"{"StreamName":"a","Records":[null]}"#,
+            "Value null at 'records.1.member' failed to satisfy constraint: Member must not be null".into(),
+        ),
+        // Items that are no structures are told of at their list, once.
+        (
+            Op::RemoveTagsFromStream,
+            &format!(r#"{{"StreamName":"a","TagKeys":["a","{long}","","b"]}}"#),
+            format!(
+                "Value '[a, {long}, , b]' at 'tagKeys' failed to satisfy constraint: Member must satisfy constraint: \
+                 [Member must have length less than or equal to 128, Member must have length greater than or equal to 1]"
+            ),
+        ),
+        (
+            Op::RemoveTagsFromStream,
+            r#"{"StreamName":"a","TagKeys":[]}"#,
+            "Value '[]' at 'tagKeys' failed to satisfy constraint: Member must have length greater than or equal to 1"
+                .into(),
+        ),
+        (
+            Op::RemoveTagsFromStream,
+            r#"{"StreamName":"a","TagKeys":["a",null]}"#,
+            "Value null at 'tagKeys.2.member' failed to satisfy constraint: Member must not be null".into(),
+        ),
+        (
+            Op::AddTagsToStream,
+            &format!(r#"{{"StreamName":"a","Tags":{{"{long}":"v"}}}}"#),
+            format!(
+                "Value '{long}' at 'tags.{long}.member' failed to satisfy constraint: Member must have length less \
+                 than or equal to 128"
+            ),
+        ),
+        (
+            Op::AddTagsToStream,
+            r#"{"StreamName":"a","Tags":{"k":null}}"#,
+            "Value null at 'tags.k.member' failed to satisfy constraint: Member must not be null".into(),
+        ),
+        (
+            Op::SubscribeToShard,
+            r#"{"ConsumerARN":"arn:aws:kinesis:eu-west-1:000000000000:stream/s/consumer/c:1","ShardId":"s-0",
+                "StartingPosition":{"Type":"NEWEST"}}"#,
+            "Value 'NEWEST' at 'startingPosition.type' failed to satisfy constraint: Member must satisfy enum value \
+             set: [AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]"
+                .into(),
+        ),
+        (
             Op::ListShards,
             r#"{"StreamName":"a","ShardFilter":{}}"#,
             "Value null at 'shardFilter.type' failed to satisfy constraint: Member must not be null".into(),
@@ -204,4 +263,38 @@ fn a_huge_text_is_refused_without_matching_it() {
     assert!(name.starts_with("1 validation error detected") && name.ends_with("less than or equal to 128"));
     let key = kinesis(KinesisOp::PutRecord, &format!(r#"{{"Data":"","StreamName":"a","ExplicitHashKey":"{huge}"}}"#));
     assert!(key.unwrap().ends_with(r"regular expression pattern: ^(0|([1-9]\d{0,38}))$"));
+}
+
+/// JSON cannot write it, CBOR can.
+#[test]
+fn what_is_no_number_is_within_no_bounds() {
+    let op = FirehoseOp::CreateDeliveryStream;
+    let orc = |number| {
+        let mut value = Value::Double(number);
+        let path = [
+            "DictionaryKeyThreshold",
+            "OrcSerDe",
+            "Serializer",
+            "OutputFormatConfiguration",
+            "DataFormatConversionConfiguration",
+        ];
+        for name in path {
+            value = Value::Structure(vec![(name, value)]);
+        }
+        let Value::Structure(mut destination) = value else { unreachable!() };
+        destination.push(("BucketARN", Value::String("arn:aws:s3:::b".into())));
+        destination.push(("RoleARN", Value::String("arn:aws:iam::000000000000:role/r".into())));
+        let name = Value::String("d".into());
+        let destination = Value::Structure(destination);
+        let request = vec![("DeliveryStreamName", name), ("ExtendedS3DestinationConfiguration", destination)];
+        check(Service::Firehose, op.input(), &Value::Structure(request)).err().and_then(|error| error.message)
+    };
+    assert_eq!(orc(0.5), None);
+    for (number, told) in [
+        (f64::NAN, "2 validation errors"),
+        (f64::INFINITY, "1 validation error"),
+        (f64::NEG_INFINITY, "1 validation error"),
+    ] {
+        assert!(orc(number).unwrap().starts_with(told), "{number}");
+    }
 }

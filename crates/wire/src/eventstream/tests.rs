@@ -18,12 +18,15 @@ fn the_first_frame_has_114_bytes() {
     assert_eq!(initial_response(Protocol::Cbor)[108..110], [0xbf, 0xff]);
 }
 
+/// A frame; the values of its headers, the beginning of the first one's name, its payload.
+type Row<'a> = (Vec<u8>, [&'a str; 3], &'a str, &'a [u8]);
+
 /// The AWS SDK's own reader takes every frame apart: lengths, checksums, headers in their order, payload.
 #[test]
 fn the_sdk_reads_what_is_written() {
     let large = vec![7_u8; 8 << 20];
     let failure = AwsError::new(ErrorCode::ResourceInUseException, "busy");
-    let rows: [(Vec<u8>, [&str; 3], &str, &[u8]); 6] = [
+    let rows: [Row<'_>; 6] = [
         (
             initial_response(Protocol::Json),
             ["initial-response", "application/x-amz-json-1.1", "event"],

@@ -18,7 +18,8 @@ pub use shard::*;
 pub use stream::*;
 pub use tags::*;
 
-/// How a request names its stream. An ARN overrides a name.
+/// How a request names its stream: by name, by ARN, or by both if they agree (AWS refuses a pair that does not). AWS
+/// reserves `StreamId` for later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamRef<'a> {
     /// `StreamName`

@@ -9,10 +9,11 @@ use crate::catalog::command::MAX_TARGET_SHARDS;
 use crate::catalog::error::DomainError;
 use crate::catalog::event::Event;
 use crate::catalog::scope::ResourceKey;
-use crate::catalog::settings::{Change, HourlyPeak, PendingUpdate};
+use crate::catalog::settings::{Change, PendingUpdate};
 use crate::catalog::stream::{Stream, StreamMode, StreamStatus};
 use crate::engine::{LogId, Millis};
 use crate::reshard::{self, Generation, ReshardError};
+use crate::scaling::Load;
 use crate::shard::ShardId;
 
 fn refusal(stream: &Stream, error: ReshardError) -> DomainError {
@@ -80,10 +81,13 @@ pub(super) fn rescale(moment: Moment<'_>, key: &ResourceKey, generation: &Genera
 
 /// The next generation comes. The parents' end is counted from the generation's decision, as AWS was seen to do, but
 /// is never in the past. A plan that no longer fits, which no history here leads to, is given up.
-pub(super) fn advance(moment: Moment<'_>, key: &ResourceKey) -> Option<Event> {
+pub(super) fn advance(moment: Moment<'_>, key: &ResourceKey, left: usize) -> Option<Event> {
     let stream = moment.usable(key)?;
     let update = stream.update.as_ref().filter(|update| update.due <= moment.now)?;
     let Change::Reshard { generations, .. } = &update.change else { return None };
+    if generations.len() != left {
+        return None;
+    }
     let lifecycle = &moment.rules.lifecycle;
     let gap = update.since.saturating_add(lifecycle.close_gap).saturating_sub(moment.now);
     let next_log = LogId(moment.state.next_log);
@@ -117,10 +121,10 @@ pub(super) fn forget_logs(moment: Moment<'_>, key: &ResourceKey, logs: &[LogId])
     (!logs.is_empty()).then(|| Event::LogsForgotten { key: key.clone(), logs })
 }
 
-/// Notes an hour's highest rates so far. Only those of on-demand streams are worth it.
-pub(super) fn note_peak(moment: Moment<'_>, key: &ResourceKey, peak: &HourlyPeak) -> Option<Event> {
+/// Notes what raises the hour's peak. Only the peaks of on-demand streams are asked for.
+pub(super) fn note_peak(moment: Moment<'_>, key: &ResourceKey, minute: u64, load: Load) -> Option<Event> {
     let stream = moment.usable(key).filter(|stream| stream.mode == StreamMode::OnDemand)?;
-    let known = stream.peaks.iter().rev().find(|known| known.hour == peak.hour);
-    let higher = known.is_none_or(|known| known.max(*peak) != *known);
-    higher.then(|| Event::PeakNoted { key: key.clone(), peak: *peak })
+    let known = stream.peaks.hour(minute / 60);
+    let raised = known.is_none_or(|known| load.bytes > known.bytes || load.records > known.records);
+    raised.then(|| Event::PeakNoted { key: key.clone(), minute, load })
 }

@@ -8,14 +8,12 @@ use crate::catalog::consumer::{Consumer, ConsumerRef, ConsumerStatus};
 use crate::catalog::event::Transition;
 use crate::catalog::schedule::Owner;
 use crate::catalog::scope::ResourceKey;
-use crate::catalog::settings::{Change, HourlyPeak, PendingUpdate};
+use crate::catalog::settings::{Change, PendingUpdate};
 use crate::catalog::state::State;
 use crate::catalog::stream::{Stream, StreamStatus};
 use crate::engine::{LogId, Millis};
 use crate::reshard::NewShards;
-
-/// Hours of load that are kept: thirty days.
-const PEAK_HOURS: u64 = 30 * 24;
+use crate::scaling::Load;
 
 const USABLE: [StreamStatus; 2] = [StreamStatus::Active, StreamStatus::Updating];
 
@@ -183,15 +181,9 @@ pub(super) fn forget_logs(state: &mut State, key: &ResourceKey, logs: &[LogId]) 
     })
 }
 
-pub(super) fn note_peak(state: &mut State, key: &ResourceKey, peak: &HourlyPeak) -> Result<(), Contradiction> {
+pub(super) fn note_peak(state: &mut State, key: &ResourceKey, minute: u64, load: Load) -> Result<(), Contradiction> {
     change(state, key, "PeakNoted", &USABLE, |stream| {
-        let peaks = Arc::make_mut(&mut stream.peaks);
-        match peaks.binary_search_by_key(&peak.hour, |known| known.hour) {
-            Ok(place) => peaks[place] = peaks[place].max(*peak),
-            Err(place) => peaks.insert(place, *peak),
-        }
-        let newest = peaks.last().map_or(0, |last| last.hour);
-        peaks.retain(|known| known.hour.saturating_add(PEAK_HOURS) > newest);
+        Arc::make_mut(&mut stream.peaks).note(minute, load);
         Some(())
     })
 }
