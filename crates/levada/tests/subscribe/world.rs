@@ -214,7 +214,7 @@ impl Subscription {
     async fn frame(&mut self) -> Option<(String, Value)> {
         let bytes = self.body.frame().await?.unwrap().into_data().unwrap();
         let mut rest = &bytes[..];
-        let frame = take_frame(&mut rest).expect("a whole frame");
+        let frame = take_frame(&mut rest).unwrap();
         assert!(rest.is_empty(), "one frame at a time");
         Some(frame)
     }
@@ -239,7 +239,7 @@ pub(crate) fn take_frame(bytes: &mut &[u8]) -> Option<(String, Value)> {
     }
     let payload = serde_json::from_slice(&frame[12 + headers..total - 4]).unwrap();
     *bytes = &bytes[total..];
-    Some((kind.expect("an event"), payload))
+    Some((kind.unwrap(), payload))
 }
 
 /// The data of an event's or a page's records, which are texts.
