@@ -18,7 +18,7 @@ class Time(int):
     """Milliseconds under tag 1, as the service means it; the standard means seconds."""
 
 
-DECODERS = {1: lambda decoder: Time(decoder.decode())}
+DECODERS = {1: lambda value, *_: Time(value)}
 
 
 def loads(raw):

@@ -91,7 +91,7 @@ def test_open_has_no_rates(node, boto_at, stream):
         assert send.once("PutRecords", StreamName=name, Records=[ENTRY] * 500)["FailedRecordCount"] == 0
     at = iterator(send, name)
     for _ in range(20):
-        send.once("GetRecords", ShardIterator=at)
+        send.once("GetRecords", ShardIterator=at, Limit=1)
     refused(send, "PutRecords", "ValidationException", StreamName=name, Records=[ENTRY] * 501)
 
 

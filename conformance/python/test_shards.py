@@ -18,17 +18,11 @@ def shard_id(index):
 
 
 def settle(call, name):
-    """ACTIVE again, and every parent closed: until then the parents take the puts."""
+    """ACTIVE again, and every parent closed: while a parent takes the puts, AT_LATEST lists it too."""
     status = lambda: call("DescribeStreamSummary", StreamName=name)["StreamDescriptionSummary"]["StreamStatus"]
     until(lambda: status() == "ACTIVE", "ACTIVE again")
-    now = lambda: datetime.datetime.now(datetime.timezone.utc)
-    closed = lambda: all(is_open(shard) or closing_time(shard) <= now() for shard in shards_of(call, name).values())
-    until(closed, "the parents closed")
-
-
-def closing_time(shard):
-    digits = f"{int(shard['SequenceNumberRange']['EndingSequenceNumber']):x}"
-    return datetime.datetime.fromtimestamp(int(digits[29:38], 16), datetime.timezone.utc)
+    latest = lambda: shards_of(call, name, ShardFilter={"Type": "AT_LATEST"}).values()
+    until(lambda: all(is_open(shard) for shard in latest()), "the parents closed")
 
 
 def split(call, name, shard=FIRST_SHARD, at=MIDDLE):
@@ -182,10 +176,10 @@ RESHARD_REFUSALS = [
      UNKNOWN.replace("{shard}", shard_id(9))),
     ("MergeShards", {"ShardToMerge": shard_id(8), "AdjacentShardToMerge": shard_id(0)}, "ResourceNotFoundException",
      UNKNOWN.replace("{shard}", shard_id(8))),
-    ("UpdateShardCount", {"TargetShardCount": 9, **UNIFORM}, "InvalidArgumentException",
+    ("UpdateShardCount", {"TargetShardCount": 9, **UNIFORM}, "LimitExceededException",
      "UpdateShardCount cannot scale up over double your current open shard count. Current open shard count: 4 "
      "Target shard count: 9"),
-    ("UpdateShardCount", {"TargetShardCount": 1, **UNIFORM}, "InvalidArgumentException", None),
+    ("UpdateShardCount", {"TargetShardCount": 1, **UNIFORM}, "LimitExceededException", None),
 ]
 
 
@@ -266,14 +260,16 @@ def test_resharding_under_load_keeps_every_key_in_order(node, boto_at, stream):
     server = node("--limits", "open")
     send = boto_at(server)
     name = stream(2, send=send)
-    keys, done, counts = [f"key-{n}" for n in range(8)], threading.Event(), {}
+    keys, done, counts, failures = [f"key-{n}" for n in range(8)], threading.Event(), {}, []
 
     def produce(key):
-        call, n = boto_at(server), 0
-        while not done.is_set():
-            call("PutRecord", StreamName=name, PartitionKey=key, Data=b"%d" % n)
-            n += 1
-        counts[key] = n
+        call, counts[key] = boto_at(server), 0
+        try:
+            while not done.is_set():
+                call("PutRecord", StreamName=name, PartitionKey=key, Data=b"%d" % counts[key])
+                counts[key] += 1
+        except Exception as error:
+            failures.append(error)
 
     threads = [threading.Thread(target=produce, args=(key,)) for key in keys]
     for thread in threads:
@@ -287,6 +283,7 @@ def test_resharding_under_load_keeps_every_key_in_order(node, boto_at, stream):
         done.set()
         for thread in threads:
             thread.join()
+    assert failures == [], "every put is taken"
     found = {key: [] for key in keys}
     for id in shards_of(send, name):  # children have larger ids than their parents
         for record in read_shard(send, name, id):

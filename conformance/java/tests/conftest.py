@@ -15,8 +15,8 @@ from server import ACCOUNT, REGION, Server
 
 MOTO_SECONDS = 60
 END_SECONDS = 40
-# A JVM's heap. Four of them run at once.
-HEAP = "-Xmx512m"
+# Four JVMs run at once, for a minute: small heaps, one collector thread each, and no second compiler.
+JVM = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 
 def until(condition, what, seconds=90):
@@ -31,8 +31,10 @@ def until(condition, what, seconds=90):
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    with Server(tmp_path_factory.mktemp("node") / "data") as running:
+def node(tmp_path_factory, request):
+    """A node with the flags that the test module names in FLAGS, if any."""
+    flags = getattr(request.module, "FLAGS", ())
+    with Server(tmp_path_factory.mktemp("node") / "data", *flags) as running:
         yield running
 
 
@@ -74,7 +76,7 @@ class Java:
         identity = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "secret"}
         with errors.open("w") as stderr:
             self.process = subprocess.Popen(
-                [java, HEAP, *flags, "-cp", path, main, *arguments],
+                [java, *JVM, *flags, "-cp", path, main, *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
                 env={**os.environ, **identity, **environment},
             )

@@ -35,8 +35,8 @@ class Boto(Client):
 
     def _subscribe(self, members, events, seconds):
         stream = self._call("SubscribeToShard", members)["EventStream"]
-        arrived = queue.Queue()
-        threading.Thread(target=drain, args=(stream, arrived), daemon=True).start()
+        arrived, enough = queue.Queue(), threading.Event()
+        threading.Thread(target=drain, args=(stream, arrived, enough), daemon=True).start()
         out = {"events": [], "ended": False}
         end = time.monotonic() + seconds
         while len(out["events"]) < events:
@@ -51,20 +51,26 @@ class Boto(Client):
             if event is not None:
                 out["error"] = {"code": event.code, "message": event.message}
             break
-        stream.close()
+        enough.set()
         return out
 
 
-def drain(stream, arrived):
-    """Passes on events; at the end None, or what the stream failed with."""
+def drain(stream, arrived, enough):
+    """Passes on events; at the end None, or what the stream failed with.
+
+    Only this thread may close the stream: another would wait for it to stop reading.
+    """
     try:
         for event in stream:
             if "SubscribeToShardEvent" in event:
                 arrived.put(event["SubscribeToShardEvent"])
+            if enough.is_set():
+                break
+        stream.close()
         arrived.put(None)
     except EventStreamError as error:
         arrived.put(refusal(error))
-    except Exception as error:  # closed by us while it was read, or broken off by the other end
+    except Exception as error:  # broken off by the other end
         arrived.put(ServiceError("ClientError", repr(error), 0))
 
 

@@ -13,7 +13,8 @@
 //! 3. Splits never make more than twice the shards of 15 minutes ago, nor more than the ceiling.
 //! 4. **Quiet**: if nothing was hot or missing, neighbours whose common load was below a quarter of one shard in each of
 //!    the last 60 minutes are merged, the quietest first, if both are a day old, the peaks are known for a day, and
-//!    what remains is at least 4 shards and twice the peak of 30 days.
+//!    what remains is at least 4 shards and twice the peak of 30 days; and if the pair would carry no more than a half
+//!    of one shard, were the peak spread evenly over all hash keys.
 //!
 //! A split leaves shards at a quarter or more of their capacity each, their pair at a half: far from a quarter. A merge
 //! leaves one below a quarter: far from a half. Between a split and a merge of the same hash keys lies a day.
@@ -286,7 +287,7 @@ impl Policy {
         let wanted = self.shards_wanted(peaks.peak(now_ms));
         let mut proposals = self.splits(table, history, &hot, wanted, now_ms);
         if proposals.is_empty() && hot.is_empty() && shards.len() > wanted && peaks.watched(now_ms) {
-            proposals = self.merges(table, history, &shards, wanted, now_ms);
+            proposals = self.merges(table, history, &shards, peaks.peak(now_ms), now_ms);
         }
         proposals.sort_unstable_by_key(|proposal| proposal.piece.children()[0]);
         proposals
@@ -343,15 +344,24 @@ impl Policy {
         proposals
     }
 
+    /// What neighbours would carry of a stream's load, in thousandths of one shard's capacity, if it were spread evenly.
+    fn part_of(&self, load: Load, lower: HashKeyRange, upper: HashKeyRange) -> u64 {
+        // The width in 2^64ths of all hash keys.
+        let width = (upper.end - lower.start) >> 64;
+        let part = (width * u128::from(load.permille(self.capacity))) >> 64;
+        u64::try_from(part).unwrap_or(u64::MAX)
+    }
+
     /// Merges of quiet neighbours, the quietest first, down to the wanted number of shards.
     fn merges(
         &self,
         table: &ShardTable,
         history: &History,
         shards: &[&Arc<Shard>],
-        wanted: usize,
+        peak: Load,
         now_ms: Millis,
     ) -> Vec<Proposal> {
+        let wanted = self.shards_wanted(peak);
         let busiest_minute = |lower: &Shard, upper: &Shard| {
             let born = table.since(lower).max(table.since(upper));
             let old = born.saturating_add(MERGE_AGE_MS) <= now_ms;
@@ -361,14 +371,14 @@ impl Policy {
         };
         let pairs = shards.windows(2).enumerate().filter_map(|(place, pair)| {
             let load = busiest_minute(pair[0], pair[1]).filter(|&load| load < QUIET_PERMILLE)?;
-            Some((load, place))
+            (self.part_of(peak, pair[0].range, pair[1].range) <= HOT_PERMILLE).then_some((load, place))
         });
         let mut pairs: Vec<_> = pairs.collect();
         pairs.sort_unstable();
         let mut taken = vec![false; shards.len()];
         let mut proposals = Vec::new();
         for (_, place) in pairs {
-            if proposals.len() >= shards.len() - wanted {
+            if proposals.len() >= shards.len().saturating_sub(wanted) {
                 break;
             }
             if !taken[place] && !taken[place + 1] {

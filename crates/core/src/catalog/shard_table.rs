@@ -1,5 +1,6 @@
 //! The shards of a stream: who may be named, who takes the puts, who waits for its end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -242,7 +243,8 @@ impl ShardTable {
     /// # Errors
     /// [`TableError`] unless all of them are sealed, and their ancestors go with them.
     pub fn expire(&self, indexes: &[u32]) -> Result<Self, TableError> {
-        for &index in indexes {
+        let indexes: BTreeSet<u32> = indexes.iter().copied().collect();
+        for &index in &indexes {
             let shard = find(&self.all, index).ok_or(TableError::Unknown(index))?;
             if !shard.is_sealed() {
                 return Err(TableError::NotSealed(index));

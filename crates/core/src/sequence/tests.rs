@@ -206,9 +206,9 @@ proptest! {
         for (take, idle, at) in pages {
             let from = usize::try_from(place.read_from()).unwrap();
             let to = seconds.len().min(from + take);
-            for offset in from..to {
-                let record = space.number(offset as u64, seconds[offset] * 1000);
-                prop_assert!(place.admits(space, offset as u64, seconds[offset] * 1000), "{offset} is lost");
+            for (offset, second) in seconds.iter().enumerate().take(to).skip(from) {
+                let record = space.number(offset as u64, second * 1000);
+                prop_assert!(place.admits(space, offset as u64, second * 1000), "{offset} is lost");
                 prop_assert!(record > last, "{record} after {last}");
                 met.push(offset);
                 last = record;

@@ -156,14 +156,6 @@ fn one_row_one_refusal() {
             "Value null at 'tagKeys.2.member' failed to satisfy constraint: Member must not be null".into(),
         ),
         (
-            Op::EnableEnhancedMonitoring,
-            r#"{"StreamName":"a","ShardLevelMetrics":["ALL","Some"]}"#,
-            "Value '[ALL, Some]' at 'shardLevelMetrics' failed to satisfy constraint: Member must satisfy constraint: \
-             [Member must satisfy enum value set: [IncomingBytes, IncomingRecords, OutgoingBytes, OutgoingRecords, \
-             WriteProvisionedThroughputExceeded, ReadProvisionedThroughputExceeded, IteratorAgeMilliseconds, ALL]]"
-                .into(),
-        ),
-        (
             Op::AddTagsToStream,
             &format!(r#"{{"StreamName":"a","Tags":{{"{long}":"v"}}}}"#),
             format!(

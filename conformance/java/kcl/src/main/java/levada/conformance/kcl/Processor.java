@@ -33,7 +33,9 @@ final class Processor implements ShardRecordProcessor {
 
     @Override
     public void leaseLost(LeaseLostInput input) {
-        journal.event("lost", shard);
+        if (shard != null) { // a lease can be gone before its processor has begun
+            journal.event("lost", shard);
+        }
     }
 
     @Override

@@ -29,7 +29,7 @@ import software.amazon.kinesis.retrieval.polling.PollingConfig;
  */
 public final class Worker {
     /** A lease that was not renewed for so long, in ms, is another worker's. */
-    private static final long FAILOVER = 3_000;
+    private static final long FAILOVER = 5_000;
     /** How often a worker looks for work, leases and parents that have ended, in ms. */
     private static final long OFTEN = 500;
     /** The shortest pause between two GetRecords of a shard that the library accepts without a warning, in ms. */
