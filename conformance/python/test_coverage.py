@@ -142,7 +142,7 @@ CASES = [
     Case("DeleteResourcePolicy", after("with_policy", resource()),
          lambda world, out: json.loads(world.send("GetResourcePolicy", ResourceARN=world.arn)["Policy"]) == {},
          resource(), ("ResourceNotFoundException", "No resource policy found for resource ARN {arn}.")),
-    Case("DeleteStream", named(EnforceConsumerDeletion=True),
+    Case("DeleteStream", named(),
          lambda world, out: until(lambda: world.name not in names_after(world), "deleted"), nobody(), NOT_FOUND),
     Case("DeregisterStreamConsumer", lambda world: {"ConsumerARN": world.consumer()},
          lambda world, out: until(lambda: not world.send("ListStreamConsumers", StreamARN=world.arn)["Consumers"], "gone"),
