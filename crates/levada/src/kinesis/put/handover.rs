@@ -61,7 +61,8 @@ pub(super) async fn hand_over(
         }
         let Some(now) = successor(caller, stream, &shards, deadline).await else { return Ok(()) };
         let entries = again.iter().map(|&n| &request.records[n]);
-        let (new_places, batches) = group(entries, &now)?.ok_or_else(AwsError::internal_failure)?;
+        let traffic = caller.node.traffic.of(&now);
+        let (new_places, batches) = group(entries, &now, traffic.as_ref())?.ok_or_else(AwsError::internal_failure)?;
         let base = outcomes.len() as u32;
         // None of the abandoned outcomes has a record any more.
         for (n, place) in again.into_iter().zip(new_places) {
