@@ -41,22 +41,14 @@ enum Stage {
     Done,
 }
 
-const STAGES: [Stage; 7] = [
-    Stage::Undecided,
-    Stage::Decided,
-    Stage::Listed,
-    Stage::Sealed,
-    Stage::Created,
-    Stage::Between,
-    Stage::Done,
-];
+const STAGES: [Stage; 7] =
+    [Stage::Undecided, Stage::Decided, Stage::Listed, Stage::Sealed, Stage::Created, Stage::Between, Stage::Done];
 
 /// Looks at a dead node's disk, as a start would before it does anything.
 async fn stage(disk: SimDisk, time: &Time) -> Stage {
     let (disk, clock): (Arc<SimDisk>, Arc<dyn Clock>) = (Arc::new(disk), Arc::new(time.clone()));
     let random = Arc::new(SimRandom::new(2));
-    let (log, driver) =
-        EmbeddedLog::open(Path::new("/data"), disk, Arc::clone(&clock), random, log_options()).unwrap();
+    let (log, driver) = EmbeddedLog::open(Path::new("/data"), disk, Arc::clone(&clock), random, log_options()).unwrap();
     tokio::spawn(driver.run());
     let engine: Arc<dyn Engine> = Arc::new(log);
     let registry = Registry::open(Arc::clone(&engine), clock, Rules::INSTANT).await.unwrap();

@@ -58,9 +58,7 @@ impl Load {
 
     /// All are taken, whatever the shards are doing.
     async fn put(&self, entries: &[(String, usize)]) -> Vec<(String, String)> {
-        let record = |(key, number): &(String, usize)| {
-            json!({"PartitionKey": key, "Data": STANDARD.encode_to_string(number.to_string())})
-        };
+        let record = |(key, number): &(String, usize)| json!({"PartitionKey": key, "Data": STANDARD.encode_to_string(number.to_string())});
         let place = |told: &Value| {
             let text = |member: &str| told[member].as_str().unwrap_or_else(|| panic!("{told}")).to_owned();
             (text("ShardId"), text("SequenceNumber"))
