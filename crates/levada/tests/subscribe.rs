@@ -371,7 +371,7 @@ async fn a_slow_reader_holds_nobody() {
         assert_eq!(data(&quick.records().await), [blob.as_str()]);
         assert!(world.now() - put < AT_ONCE);
     }
-    let held = world.node.subscriptions.memory_used();
+    let held = world.node.subscriptions.memory().used();
     assert!(held <= 2 << 20, "{held} bytes are held");
     let mut met = Vec::new();
     while met.len() < expected.len() {
@@ -380,7 +380,7 @@ async fn a_slow_reader_holds_nobody() {
     assert!(met == expected, "lost, repeated or out of order");
     drop((slow, quick));
     world.settle().await;
-    assert_eq!(world.node.subscriptions.memory_used(), 0);
+    assert_eq!(world.node.subscriptions.memory().used(), 0);
 }
 
 /// When others have taken the memory for large events, small ones go on, a large record waits without blocking the
@@ -400,7 +400,7 @@ async fn events_become_small_when_memory_is_short() {
         world.put(&large(n)).await;
     }
     let subscriptions = &world.node.subscriptions;
-    let others = subscriptions.memory(usize::MAX).unwrap();
+    let others = subscriptions.memory().try_take(usize::MAX).unwrap();
     let begun = world.now();
     let mut subscription = world.subscribe(&consumer, SHARD, &json!({"Type": "TRIM_HORIZON"})).await;
     let mut met = 0;
@@ -422,13 +422,13 @@ async fn events_become_small_when_memory_is_short() {
     }
     // Room for one, not for the two that would go together.
     drop(others);
-    let others = subscriptions.memory((256 << 20) - (700 << 10)).unwrap();
+    let others = subscriptions.memory().try_take((256 << 20) - (700 << 10)).unwrap();
     for n in 70..73 {
         assert_eq!(data(&subscription.records().await), [large(n)]);
     }
     drop((others, subscription));
     world.settle().await;
-    assert_eq!(subscriptions.memory_used(), 0);
+    assert_eq!(subscriptions.memory().used(), 0);
 }
 
 /// Retention is exact here too: what has outlived it is not pushed, whether or not its bytes are gone.

@@ -1,6 +1,6 @@
 //! Refusals of requests that are not signed as they should be, in AWS's words.
 
-use crate::error::{AwsError, ErrorCode};
+use crate::error::{AwsError, ErrorCode, quoted};
 
 /// No signature at all.
 #[must_use]
@@ -18,12 +18,12 @@ pub fn found_twice() -> AwsError {
 }
 
 /// A signature that lacks parts. `missing` are AWS's sentences for them, in AWS's order; `authorization` is the
-/// header's value.
+/// header's value, which is cut if it is much longer than any signature.
 #[must_use]
 pub fn incomplete(missing: &[&str], authorization: Option<&str>) -> AwsError {
     let mut message = missing.join(" ");
     if let Some(authorization) = authorization {
-        message.push_str(&format!(" Authorization={authorization}"));
+        message.push_str(&format!(" Authorization={}", quoted(authorization)));
     }
     AwsError::new(ErrorCode::IncompleteSignatureException, message)
 }

@@ -275,8 +275,9 @@ fn group<'a, 'r>(
     traffic: Option<&StreamTraffic<'_>>,
 ) -> Result<Option<Grouped<'a>>, AwsError> {
     const UNSEEN: u32 = u32::MAX;
-    let shards = stream.shards.all().last().map_or(0, |last| last.index as usize + 1);
-    let mut place_of_shard = vec![UNSEEN; shards];
+    let shards = stream.shards.all();
+    // By the shards' places: their indexes grow with every reshard, for ever.
+    let mut batch_of_shard = vec![UNSEEN; shards.len()];
     let mut places = Vec::with_capacity(records.len());
     let mut batches: Vec<ShardBatch<'a>> = Vec::new();
     // An even share and a quarter more, so that most batches never grow while they are filled.
@@ -287,13 +288,13 @@ fn group<'a, 'r>(
     for entry in records {
         let key = entry.partition_key.as_deref().unwrap_or_default();
         let hash = placement.next(key, entry.explicit_hash_key.as_deref(), entry.size())?;
-        let shard = stream.shards.route(hash);
-        let index = shard.index as usize;
-        if place_of_shard[index] == UNSEEN {
-            place_of_shard[index] = batches.len() as u32;
+        let listed = stream.shards.place(hash);
+        let shard = &shards[listed];
+        if batch_of_shard[listed] == UNSEEN {
+            batch_of_shard[listed] = batches.len() as u32;
             batches.push(ShardBatch::new(shard, share.min(encoded)));
         }
-        let place = place_of_shard[index];
+        let place = batch_of_shard[listed];
         let batch = &mut batches[place as usize];
         if batch.push(entry).is_err() {
             return Ok(None);
