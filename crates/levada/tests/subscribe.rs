@@ -383,6 +383,35 @@ async fn a_slow_reader_holds_nobody() {
     assert_eq!(world.node.subscriptions.memory().used(), 0);
 }
 
+/// The catalog wakes every subscription, and those whose stream has not changed do not look again.
+#[tokio::test(start_paused = true)]
+async fn changes_of_other_streams_cost_next_to_nothing() {
+    const SUBSCRIPTIONS: u64 = 200;
+    const CHANGES: u64 = 50;
+    let world = World::with_stream(SUBSCRIPTIONS as u32).await;
+    let consumer = world.register("c").await;
+    world.kinesis("CreateStream", json!({"StreamName": "other", "ShardCount": 1})).await;
+    let mut subscriptions = Vec::new();
+    for shard in 0..SUBSCRIPTIONS {
+        let shard = format!("shardId-{shard:012}");
+        subscriptions.push(world.subscribe(&consumer, &shard, &json!({"Type": "LATEST"})).await);
+    }
+    let mut looks = Vec::new();
+    for stream in ["other", "s"] {
+        world.settle().await;
+        let before = world.time.asked();
+        for n in 0..CHANGES {
+            let tags = json!({"StreamName": stream, "Tags": {"change": n.to_string()}});
+            world.kinesis("AddTagsToStream", tags).await;
+            world.settle().await;
+        }
+        looks.push((world.time.asked() - before) / CHANGES);
+    }
+    // Every look asks for the time.
+    assert!(looks[0] < 20 && looks[1] >= SUBSCRIPTIONS, "{looks:?}");
+    assert_eq!(world.node.subscriptions.count() as u64, SUBSCRIPTIONS);
+}
+
 /// When others have taken the memory for large events, small ones go on, a large record waits without blocking the
 /// heartbeats, and all comes in its order.
 #[tokio::test(start_paused = true)]

@@ -37,3 +37,14 @@ pub fn does_not_match() -> AwsError {
          Key and signing method. Consult the service documentation for details.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_long_header_is_not_told_whole() {
+        let error = super::incomplete(&["No."], Some(&"x".repeat(300_000)));
+        assert!(
+            error.message.is_some_and(|message| message.len() < 4_096 && message.starts_with("No. Authorization=x"))
+        );
+    }
+}

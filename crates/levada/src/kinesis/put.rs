@@ -409,6 +409,22 @@ mod tests {
         Shard { index, range, parents: Vec::new(), created_secs: 1_795_000_000, log, floor: 0, closed: None }
     }
 
+    /// A stream that has been resharded for years: what a call takes depends on the shards that are there.
+    #[test]
+    fn a_high_shard_index_costs_nothing() {
+        let stream = json!({
+            "incarnation": 1, "scope": {"account": "000000000000", "region": "r"}, "name": "s", "status": "Active",
+            "mode": "Provisioned", "retention_hours": 24, "max_record_kib": 1024, "tags": {}, "created_ms": 0,
+            "shards": [shard(4_000_000_000)],
+        });
+        let stream: Stream = serde_json::from_value(stream).unwrap();
+        let record = json!({"PartitionKey": "k", "Data": "AA=="});
+        let body = json!({"StreamName": "s", "Records": [record, record, record]}).to_string();
+        let request = put_records::decode(Protocol::Json, body.as_bytes()).unwrap();
+        let (places, batches) = group(request.records.iter(), &stream, None).unwrap().unwrap();
+        assert_eq!((places, batches.len(), batches[0].shard.index), (vec![0, 0, 0], 1, 4_000_000_000));
+    }
+
     /// Five records to three shards, one of which fails in each possible way.
     #[test]
     fn a_shards_failure_is_its_own_records_only() {

@@ -107,5 +107,7 @@ pub fn subscription_rate_exceeded(
 /// its code is that of `SubscribeToShard`'s other limits.
 #[must_use]
 pub fn too_many_subscriptions(limit: usize) -> AwsError {
-    limit_exceeded(format!("This request would exceed the limit on the number of active subscriptions. Limit: {limit}."))
+    limit_exceeded(format!(
+        "This request would exceed the limit on the number of active subscriptions. Limit: {limit}."
+    ))
 }
