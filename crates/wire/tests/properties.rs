@@ -234,7 +234,7 @@ fn grown(value: Value, dice: &mut Dice) -> Value {
 #[test]
 fn refusals_of_large_requests_are_small() {
     let (mut longest, mut refused) = (0, 0);
-    for round in 0..12u64 {
+    for round in 0..5u64 {
         for operation in operations() {
             let mut dice = Dice(round);
             let request = arbitrary(operation.input(), 3 + 20 * round, &mut dice);
@@ -249,7 +249,7 @@ fn refusals_of_large_requests_are_small() {
             }
         }
     }
-    assert!(longest > 4_096 && refused > 200, "{longest} bytes, {refused} refused at length");
+    assert!(longest > 4_096 && refused > 80, "{longest} bytes, {refused} refused at length");
 }
 
 /// Part of a document is none, and is refused as such: without a text.

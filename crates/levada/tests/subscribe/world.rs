@@ -89,7 +89,6 @@ impl Clock for Time {
 pub(crate) struct Setting {
     pub(crate) lifecycle: Option<LifecycleMode>,
     pub(crate) limits: Option<LimitsMode>,
-    pub(crate) connections: Option<usize>,
 }
 
 pub(crate) struct World {
@@ -106,10 +105,20 @@ pub(crate) fn log_options() -> Options {
 
 impl World {
     pub(crate) async fn on(disk: SimDisk, time: Time, setting: Setting) -> Self {
+        Self::configured(disk, time, setting, |_| {}).await
+    }
+
+    /// With a configuration that no flag makes.
+    pub(crate) async fn configured(
+        disk: SimDisk,
+        time: Time,
+        setting: Setting,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let args = ServeArgs { lifecycle: setting.lifecycle, limits: setting.limits, ..ServeArgs::default() };
         let mut config = Config::new(&args, None).unwrap();
         config.free_bytes = 0;
-        config.connections = setting.connections.unwrap_or(config.connections);
+        change(&mut config);
         let env = Environment {
             clock: Arc::new(time.clone()),
             random: Arc::new(SimRandom::new(1)),
