@@ -90,7 +90,7 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
         reply.record(arrival, record.data, record.key, digits);
     });
     if let Some(traffic) = traffic {
-        traffic.got(place.shard.id(), count, bytes);
+        traffic.got(place.shard.id(), count, bytes, behind);
     }
     metrics.get_records.success.inc();
     metrics.get_records.bytes.inc_by(bytes);
