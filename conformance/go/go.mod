@@ -1,6 +1,6 @@
 module levada/conformance/go
 
-go 1.26
+go 1.24
 
 require (
 	github.com/aws/aws-sdk-go-v2/config v1.33.14

@@ -4,12 +4,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"os"
 	"reflect"
 
@@ -50,9 +52,27 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := serve(ctx, kinesis.NewFromConfig(settings), os.Stdin, os.Stdout); err != nil {
+	client := kinesis.NewFromConfig(settings, func(options *kinesis.Options) {
+		options.HTTPClient = ownBody{options.HTTPClient}
+	})
+	if err := serve(ctx, client, os.Stdin, os.Stdout); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// ownBody keeps the request's body open. The SDK closes it as soon as it has the head of the answer; if net/http has sent
+// it by then, but not looked for its end yet, net/http takes that for a failure and closes the connection, and a stream
+// of events with it. A server on the same machine is fast enough for that.
+type ownBody struct{ kinesis.HTTPClient }
+
+func (client ownBody) Do(request *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return nil, err
+	}
+	sent := request.Clone(request.Context())
+	sent.Body = io.NopCloser(bytes.NewReader(body))
+	return client.HTTPClient.Do(sent)
 }
 
 func serve(ctx context.Context, client *kinesis.Client, from io.Reader, to io.Writer) error {

@@ -41,6 +41,8 @@ def adapter_maker(name, command):
 
 
 MAKERS = selected()
+# SDKs of Kinesis's first years: they run the tests that ask for no more than there was.
+OLD = ("ruby",)
 
 
 def pytest_configure(config):
@@ -48,6 +50,7 @@ def pytest_configure(config):
         "fact(id, ...): the facts of facts.toml that the test holds",
         "ours(why): needs a node of the suite's own",
         "every_client: short enough for a client that starts a process for each call",
+        "since_2015: an SDK of Kinesis's first years has all that it needs",
     ):
         config.addinivalue_line("markers", marker)
 
@@ -65,7 +68,10 @@ def belongs(item):
         return False
     if "client" not in item.fixturenames:
         return "boto3" in MAKERS
-    return item.callspec.params["client"] != "cli" or item.get_closest_marker("every_client") is not None
+    client = item.callspec.params["client"]
+    if item.get_closest_marker("every_client"):
+        return True
+    return client != "cli" and (client not in OLD or item.get_closest_marker("since_2015") is not None)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@
 //! cargo xtask matrix [--check]
 //! ```
 //!
-//! The steps of `cargo xtask test` leave their results in `target/conformance/`. A cell is green only if a success and a
+//! The steps of `cargo xtask test` leave their results in `target/conformance/`, a file for each run of the suite. A cell is green only if a success and a
 //! business error of the operation were both seen through the client.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +16,14 @@ use serde_json::Value;
 use crate::run::root;
 use crate::suite::results_dir;
 
-/// The columns: the client's name in the results, the step that runs it, and its title.
+/// The columns: the client's name in the results, the file of the results without `.jsonl`, and the title.
 const CLIENTS: &[(&str, &str, &str)] = &[
     ("boto3", "python", "boto3"),
     ("cli", "python", "AWS CLI"),
     ("rust", "rust", "Rust"),
     ("js", "js", "JS v3"),
-    ("java", "java", "Java v2"),
+    ("java", "java", "Java v2 async"),
+    ("java-json", "java-json", "Java v2 sync"),
     ("go", "go", "Go v2"),
     ("ruby", "ruby", "Ruby 1.67"),
 ];
@@ -118,7 +119,7 @@ pub(crate) fn command(args: &[String]) -> Result<(), String> {
     std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// The clients' steps that left no results, and whether the document shows what the others say.
+/// The results that are missing, if the document shows what the others say.
 ///
 /// # Errors
 /// Names each cell that is not what the document says.
@@ -139,14 +140,14 @@ fn compare(seen: &Seen, missing: &[&str]) -> Result<(), String> {
     Err(format!("docs/COMPATIBILITY.md is not what the run says:\n{}", differences.join("\n")))
 }
 
-/// The results of every step, and the steps that have none.
+/// All results, and the names of the files that are missing.
 fn results(dir: &Path) -> Result<(Seen, Vec<&'static str>), String> {
     let (mut seen, mut missing) = (Seen::new(), Vec::new());
-    let steps: BTreeSet<&'static str> = CLIENTS.iter().map(|(_, step, _)| *step).collect();
-    for step in steps {
-        let path = dir.join(format!("{step}.jsonl"));
+    let files: BTreeSet<&'static str> = CLIENTS.iter().map(|(_, file, _)| *file).collect();
+    for file in files {
+        let path = dir.join(format!("{file}.jsonl"));
         let Ok(text) = std::fs::read_to_string(&path) else {
-            missing.push(step);
+            missing.push(file);
             continue;
         };
         read(&text, &mut seen).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -205,7 +206,7 @@ fn parts(text: &str) -> Result<(&str, &str, &str), String> {
     marked().ok_or_else(|| format!("docs/COMPATIBILITY.md has no {BEGIN} … {END}"))
 }
 
-/// The cells that differ from what is shown, leaving out clients whose step left no results.
+/// The cells that differ from what is shown, leaving out clients whose results are missing.
 fn differences(shown: &str, seen: &Seen, missing: &[&str]) -> Vec<String> {
     let rows: BTreeMap<&str, Vec<&str>> = shown
         .lines()
@@ -216,10 +217,10 @@ fn differences(shown: &str, seen: &Seen, missing: &[&str]) -> Vec<String> {
         .collect();
     let mut found = Vec::new();
     for operation in OPERATIONS {
-        for (column, (client, step, title)) in CLIENTS.iter().enumerate() {
+        for (column, (client, file, title)) in CLIENTS.iter().enumerate() {
             let shows = rows.get(operation).and_then(|cells| cells.get(column)).copied().unwrap_or("nothing");
             let is = cell(seen, client, operation);
-            if shows != is && !missing.contains(step) {
+            if shows != is && !missing.contains(file) {
                 let is = if is.is_empty() { "nothing was seen" } else { is };
                 found.push(format!("{operation} through {title}: the document shows {shows:?}, the run: {is}"));
             }
@@ -270,7 +271,7 @@ mod tests {
         assert_eq!(differences(shown, &seen(&green), &[]), Vec::<String>::new());
         let lost = differences(shown, &seen(&green[..1]), &[]);
         assert_eq!(lost, ["PutRecord through Go v2: the document shows \"✓\", the run: no error seen"]);
-        assert_eq!(differences(shown, &seen(&green[..1]), &["go"]), Vec::<String>::new(), "that step did not run");
+        assert_eq!(differences(shown, &seen(&green[..1]), &["go"]), Vec::<String>::new(), "that client did not run");
         assert!(parts("no matrix").is_err());
     }
 

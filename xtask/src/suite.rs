@@ -8,9 +8,19 @@ use crate::clients::Clients;
 use crate::run::{root, shown, target_dir};
 use crate::test::{Outcome, Trouble, build_node, passed};
 
-/// Where each step's results are, one file a step: `target/conformance/<step>.jsonl`.
+/// Where the results are, one file for each run of the suite: `target/conformance/<name>.jsonl`.
 pub(crate) fn results_dir() -> PathBuf {
     target_dir().join("conformance")
+}
+
+/// Removes the results of earlier runs, so that the matrix is made of this one.
+pub(crate) fn forget_results() -> Result<(), String> {
+    let dir = results_dir();
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))
+    } else {
+        Ok(())
+    }
 }
 
 /// boto3 and the AWS CLI: every test, and all flights.
@@ -41,16 +51,16 @@ pub(crate) fn matrix() -> Outcome {
     if missing.is_empty() {
         return Ok(crate::run::Counts::default());
     }
-    Err(Trouble::Missing(format!("the results of the steps {}", missing.join(", "))))
+    Err(Trouble::Missing(format!("results of {}", missing.join(", "))))
 }
 
-fn pytest(clients: &Clients, step: &str) -> Result<Command, Trouble> {
+fn pytest(clients: &Clients, name: &str) -> Result<Command, Trouble> {
     let results = results_dir();
     std::fs::create_dir_all(&results).map_err(|error| error.to_string())?;
     let mut command = clients.python();
     command.args(["-m", "pytest", "-p", "no:cacheprovider", "--durations=8", "conformance/python"]);
     command.current_dir(root()).env("LEVADA_BIN", build_node()?);
-    command.env("LEVADA_RESULTS", results.join(format!("{step}.jsonl")));
+    command.env("LEVADA_RESULTS", results.join(format!("{name}.jsonl")));
     Ok(command)
 }
 

@@ -358,6 +358,7 @@ impl Metrics {
     /// Forgets a deleted stream, so that the page is bounded by what exists.
     pub fn forget_stream(&self, key: &ResourceKey) {
         let label = StreamLabel::new(&key.scope, &key.name);
+        self.fan_out.forget(key.incarnation, |_| true);
         self.streams.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         for family in [
             &self.incoming_bytes,
@@ -482,6 +483,7 @@ mod tests {
         let page = metrics.page(Vec::new());
         assert!(!page.contains("\"one\"") && page.contains("\"other\""), "{page}");
         metrics.forget_stream(&gone.key());
-        assert!(!metrics.page(Vec::new()).contains("gone"));
+        let page = metrics.page(Vec::new());
+        assert!(!page.contains("\"gone\""), "{page}");
     }
 }

@@ -34,6 +34,7 @@ fn is_root(path: &str, files: &[Tracked]) -> bool {
     match path.rsplit('/').next() {
         Some("build.rs") => in_package(""),
         Some("lib.rs" | "main.rs") if in_package("src") => true,
+        Some("main.rs") if parent.rsplit_once("/src/bin/").is_some_and(|(package, _)| has_manifest(package, files)) => true,
         _ => ["src/bin", "tests", "examples", "benches", "fuzz_targets"].iter().any(|place| in_package(place)),
     }
 }
@@ -112,6 +113,8 @@ mod tests {
             ("crates/a/tests/whole.rs", "mod common;\n"),
             ("crates/a/tests/common/mod.rs", ""),
             ("crates/a/src/bin/tool.rs", ""),
+            ("crates/a/src/bin/larger/main.rs", "mod part;\n"),
+            ("crates/a/src/bin/larger/part.rs", ""),
             ("crates/a/build.rs", ""),
             ("crates/a/src/dead.rs", "mod also_dead;\n"),
             ("crates/a/src/dead/also_dead.rs", ""),

@@ -25,6 +25,7 @@ use levada_wire::kinesis::types::{self, EncryptionType};
 use levada_wire::limits;
 use tokio::time::Instant;
 
+use self::handover::NoSuccessor;
 use self::placement::{Placement, is_auto};
 use super::{Caller, text};
 use crate::call::{Answer, Reply};
@@ -81,9 +82,10 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
         return Err(errors::shard_rate_exceeded(&shard.id().to_string(), text(&stream)));
     }
     let batch = Batch::single(key.as_bytes(), &request.data);
+    let admitted = shard.id();
     let (outcome, shard) = append_one(caller, batch, hash, &stream).await;
     if let (Some(traffic), false) = (&traffic, matches!(outcome, Some(Appended::At { .. }))) {
-        traffic.failed(shard.id(), 1, bytes);
+        traffic.failed(admitted, 1, bytes);
     }
     let reply = match outcome {
         Some(Appended::At { first, arrival }) => types::PutRecordReply {
@@ -124,8 +126,9 @@ async fn append_one(
             return (appended, shard);
         }
         match handover::successor(caller, &stream.key(), &BTreeSet::from([shard.id()]), deadline).await {
-            Some(now) => stream = now,
-            None => return (appended, shard),
+            Ok(now) => stream = now,
+            Err(NoSuccessor::Gone) => return (Some(Appended::Missing), shard),
+            Err(NoSuccessor::Late) => return (appended, shard),
         }
     }
 }
