@@ -134,8 +134,9 @@ async fn die(death: Death, calls: u64) -> (SimDisk, Time, Producer, bool) {
     assert!(status == 200 || status == 500, "{reply}");
     // The last hand-over may be due a millisecond after the answer.
     world.pass(10).await;
+    let taken = producer.put(&world).await;
     let alive = !world.disk.is_powerless();
-    assert!(producer.put(&world).await || !alive);
+    assert!(taken || !alive);
     let disk = match death {
         Death::Kill => world.disk.kill(),
         Death::Power | Death::PowerAndClock => world.disk.crash(&SimRandom::new(calls)),
