@@ -6,7 +6,6 @@ import pathlib
 import pytest
 
 import endpoint
-from clients import UnknownToClient
 from clients.adapter import Adapter
 from clients.boto import Boto
 from clients.cli import Cli
@@ -42,6 +41,8 @@ def adapter_maker(name, command):
 
 
 MAKERS = selected()
+# SDKs of Kinesis's first years: they run the tests that ask for no more than there was.
+OLD = ("ruby",)
 
 
 def pytest_configure(config):
@@ -49,6 +50,7 @@ def pytest_configure(config):
         "fact(id, ...): the facts of facts.toml that the test holds",
         "ours(why): needs a node of the suite's own",
         "every_client: short enough for a client that starts a process for each call",
+        "since_2015: an SDK of Kinesis's first years has all that it needs",
     ):
         config.addinivalue_line("markers", marker)
 
@@ -60,29 +62,16 @@ def pytest_collection_modifyitems(config, items):
     items[:] = kept
 
 
-# Clients that were made before much of the service was.
-OLD_CLIENTS = {"ruby"}
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem):
-    """With an old client, a test ends at the first operation or member that it does not know; the matrix shows which."""
-    try:
-        return (yield)
-    except (UnknownToClient, KeyError):
-        parameters = pyfuncitem.callspec.params if hasattr(pyfuncitem, "callspec") else {}
-        if parameters.get("client") not in OLD_CLIENTS:
-            raise
-        return True
-
-
 def belongs(item):
     """Not part of the run: what needs our own node at another endpoint, long tests through the CLI, boto3's without boto3."""
     if endpoint.URL and item.get_closest_marker("ours"):
         return False
     if "client" not in item.fixturenames:
         return "boto3" in MAKERS
-    return item.callspec.params["client"] != "cli" or item.get_closest_marker("every_client") is not None
+    client = item.callspec.params["client"]
+    if item.get_closest_marker("every_client"):
+        return True
+    return client != "cli" and (client not in OLD or item.get_closest_marker("since_2015") is not None)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 import threading
+import time
 import typing
 
 import pytest
+from botocore import xform_name
 
 from clients import ServiceError, UnknownToClient
 from endpoint import ACCOUNT, ARN, REGION
@@ -140,7 +142,7 @@ CASES = [
     Case("DeleteResourcePolicy", after("with_policy", resource()),
          lambda world, out: json.loads(world.send("GetResourcePolicy", ResourceARN=world.arn)["Policy"]) == {},
          resource(), ("ResourceNotFoundException", "No resource policy found for resource ARN {arn}.")),
-    Case("DeleteStream", named(EnforceConsumerDeletion=True),
+    Case("DeleteStream", named(),
          lambda world, out: until(lambda: world.name not in names_after(world), "deleted"), nobody(), NOT_FOUND),
     Case("DeregisterStreamConsumer", lambda world: {"ConsumerARN": world.consumer()},
          lambda world, out: until(lambda: not world.send("ListStreamConsumers", StreamARN=world.arn)["Consumers"], "gone"),
@@ -161,7 +163,7 @@ CASES = [
          and not out.get("CurrentShardLevelMetrics"), nobody(**METRICS), NOT_FOUND),
     Case("GetRecords", lambda world: world.put() or {"ShardIterator": iterator(world.send, world.name)},
          lambda world, out: [record["Data"] for record in out["Records"]] == [b"data"] and out["NextShardIterator"]
-         and out["MillisBehindLatest"] == 0, lambda world: {"ShardIterator": "nonsense"},
+         and out.get("MillisBehindLatest", 0) == 0, lambda world: {"ShardIterator": "nonsense"},
          ("InvalidArgumentException", "Invalid ShardIterator.")),
     Case("GetResourcePolicy", after("with_policy", resource()),
          lambda world, out: json.loads(out["Policy"])["Statement"][0]["Sid"] == "reader",
@@ -226,7 +228,7 @@ CASES = [
          lambda world, out: world.settled() and world.summary()["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"},
          nobody_by_arn(**ON_DEMAND), NOT_FOUND),
     Case("UpdateStreamRecordDistributionStrategy", after("on_demand", by_arn(RecordDistributionStrategy="AUTO")),
-         lambda world, out: world.settled() and world.send("PutRecord", StreamName=world.name, Data=b"x")["ShardId"],
+         lambda world, out: world.settled() and world.summary()["RecordDistributionStrategy"] == "AUTO",
          nobody_by_arn(RecordDistributionStrategy="AUTO"), NOT_FOUND),
 ]
 
@@ -244,7 +246,10 @@ def hold(call, case, world):
     assert case.seen(world, out), out
     code, text = case.refusal
     text = text and text.format(name=world.name, arn=world.arn, account=ACCOUNT, region=REGION)
-    refused(call, case.operation, code, text, **case.bad(world))
+    try:
+        refused(call, case.operation, code, text, **case.bad(world))
+    except UnknownToClient:  # ListStreams had no NextToken: its refusal comes in test_operation_of_the_account
+        assert case.operation == "ListStreams"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.operation)
@@ -288,15 +293,14 @@ def strict(node, client, clients_at):
 def refused_by_rate(call, server, operation, **members):
     """While somebody else calls all the time, the rate is exceeded sooner or later: then with the right code."""
     crowd, done = server.client("kinesis"), threading.Event()
-    method = {"DescribeLimits": "describe_limits", "DescribeAccountSettings": "describe_account_settings",
-              "UpdateAccountSettings": "update_account_settings"}[operation]
+    method = getattr(crowd, xform_name(operation))
 
     def press():
         while not done.is_set():
             try:
-                getattr(crowd, method)(**members)
+                method(**members)
             except crowd.exceptions.LimitExceededException:
-                pass
+                time.sleep(0.02)
 
     pressing = threading.Thread(target=press)
     pressing.start()
@@ -317,6 +321,7 @@ def rate_exceeded(call, operation, members):
 
 
 ACCOUNT_CASES = [
+    ("ListStreams", {}, lambda out: out["StreamNames"] is not None),
     ("DescribeLimits", {}, lambda out: out["ShardLimit"] > out["OpenShardCount"] >= 0 and out["OnDemandStreamCountLimit"] > 0),
     ("DescribeAccountSettings", {}, lambda out: out["MinimumThroughputBillingCommitment"]["Status"]),
     ("UpdateAccountSettings", COMMITMENT,

@@ -20,6 +20,7 @@ def shard_of(hash_value, shards):
     return f"shardId-{min(hash_value // step, shards - 1):012}"
 
 
+@pytest.mark.since_2015
 def test_records_go_where_their_hash_says(client, stream):
     name = stream(4)
     for key in ["a", "ünïcödé", "日本", "🦊", "x" * 256, " ", "key-5", "0"]:
@@ -156,6 +157,7 @@ def test_a_stream_created_again_never_repeats_a_sequence_number(send, stream):
     assert [record["SequenceNumber"] for record in read_shard(send, name)] == [after], "the old records are gone"
 
 
+@pytest.mark.since_2015
 def test_sequence_number_for_ordering(client, stream):
     name = stream(1)
     first = client("PutRecord", StreamName=name, SequenceNumberForOrdering="0", **ENTRY)["SequenceNumber"]

@@ -1,9 +1,9 @@
 """Requests of clients that cannot run here, byte for byte as their public sources show that they send them.
 
 `conformance/fixtures/*.json`: the client, the sources, the request line and the headers that all its requests have (in the
-client's order and spelling), and the requests, which follow each other on one connection. The replay fills in `{stream}`,
-`{arn}`, `{account}` and what an earlier answer said (`keep`), and adds what depends on them: Host, Content-Length, the signature.
-Of an answer, `answer` holds what the client cannot do without.
+client's order and spelling), which of them it signs, and the requests, which follow each other on one connection. The replay
+fills in `{stream}`, `{arn}`, `{account}` and what an earlier answer said (`keep`), and adds what depends on them: Host,
+Content-Length, the signature. Of an answer, `answer` holds what the client cannot do without.
 
 `wait`: asked again until the member has the target's value (or, without one, until the resource is not found), and meanwhile
 it may only have the pending ones. `state`: what Terraform reads into its state; `config`: what it compares with it, and
@@ -66,7 +66,9 @@ class Replay:
             value = value.replace("{operation}", request["operation"])
             spelled[name] = value.replace("{sha256}", hashlib.sha256(body).hexdigest())
         method, path, _ = self._fixture["line"].split(" ")
-        unsigned = {name: value for name, value in spelled.items() if name.lower() not in ("expect", "accept-encoding", "user-agent")}
+        unsigned = {name: value for name, value in spelled.items() if name.lower() in self._fixture["signed"].split()}
+        if "content-length" in self._fixture["signed"].split():
+            unsigned["Content-Length"] = str(len(body))
         signed = AWSRequest(method, self._url + path, data=body, headers=unsigned)
         SigV4Auth(CREDENTIALS, "kinesis", REGION).add_auth(signed)
         for name in ("X-Amz-Date", "X-Amz-Security-Token", "Authorization"):

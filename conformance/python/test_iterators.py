@@ -39,6 +39,7 @@ def test_positions(client, stream):
     assert at_last.endswith(b"4") and b"01234".endswith(at_last), "inclusive"
 
 
+@pytest.mark.since_2015
 def test_latest_is_pinned_and_iterators_are_reusable(client, stream):
     name = stream(1)
     put_digits(client, name, 3)
@@ -49,6 +50,7 @@ def test_latest_is_pinned_and_iterators_are_reusable(client, stream):
     assert client("GetRecords", ShardIterator=first["NextShardIterator"])["Records"] == []
 
 
+@pytest.mark.since_2015
 def test_limits_make_pages(client, stream):
     name = stream(1)
     put_digits(client, name, 5)
@@ -126,6 +128,7 @@ def test_numbers_of_another_stream_are_refused(send, stream):
     assert number in error.message and f"on shard {FIRST_SHARD} in stream {name} under account {ACCOUNT}" in error.message
 
 
+@pytest.mark.since_2015
 def test_a_missing_stream_is_a_missing_shard_to_readers(client):
     text = f"Shard {FIRST_SHARD} in stream nothing under account {ACCOUNT} does not exist"
     refused(client, "GetShardIterator", "ResourceNotFoundException", text,

@@ -33,6 +33,7 @@ def test_a_thousand_records_a_second(send, stream):
     assert len(read_shard(send, name)) == accepted, "what failed is not there"
 
 
+@pytest.mark.since_2015
 def test_a_megabyte_a_second(client, stream):
     name = stream(1)
     began, bytes_put = time.monotonic(), 0
@@ -56,6 +57,7 @@ def test_the_other_shard_goes_on(send, stream):
     assert answer["FailedRecordCount"] > 0 and "ErrorCode" in answer["Records"][449]
 
 
+@pytest.mark.since_2015
 def test_five_reads_a_second(client, stream):
     name = stream(1)
     at = iterator(client, name)

@@ -85,7 +85,7 @@ def test_filters(client, stream):
     assert list_(Type="AT_LATEST", **after) == [2, 3]
     assert list_(Type="AT_LATEST", Timestamp=old) == [0, 1, 2, 3]
     now = datetime.datetime.now(datetime.timezone.utc)
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # rounded up it would be the future
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # a client that rounds must not land in the future
     assert list_(Type="FROM_TIMESTAMP", Timestamp=now) == [0, 1, 2, 3]
     assert list_(Type="AT_TIMESTAMP", Timestamp=now) == [0, 1, 2, 3]
 

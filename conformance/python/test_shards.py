@@ -166,10 +166,14 @@ RESHARD_REFUSALS = [
 ] + [
     ("SplitShard", {"ShardToSplit": shard_id(2), "NewStartingHashKey": str(2**128 - 5)}, "InvalidArgumentException",
      DONE.replace("{shard}", shard_id(2))),
+    ("SplitShard", {"ShardToSplit": shard_id(2), "NewStartingHashKey": "0"}, "InvalidArgumentException",
+     DONE.replace("{shard}", shard_id(2))),
     ("SplitShard", {"ShardToSplit": shard_id(9), "NewStartingHashKey": "5"}, "ResourceNotFoundException",
      UNKNOWN.replace("{shard}", shard_id(9))),
     ("MergeShards", {"ShardToMerge": shard_id(0), "AdjacentShardToMerge": shard_id(3)}, "InvalidArgumentException",
      APART.replace("{one}", shard_id(0)).replace("{other}", shard_id(3))),
+    ("MergeShards", {"ShardToMerge": shard_id(0), "AdjacentShardToMerge": shard_id(0)}, "InvalidArgumentException",
+     APART.replace("{one}", shard_id(0)).replace("{other}", shard_id(0))),
     ("MergeShards", {"ShardToMerge": shard_id(1), "AdjacentShardToMerge": shard_id(2)}, "InvalidArgumentException",
      DONE.replace("{shard}", shard_id(2))),
     ("MergeShards", {"ShardToMerge": shard_id(0), "AdjacentShardToMerge": shard_id(9)}, "ResourceNotFoundException",
@@ -183,7 +187,7 @@ RESHARD_REFUSALS = [
 ]
 
 
-@fact("scale-bounds")
+@fact("scale-bounds", "split-order")
 def test_resharding_is_refused(send, stream):
     name = stream(3)
     split(send, name, shard_id(2), str(2**128 - 1000))

@@ -69,6 +69,7 @@ def test_everything_at_creation(send, stream):
     assert tags == [{"Key": "cost centre", "Value": "1"}, {"Key": "team", "Value": "a"}]
 
 
+@pytest.mark.since_2015
 def test_pages_of_describe_stream(client, stream):
     name = stream(5)
     first = client("DescribeStream", StreamName=name, Limit=2)["StreamDescription"]

@@ -13,6 +13,7 @@ def tags(call, name, **more):
     return [(tag["Key"], tag["Value"]) for tag in call("ListTagsForStream", StreamName=name, **more)["Tags"]]
 
 
+@pytest.mark.since_2015
 @fact("tags-sorted")
 def test_tags_of_a_stream(client, stream):
     name = stream(1)
@@ -25,6 +26,7 @@ def test_tags_of_a_stream(client, stream):
     assert tags(client, name) == [tag for tag in expected if tag[0] != "case"]
 
 
+@pytest.mark.since_2015
 def test_pages_of_tags(client, stream):
     name = stream(1)
     client("AddTagsToStream", StreamName=name, Tags={f"k{n}": f"{n}" for n in range(5)})

@@ -44,7 +44,7 @@ def read_shard(call, stream, shard=FIRST_SHARD, kind="TRIM_HORIZON", **position)
     while at:
         page = call("GetRecords", ShardIterator=at)
         records += page["Records"]
-        if not page["Records"] and page.get("MillisBehindLatest", 0) == 0:  # an old SDK does not know it
+        if not page["Records"] and page.get("MillisBehindLatest", 0) == 0:
             break
         at = page.get("NextShardIterator")
     return records

@@ -125,6 +125,12 @@ impl Router {
         self.shards[place]
     }
 
+    /// Number of the shard at this place in the order of hash keys; places go round.
+    #[must_use]
+    pub fn nth(&self, place: u64) -> u32 {
+        self.shards[(place % self.shards.len() as u64) as usize]
+    }
+
     fn holds(&self, place: usize, hash: u128) -> bool {
         self.starts.get(place).is_some_and(|&start| start <= hash)
             && self.starts.get(place + 1).is_none_or(|&next| hash < next)

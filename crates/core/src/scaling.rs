@@ -9,12 +9,14 @@
 //!
 //! 1. **Hot**: a shard whose load was above half in each of the last 5 minutes, or at 1 or more in the last one, is
 //!    split, if that helps: if no side would carry more than 7/8 of the load. One hot key is not helped by a split.
-//! 2. **Headroom**: while the shards' capacity is less than twice the peak of 30 days, the busiest others are split too.
+//! 2. **Headroom**: while the shards' capacity is less than twice the peak of 30 days, or than the throughput that the
+//!    owner asked the stream to be ready for, the busiest others are split too.
 //! 3. Splits never make more than twice the shards of 15 minutes ago, nor more than the ceiling.
 //! 4. **Quiet**: if nothing was hot or missing, neighbours whose common load was below a quarter of one shard in each of
 //!    the last 60 minutes are merged, the quietest first, if both are a day old, the peaks are known for a day, and
-//!    what remains is at least 4 shards and twice the peak of 30 days; and if the pair would carry no more than a half
-//!    of one shard, were the peak spread evenly over all hash keys.
+//!    what remains is at least 4 shards and what 2 asks for; and if the pair would carry no more than a half of one
+//!    shard, were the peak spread evenly over all hash keys. Fewer than 4, which a provisioned stream may bring along,
+//!    are left as they are until there is load.
 //!
 //! A split leaves shards at a quarter or more of their capacity each, their pair at a half: far from a quarter. A merge
 //! leaves one below a quarter: far from a half. Between a split and a merge of the same hash keys lies a day.
@@ -87,9 +89,18 @@ pub struct Load {
 }
 
 impl Load {
-    fn plus(self, other: Self) -> Self {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         let bytes = self.bytes.saturating_add(other.bytes);
         Self { bytes, records: self.records.saturating_add(other.records) }
+    }
+
+    /// True if, in bytes or records, it is more than this one and an eighth.
+    #[must_use]
+    pub fn rises_above(self, other: Self) -> bool {
+        let above = |load: u64, other: u64| load > other.saturating_add(other / 8);
+        above(self.bytes, other.bytes) || above(self.records, other.records)
     }
 
     fn max(self, other: Self) -> Self {
@@ -111,6 +122,13 @@ impl Load {
 
 /// Equal parts of a shard's range in which its load is counted.
 pub const SLICES: usize = 16;
+
+/// The lowest hash key of a slice (any number: it goes round) of the range.
+#[must_use]
+pub fn slice_start(range: HashKeyRange, slice: usize) -> u128 {
+    let keys = slice_width(range).saturating_mul((slice % SLICES) as u128);
+    range.start.saturating_add(keys).min(range.end)
+}
 
 /// Keys in one slice: the last slice may have less.
 fn slice_width(range: HashKeyRange) -> u128 {
@@ -142,6 +160,14 @@ impl Sample {
         self.load = self.load.plus(Load { bytes, records: 1 });
         if let Some(weight) = self.slices.get_mut(slice) {
             *weight = weight.saturating_add(bytes).saturating_add(Self::RECORD_WEIGHT);
+        }
+    }
+
+    /// Adds what another sample of the shard has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.load = self.load.plus(other.load);
+        for (sum, weight) in self.slices.iter_mut().zip(other.slices) {
+            *sum = sum.saturating_add(weight);
         }
     }
 }
@@ -185,10 +211,7 @@ impl History {
     fn recent(&self, shard: &Shard) -> Sample {
         let mut sum = Sample::default();
         for sample in self.minutes.iter().rev().take(HOT_MINUTES).filter_map(|minute| minute.get(&shard.index)) {
-            sum.load = sum.load.plus(sample.load);
-            for (sum, weight) in sum.slices.iter_mut().zip(sample.slices) {
-                *sum = sum.saturating_add(weight);
-            }
+            sum.add(sample);
         }
         sum
     }
@@ -258,18 +281,20 @@ pub fn generation(proposals: &[Proposal]) -> Generation {
     Generation { pieces: proposals.iter().map(|proposal| proposal.piece).collect() }
 }
 
-/// The rule's numbers that an operator may choose.
+/// The rule's numbers that an operator or the stream's owner may choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// What one shard of the stream takes.
     pub capacity: Capacity,
     /// Most shards that splits lead to.
     pub max_shards: u32,
+    /// Bytes a second that the stream is to be ready for, whatever its load.
+    pub ready_for: u64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { capacity: Capacity::SHARD, max_shards: DEFAULT_MAX_SHARDS }
+        Self { capacity: Capacity::SHARD, max_shards: DEFAULT_MAX_SHARDS, ready_for: 0 }
     }
 }
 
@@ -286,17 +311,18 @@ impl Policy {
         let hot: Vec<_> = shards.iter().copied().filter(|shard| self.is_hot(table, history, shard)).collect();
         let wanted = self.shards_wanted(peaks.peak(now_ms));
         let mut proposals = self.splits(table, history, &hot, wanted, now_ms);
-        if proposals.is_empty() && hot.is_empty() && shards.len() > wanted && peaks.watched(now_ms) {
+        if proposals.is_empty() && hot.is_empty() && peaks.watched(now_ms) {
             proposals = self.merges(table, history, &shards, peaks.peak(now_ms), now_ms);
         }
         proposals.sort_unstable_by_key(|proposal| proposal.piece.children()[0]);
         proposals
     }
 
-    /// Twice the peak, as far as the ceiling allows; at least as many as a new stream has.
+    /// Twice the peak, and what the stream is to be ready for, as far as the ceiling allows.
     fn shards_wanted(&self, peak: Load) -> usize {
-        let wanted = peak.shards_for_twice(self.capacity).min(self.max_shards.into());
-        usize::try_from(wanted).unwrap_or(usize::MAX).max(StreamMode::ON_DEMAND_SHARDS as usize)
+        let ready = self.ready_for.div_ceil(self.capacity.bytes_per_sec.max(1));
+        let wanted = peak.shards_for_twice(self.capacity).max(ready).min(self.max_shards.into());
+        usize::try_from(wanted).unwrap_or(usize::MAX)
     }
 
     fn is_hot(&self, table: &ShardTable, history: &History, shard: &Shard) -> bool {
@@ -352,7 +378,8 @@ impl Policy {
         u64::try_from(part).unwrap_or(u64::MAX)
     }
 
-    /// Merges of quiet neighbours, the quietest first, down to the wanted number of shards.
+    /// Merges of quiet neighbours, the quietest first, down to the wanted number of shards, or as many as a new stream
+    /// has.
     fn merges(
         &self,
         table: &ShardTable,
@@ -361,7 +388,7 @@ impl Policy {
         peak: Load,
         now_ms: Millis,
     ) -> Vec<Proposal> {
-        let wanted = self.shards_wanted(peak);
+        let wanted = self.shards_wanted(peak).max(StreamMode::ON_DEMAND_SHARDS as usize);
         let busiest_minute = |lower: &Shard, upper: &Shard| {
             let born = table.since(lower).max(table.since(upper));
             let old = born.saturating_add(MERGE_AGE_MS) <= now_ms;

@@ -34,6 +34,12 @@ impl Rate {
         Self { milli: tokens.saturating_mul(1_000), seconds }
     }
 
+    /// Whole tokens a second, rounded down.
+    #[must_use]
+    pub const fn whole_per_second(self) -> u64 {
+        self.milli / 1_000 / self.seconds.get() as u64
+    }
+
     /// This rate times `multiple`; exact if it was a whole number of tokens.
     #[must_use]
     pub const fn times(self, multiple: Multiple) -> Self {

@@ -24,6 +24,7 @@ pub mod refusal;
 pub mod registry;
 pub mod retention;
 pub mod rules;
+mod scaler;
 pub mod serve;
 pub mod subscriptions;
 pub mod traffic;

@@ -8,17 +8,18 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use levada_core::catalog::{Command, DeliveryStatus, State, Unfinished, Work};
+use levada_core::catalog::{Command, DeliveryStatus, ResourceKey, State, Unfinished, Work};
 use levada_core::engine::EngineError;
 use levada_core::env::Clock;
+use levada_core::shard::ShardId;
 use tokio::sync::{Notify, oneshot};
 
 use crate::cli::LifecycleMode;
 use crate::node::{APPEND_TIMEOUT, Node};
 use crate::registry::SubmitError;
 
-/// How long the scheduler waits before it tries again what failed.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long to wait before what failed is tried again.
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
 /// Longest sleep of the scheduler, so that it notices a node that is gone.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
@@ -52,14 +53,20 @@ impl Hands {
     async fn take(&self, incarnation: u64) -> Hold<'_> {
         loop {
             let freed = self.freed.notified();
-            if self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(incarnation) {
-                return Hold { hands: self, incarnation };
+            if let Some(hold) = self.try_take(incarnation) {
+                return hold;
             }
             freed.await;
         }
     }
 
-    fn has(&self, incarnation: u64) -> bool {
+    fn try_take(&self, incarnation: u64) -> Option<Hold<'_>> {
+        let free = self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(incarnation);
+        free.then(|| Hold { hands: self, incarnation })
+    }
+
+    /// Whether somebody has it.
+    pub(crate) fn has(&self, incarnation: u64) -> bool {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).contains(&incarnation)
     }
 }
@@ -200,6 +207,24 @@ async fn complete(node: &Arc<Node>, incarnation: u64) -> Result<(), EffectError>
     }
 }
 
+/// Completes the hand-over of a shard whose log takes no more records although the catalog still leads puts to it.
+///
+/// Whoever sealed the log completes it as a rule, and this does nothing. But a crash or an error may have come between,
+/// and if the clock was set back meanwhile, the hand-over is not due any more: then this puts an end to the gap, in
+/// which neither parent nor child takes puts.
+pub(crate) async fn complete_hand_over(node: Arc<Node>, stream: ResourceKey, sealed: ShardId) {
+    let Some(_hold) = node.hands.try_take(stream.incarnation) else { return };
+    let begun = |unfinished: &Unfinished| match &unfinished.work {
+        Work::Seal(seal) => seal.parents.iter().any(|&(index, _)| ShardId(index) == sealed),
+        Work::CreateLogs { .. } | Work::DeleteLogs { .. } | Work::Nothing { .. } => false,
+    };
+    let all = node.registry.state().stream_incarnation(&stream).map(|stream| stream.unfinished());
+    let Some(unfinished) = all.into_iter().flatten().find(begun) else { return };
+    if let Err(error) = complete_one(&node, unfinished).await {
+        tracing::error!(%error, stream = %stream.name, shard = %sealed, "a hand-over is not completed yet; it is tried again");
+    }
+}
+
 /// Carries out one effect, first in the engine, then in the catalog.
 async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), EffectError> {
     let command = match unfinished.work {
@@ -215,9 +240,11 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
             then
         }
         Work::Seal(seal) => {
-            let mut last = Vec::with_capacity(seal.parents.len());
-            for (_, log) in &seal.parents {
-                last.push(node.engine.seal(*log).await?.last_arrival);
+            // All are asked before the first is waited for: the puts of each wait until the last is sealed.
+            let sealing: Vec<_> = seal.parents.iter().map(|(_, log)| node.engine.seal(*log)).collect();
+            let mut last = Vec::with_capacity(sealing.len());
+            for sealed in sealing {
+                last.push(sealed.await?.last_arrival);
             }
             let (logs, then) = seal.after(&last);
             node.engine.create(logs).await?;

@@ -5,6 +5,7 @@
 //! calls; here `…_success_total` is divided by `…_requests_total`.
 
 mod fan_out;
+mod shards;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +22,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use self::fan_out::ConsumerMetrics;
 use self::fan_out::FanOut;
+pub use self::shards::shard_samples;
 
 /// Upper bounds of the latency buckets in seconds.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -123,10 +125,10 @@ pub struct DeliveryStreamMetrics {
     pub put_record_batch: OperationMetrics,
 }
 
-/// A value read at the moment of a scrape, for one delivery stream or (without a name) the node.
+/// A value read at the moment of a scrape, for one shard, one delivery stream or (without a name) the node.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// The metric's whole name.
+    /// The metric's whole name. Of a counter it ends in `_total`, as OpenMetrics wants; all others are gauges.
     pub metric: &'static str,
     /// What it says.
     pub help: &'static str,
@@ -356,6 +358,7 @@ impl Metrics {
     /// Forgets a deleted stream, so that the page is bounded by what exists.
     pub fn forget_stream(&self, key: &ResourceKey) {
         let label = StreamLabel::new(&key.scope, &key.name);
+        self.fan_out.forget(key.incarnation, |_| true);
         self.streams.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         for family in [
             &self.incoming_bytes,
@@ -398,7 +401,9 @@ impl Metrics {
         let mut last = "";
         for sample in samples {
             if sample.metric != last {
-                page.push_str(&format!("# HELP {0} {1}\n# TYPE {0} gauge\n", sample.metric, sample.help));
+                let counter = sample.metric.strip_suffix("_total").map(|family| (family, "counter"));
+                let (family, kind) = counter.unwrap_or((sample.metric, "gauge"));
+                page.push_str(&format!("# HELP {family} {}\n# TYPE {family} {kind}\n", sample.help));
                 last = sample.metric;
             }
             page.push_str(&format!("{}{} {}\n", sample.metric, sample.labels, sample.value));
@@ -478,6 +483,7 @@ mod tests {
         let page = metrics.page(Vec::new());
         assert!(!page.contains("\"one\"") && page.contains("\"other\""), "{page}");
         metrics.forget_stream(&gone.key());
-        assert!(!metrics.page(Vec::new()).contains("gone"));
+        let page = metrics.page(Vec::new());
+        assert!(!page.contains("\"gone\""), "{page}");
     }
 }

@@ -23,7 +23,7 @@ use crate::rates::Rates;
 use crate::registry::{self, Registry};
 use crate::subscriptions::Subscriptions;
 use crate::traffic::Traffic;
-use crate::{lifecycle, retention};
+use crate::{lifecycle, retention, scaler};
 
 /// How long an append may take before its records are answered with `InternalFailure`.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -168,6 +168,7 @@ impl Node {
         node.resume().await?;
         tokio::spawn(lifecycle::run(Arc::downgrade(&node)));
         tokio::spawn(retention::run(Arc::downgrade(&node)));
+        tokio::spawn(scaler::run(Arc::downgrade(&node)));
         node.ready.store(true, Ordering::SeqCst);
         Ok(node)
     }
@@ -366,6 +367,9 @@ impl Node {
             ),
         ];
         let state = self.registry.state();
+        for stream in state.all_streams().filter(|stream| !stream.monitoring.is_empty()) {
+            samples.extend(crate::metrics::shard_samples(stream, &self.traffic.loads(stream)));
+        }
         for stream in state.all_delivery_streams() {
             let Some(handle) = self.delivery(stream.incarnation) else { continue };
             samples.extend(crate::deliveries::samples(stream, &handle, self.clock.now_ms()));

@@ -21,18 +21,24 @@
 //!
 //! **Counting.** Totals and minutes serve enhanced monitoring and on-demand scaling. With `--limits open` only streams
 //! that use one of them are counted: nothing else would read it, and other streams' puts must cost no more than a branch.
+//! Of on-demand streams what was offered is counted, too, by parts of the shards' ranges, whether or not it was taken.
 //!
 //! A shard has no state here before its first call.
 
+mod offered;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use levada_core::catalog::{Stream, StreamMode};
 use levada_core::env::Clock;
+use levada_core::scaling::Sample;
 use levada_core::shard::ShardId;
 use levada_core::throttle::{Bucket, Limit};
 
+use self::offered::Offered;
 use crate::config::{Limits, ORDINARY_RECORD_BYTES, ShardLimits};
 
 /// Complete minutes with traffic that a shard remembers.
@@ -47,8 +53,14 @@ pub struct Traffic {
     streams: RwLock<HashMap<u64, Arc<Shards>>>,
 }
 
-/// The shards of one stream that have been used.
-type Shards = RwLock<BTreeMap<ShardId, Mutex<ShardTraffic>>>;
+/// The shards of one stream.
+#[derive(Default)]
+struct Shards {
+    /// Those that have been used.
+    used: RwLock<BTreeMap<ShardId, Mutex<ShardTraffic>>>,
+    /// Which comes next where the service chooses.
+    turn: AtomicU64,
+}
 
 /// Records that want to go to one shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,6 +146,8 @@ pub struct ShardLoad {
     pub total: Load,
     /// The last complete minutes with traffic, oldest first.
     pub minutes: Vec<Minute>,
+    /// How far behind the shard's tip the last `GetRecords` call ended, in ms (`IteratorAgeMilliseconds`).
+    pub iterator_age_ms: Option<u64>,
 }
 
 impl Traffic {
@@ -172,14 +186,38 @@ impl Traffic {
         let found = self.streams.read().unwrap_or_else(PoisonError::into_inner).get(&stream.incarnation).cloned();
         let Some(shards) = found else { return Vec::new() };
         let now = self.minute(self.clock.monotonic());
-        let shards = shards.read().unwrap_or_else(PoisonError::into_inner);
+        let shards = shards.used.read().unwrap_or_else(PoisonError::into_inner);
         let load = |(&shard, traffic): (&ShardId, &Mutex<ShardTraffic>)| {
             let traffic = traffic.lock().unwrap_or_else(PoisonError::into_inner);
             let current = Some(traffic.current).filter(|minute| minute.minute < now && minute.load != Load::default());
             let minutes = traffic.past.iter().copied().chain(current).collect();
-            ShardLoad { shard, total: traffic.total, minutes }
+            ShardLoad { shard, total: traffic.total, minutes, iterator_age_ms: traffic.iterator_age_ms }
         };
         shards.iter().map(load).collect()
+    }
+
+    /// What the shards of an on-demand stream were offered in each complete minute with traffic from `from` on (minutes
+    /// since the Unix epoch), by index of the shard. The last 8 of each shard are known.
+    #[must_use]
+    pub fn offered(&self, stream: &Stream, from: u64) -> BTreeMap<u64, BTreeMap<u32, Sample>> {
+        let found = self.streams.read().unwrap_or_else(PoisonError::into_inner).get(&stream.incarnation).cloned();
+        let mut minutes: BTreeMap<u64, BTreeMap<u32, Sample>> = BTreeMap::new();
+        let Some(shards) = found else { return minutes };
+        let now = self.minute(self.clock.monotonic());
+        for (shard, traffic) in shards.used.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let traffic = traffic.lock().unwrap_or_else(PoisonError::into_inner);
+            for (minute, sample) in traffic.offered.iter().flat_map(|offered| offered.between(from, now)) {
+                minutes.entry(minute).or_default().insert(shard.0, sample);
+            }
+        }
+        minutes
+    }
+
+    /// The time by which minutes are counted here: milliseconds since the Unix epoch, if nobody has set the wall clock
+    /// since the start.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from((self.epoch + self.clock.monotonic()).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Forgets a deleted stream.
@@ -192,7 +230,7 @@ impl Traffic {
         let existing: HashMap<u64, &Stream> = existing.map(|stream| (stream.incarnation, stream.as_ref())).collect();
         self.streams.write().unwrap_or_else(PoisonError::into_inner).retain(|incarnation, shards| {
             let Some(stream) = existing.get(incarnation) else { return false };
-            let mut shards = shards.write().unwrap_or_else(PoisonError::into_inner);
+            let mut shards = shards.used.write().unwrap_or_else(PoisonError::into_inner);
             shards.retain(|&shard, _| stream.shards.get(shard).is_some());
             true
         });
@@ -223,6 +261,18 @@ impl StreamTraffic<'_> {
         self.put(shard, &Demand::of(bytes), Vec::new) == Admitted::All
     }
 
+    /// Counts what an on-demand stream's shard was offered, taken or not.
+    pub fn offered(&self, shard: ShardId, sample: &Sample) {
+        let minute = self.traffic.minute(self.traffic.clock.monotonic());
+        self.with(shard, |traffic, _| traffic.offered.get_or_insert_default().add(minute, sample));
+    }
+
+    /// A number that is one more each time: whose turn it is, where the service chooses the shard.
+    #[must_use]
+    pub fn turn(&self) -> u64 {
+        self.shards.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Counts admitted records as not put after all: their append failed.
     pub fn failed(&self, shard: ShardId, records: u64, bytes: u64) {
         self.with(shard, |traffic, _| {
@@ -247,12 +297,14 @@ impl StreamTraffic<'_> {
         })
     }
 
-    /// Counts what an admitted `GetRecords` call returned, and takes it from the shard's bytes.
-    pub fn got(&self, shard: ShardId, records: u64, bytes: u64) {
-        if records == 0 {
-            return;
-        }
+    /// Counts what an admitted `GetRecords` call returned, and takes it from the shard's bytes. It ended `behind_ms`
+    /// behind the tip.
+    pub fn got(&self, shard: ShardId, records: u64, bytes: u64, behind_ms: u64) {
         self.with(shard, |traffic, now| {
+            traffic.iterator_age_ms = Some(behind_ms);
+            if records == 0 {
+                return;
+            }
             if let Some(gate) = &mut traffic.gate {
                 gate.read_bytes.take_in_debt(bytes, now);
             }
@@ -274,14 +326,14 @@ impl StreamTraffic<'_> {
         let now = self.traffic.clock.monotonic();
         let minute = self.traffic.minute(now);
         {
-            let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+            let shards = self.shards.used.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(traffic) = shards.get(&shard) {
                 let mut traffic = traffic.lock().unwrap_or_else(PoisonError::into_inner);
                 traffic.turn(minute);
                 return then(&mut traffic, now);
             }
         }
-        let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shards = self.shards.used.write().unwrap_or_else(PoisonError::into_inner);
         let traffic = shards.entry(shard).or_insert_with(|| Mutex::new(ShardTraffic::new(self.limits, now)));
         let traffic = traffic.get_mut().unwrap_or_else(PoisonError::into_inner);
         traffic.turn(minute);
@@ -297,6 +349,9 @@ struct ShardTraffic {
     current: Minute,
     /// Complete minutes, oldest first.
     past: VecDeque<Minute>,
+    /// Of an on-demand stream's shard.
+    offered: Option<Box<Offered>>,
+    iterator_age_ms: Option<u64>,
 }
 
 struct Gate {
@@ -319,7 +374,8 @@ impl ShardTraffic {
             read_calls: full(limits.read_calls),
             iterators: full(limits.iterators),
         });
-        Self { gate, total: Load::default(), current: Minute::default(), past: VecDeque::new() }
+        let (total, current, past) = (Load::default(), Minute::default(), VecDeque::new());
+        Self { gate, total, current, past, offered: None, iterator_age_ms: None }
     }
 
     fn put(&mut self, demand: &Demand, now: Duration, sizes: impl FnOnce() -> Vec<u64>) -> Admitted {

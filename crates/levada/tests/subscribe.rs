@@ -1,6 +1,6 @@
 //! SubscribeToShard against a node on a simulated disk, in paused time: the clock moves only when everybody waits, so
 //! every figure here is exact.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 #[path = "subscribe/world.rs"]
 mod world;

@@ -124,6 +124,18 @@ impl ShardTable {
         &self.all[self.router.route(hash) as usize]
     }
 
+    /// The shards that take puts now, one by one in the order of their hash keys, round and round.
+    #[must_use]
+    pub fn in_turn(&self, turn: u64) -> &Arc<Shard> {
+        &self.all[self.router.nth(turn) as usize]
+    }
+
+    /// Number of shards that take puts now, at least 1.
+    #[must_use]
+    pub fn taking_count(&self) -> usize {
+        self.router.len()
+    }
+
     /// Whether it takes puts now.
     #[must_use]
     pub fn takes_puts(&self, shard: &Shard) -> bool {

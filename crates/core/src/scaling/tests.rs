@@ -109,6 +109,11 @@ fn records_weigh_as_much_as_bytes() {
     let range = even_ranges(3)[1];
     assert_eq!([range.start, range.end].map(|hash| slice_of(range, hash)), [0, 15]);
     assert_eq!(slice_of(HashKeyRange { start: 5, end: 5 }, 5), 0);
+    for range in [range, HashKeyRange::ALL, HashKeyRange { start: 7, end: 207 }] {
+        let slices: Vec<_> = (SLICES..2 * SLICES).map(|slice| slice_of(range, slice_start(range, slice))).collect();
+        assert_eq!(slices, (0..SLICES).collect::<Vec<_>>(), "{range:?}");
+    }
+    assert_eq!(slice_start(HashKeyRange { start: u128::MAX, end: u128::MAX }, 9), u128::MAX);
     let mut sample = Sample::default();
     sample.count(slice_of(HashKeyRange::ALL, 1 << 127), 100);
     assert_eq!((sample.load, sample.slices[8]), (load(100, 1), 1149));
@@ -299,6 +304,31 @@ fn a_stream_follows_its_load_up_at_once_and_down_after_a_month() {
     let reshards = world.reshards.len();
     world.run(2 * DAY, |_, _| spread(100));
     assert_eq!(world.reshards.len(), reshards);
+}
+
+/// A provisioned stream of one shard becomes on-demand: AWS keeps its shards, and so does an idle stream here.
+#[test]
+fn fewer_than_four_shards_stay_until_there_is_load() {
+    let mut world = World::new();
+    world.table = fresh(1);
+    world.places = places(&world.table);
+    world.run(3 * DAY, |_, _| spread(400));
+    assert_eq!((world.shards(), world.reshards.len()), (1, 0));
+    world.run(60, |_, _| spread(900));
+    assert!(world.shards() == 2 && world.has_headroom(), "{} shards", world.shards());
+}
+
+#[test]
+fn a_stream_gets_ready_for_what_it_was_asked_to() {
+    let mut world = World::new();
+    world.policy.ready_for = 25 << 20;
+    world.run(60, |_, _| spread(100));
+    assert_eq!(world.shards(), 25);
+    world.run(40 * DAY, |_, _| spread(100));
+    assert_eq!(world.shards(), 25);
+    world.policy.ready_for = 0;
+    world.run(5 * DAY, |_, _| spread(100));
+    assert_eq!(world.shards(), 4);
 }
 
 #[test]

@@ -87,6 +87,7 @@ fn multiples_have_three_decimals() {
     for (value, rate) in [(1.0, 1_000), (2.5, 2_500), (2.3, 2_300), (0.001, 1), (1_000_000.0, 1_000_000_000)] {
         let multiple = Multiple::new(value).unwrap();
         assert_eq!(Rate::per_second(1_000).times(multiple), Rate::per_second(rate), "{value}");
+        assert_eq!(Rate::per_second(1_000).times(multiple).whole_per_second(), rate, "{value}");
     }
     for value in [0.0, -1.0, 0.000_5, 2.000_5, 1_000_000.001, f64::NAN, f64::INFINITY] {
         assert_eq!(Multiple::new(value), None, "{value}");

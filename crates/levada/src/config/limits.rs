@@ -4,6 +4,7 @@
 //! [limits]
 //! mode = "shards"                     # shards | strict | open
 //! multiple = 2.5                      # times AWS's rates per shard, for writing and reading
+//! on_demand_shards = 500              # most that an on-demand stream grows to; AWS's default is 200
 //!
 //! [limits.streams."NAME"]             # in every account and region
 //! mode = "open"                       # shards | open
@@ -15,8 +16,9 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
+use levada_core::scaling::DEFAULT_MAX_SHARDS;
 use levada_core::throttle::{Limit, Multiple, Rate};
 use levada_wire::limits;
 use levada_wire::operation::KinesisOp;
@@ -41,6 +43,7 @@ pub struct Limits {
     mode: LimitsMode,
     shard: ShardLimits,
     streams: BTreeMap<String, Option<ShardLimits>>,
+    on_demand_shards: u32,
 }
 
 /// What one shard takes and gives.
@@ -98,6 +101,12 @@ impl Limits {
         self.mode == LimitsMode::Strict
     }
 
+    /// Most shards that an on-demand stream grows to.
+    #[must_use]
+    pub fn on_demand_shards(&self) -> u32 {
+        self.on_demand_shards
+    }
+
     /// What the shards of a stream of this name take and give; `None` is as much as they can.
     #[must_use]
     pub fn of(&self, stream: &str) -> Option<&ShardLimits> {
@@ -114,6 +123,7 @@ impl Limits {
 pub(super) struct LimitsSection {
     mode: Option<LimitsMode>,
     multiple: Option<f64>,
+    on_demand_shards: Option<NonZeroU32>,
     #[serde(default)]
     streams: BTreeMap<String, StreamSection>,
 }
@@ -139,7 +149,8 @@ impl LimitsSection {
             let limits = section.validate(&name, mode, multiple)?;
             streams.insert(name, limits);
         }
-        Ok(Limits { mode, shard: ShardLimits::new(multiple, &StreamSection::default()), streams })
+        let on_demand_shards = self.on_demand_shards.map_or(DEFAULT_MAX_SHARDS, NonZeroU32::get);
+        Ok(Limits { mode, shard: ShardLimits::new(multiple, &StreamSection::default()), streams, on_demand_shards })
     }
 }
 
@@ -236,6 +247,7 @@ mod tests {
             ("multiple = nan", "multiple = NaN"),
             ("multiple = 1.0005", "three decimals"),
             ("multiples = 1", "multiples"),
+            ("on_demand_shards = 0", "nonzero"),
             ("streams.a.multiple = 0", "[limits.streams.\"a\"]: multiple = 0"),
             ("streams.a.mode = \"strict\"", "[limits.streams.\"a\"]: mode is shards or open"),
             ("streams.a = { mode = \"open\", multiple = 2 }", "leaves nothing"),
@@ -247,6 +259,12 @@ mod tests {
             let error = limits(None, text).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn on_demand_streams_have_a_ceiling() {
+        assert_eq!(limits(None, "").unwrap().on_demand_shards(), 200);
+        assert_eq!(limits(None, "on_demand_shards = 7").unwrap().on_demand_shards(), 7);
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use levada_core::catalog::Stream;
 use levada_core::iterator::{Listing, NextToken};
-use levada_core::retention::cutoff;
 use levada_core::shard::{ShardFilter, ShardId};
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
@@ -28,7 +27,7 @@ pub(super) fn answer(caller: Caller<'_>, request: &types::ListShards) -> Answer 
         None => first_page(caller, request)?,
     };
     let limit = request.max_results.unwrap_or(limits::LIST_SHARDS_SHARDS).min(limits::LIST_SHARDS_SHARDS) as usize;
-    let horizon = horizon(caller, &stream);
+    let horizon = stream.horizon(caller.now());
     let shards = after.map_or_else(|| stream.shards.all(), |after| stream.shards.after(after));
     let mut shown = shards.iter().filter(|shard| filter.shows(&stream.shards, shard, horizon));
     let page: Vec<_> = shown.by_ref().take(limit).collect();
@@ -105,7 +104,7 @@ fn parse_filter(
         let at = u64::try_from(at).unwrap_or(0);
         if at > caller.now() {
             Err(errors::filter_timestamp_in_future())
-        } else if at < horizon(caller, stream) {
+        } else if at < stream.horizon(caller.now()) {
             Err(errors::filter_timestamp_too_old())
         } else {
             Ok(at)
@@ -123,11 +122,6 @@ fn parse_filter(
         // AWS takes a shard id here too, as an exclusive start.
         ShardFilterType::AtLatest => (ShardFilter::AtLatest, given.map(|given| shard_id(given, stream)).transpose()?),
     })
-}
-
-/// The stream's trim horizon: its retention ago, but not before it was created, which is told in whole seconds.
-fn horizon(caller: Caller<'_>, stream: &Stream) -> u64 {
-    cutoff(caller.now(), stream.retention_hours).max(stream.created_ms / 1000 * 1000)
 }
 
 fn seal_token(caller: Caller<'_>, stream: &Stream, after: ShardId, filter: ShardFilter) -> String {

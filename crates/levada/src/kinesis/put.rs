@@ -2,16 +2,18 @@
 
 mod admission;
 mod handover;
+mod placement;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_core::batch::{Batch, BatchBuilder, RECORD_HEADER_BYTES};
-use levada_core::catalog::Stream;
+use levada_core::catalog::{Stream, StreamMode};
 use levada_core::engine::{Append, Appended, Expect};
 use levada_core::env::Clock;
 use levada_core::hash_range::{explicit_hash, hash_of};
+use levada_core::scaling::{Sample, slice_of};
 use levada_core::sequence::{DigitWriter, check_ordering};
 use levada_core::shard::{Shard, ShardId};
 use levada_wire::blob::BadBase64;
@@ -23,10 +25,12 @@ use levada_wire::kinesis::types::{self, EncryptionType};
 use levada_wire::limits;
 use tokio::time::Instant;
 
+use self::handover::NoSuccessor;
+use self::placement::{Placement, is_auto};
 use super::{Caller, text};
 use crate::call::{Answer, Reply};
 use crate::node::APPEND_TIMEOUT;
-use crate::traffic::Demand;
+use crate::traffic::{Demand, StreamTraffic};
 
 /// The hash key that decides the shard: the explicit one, or the MD5 of the partition key.
 fn hash(partition_key: &str, explicit: Option<&str>) -> Result<u128, AwsError> {
@@ -44,11 +48,18 @@ fn record_limit(stream: &Stream) -> usize {
 pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -> Answer {
     let started = caller.node.clock.monotonic();
     let stream = caller.readable_stream(request.stream())?;
-    let key = request.partition_key.as_deref().ok_or_else(|| errors::partition_key_missing(None))?;
-    if key.len() + request.data.len() > record_limit(&stream) {
+    let key = match &request.partition_key {
+        Some(key) => key.as_str(),
+        None if is_auto(&stream) => "",
+        None => return Err(errors::partition_key_missing(None)),
+    };
+    let size = key.len() + request.data.len();
+    if size > record_limit(&stream) {
         return Err(errors::record_too_large("data", record_limit(&stream)));
     }
-    let hash = hash(key, request.explicit_hash_key.as_deref())?;
+    let traffic = caller.node.traffic.of(&stream);
+    let mut placement = Placement::new(&stream, traffic.as_ref(), std::iter::once(size));
+    let hash = placement.next(key, request.explicit_hash_key.as_deref(), size)?;
     if let Some(number) = &request.sequence_number_for_ordering {
         check_ordering(number, caller.now())
             .map_err(|error| errors::invalid_sequence_number_for_ordering(&error.given, text(&stream)))?;
@@ -60,16 +71,21 @@ pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -
     let metrics = caller.node.metrics.stream(&stream);
     metrics.put_record.requests.inc();
     // Limits come last of all checks: a call that is refused for another reason, or a dry run, takes nothing.
-    let bytes = (key.len() + request.data.len()) as u64;
-    let traffic = caller.node.traffic.of(&stream);
+    let bytes = size as u64;
+    if let (Some(traffic), StreamMode::OnDemand) = (&traffic, stream.mode) {
+        let mut sample = Sample::default();
+        sample.count(slice_of(shard.range, hash), bytes);
+        traffic.offered(shard.id(), &sample);
+    }
     if traffic.as_ref().is_some_and(|traffic| !traffic.put_one(shard.id(), bytes)) {
         metrics.writes_refused.inc();
         return Err(errors::shard_rate_exceeded(&shard.id().to_string(), text(&stream)));
     }
     let batch = Batch::single(key.as_bytes(), &request.data);
+    let admitted = shard.id();
     let (outcome, shard) = append_one(caller, batch, hash, &stream).await;
     if let (Some(traffic), false) = (&traffic, matches!(outcome, Some(Appended::At { .. }))) {
-        traffic.failed(shard.id(), 1, bytes);
+        traffic.failed(admitted, 1, bytes);
     }
     let reply = match outcome {
         Some(Appended::At { first, arrival }) => types::PutRecordReply {
@@ -110,8 +126,9 @@ async fn append_one(
             return (appended, shard);
         }
         match handover::successor(caller, &stream.key(), &BTreeSet::from([shard.id()]), deadline).await {
-            Some(now) => stream = now,
-            None => return (appended, shard),
+            Ok(now) => stream = now,
+            Err(NoSuccessor::Gone) => return (Some(Appended::Missing), shard),
+            Err(NoSuccessor::Late) => return (appended, shard),
         }
     }
 }
@@ -126,9 +143,16 @@ struct ShardBatch<'a> {
     shard: &'a Shard,
     batch: BatchBuilder,
     demand: Demand,
+    /// Where in the shard's range they lie, if its stream is on-demand.
+    sample: Option<Box<Sample>>,
 }
 
-impl ShardBatch<'_> {
+impl<'a> ShardBatch<'a> {
+    fn new(shard: &'a Shard, capacity: usize) -> Self {
+        let batch = BatchBuilder::with_capacity(capacity);
+        Self { shard, batch, demand: Demand::default(), sample: None }
+    }
+
     fn push(&mut self, entry: &Entry<'_>) -> Result<(), BadBase64> {
         let key = entry.partition_key.as_deref().unwrap_or_default();
         let mut decoded = Ok(());
@@ -179,11 +203,12 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     let refuse = |error: AwsError| put_records::decode_strict(caller.protocol, body).err().unwrap_or(error);
     let stream = caller.readable_stream(request.stream()).map_err(refuse)?;
     check_sizes(&request, &stream).map_err(refuse)?;
-    let (places, batches) = match group(request.records.iter(), &stream).map_err(refuse)? {
+    let traffic = caller.node.traffic.of(&stream);
+    let (places, batches) = match group(request.records.iter(), &stream, traffic.as_ref()).map_err(refuse)? {
         Some(grouped) => grouped,
         None => {
             request = put_records::decode_strict(caller.protocol, body)?;
-            group(request.records.iter(), &stream)?.ok_or_else(AwsError::internal_failure)?
+            group(request.records.iter(), &stream, traffic.as_ref())?.ok_or_else(AwsError::internal_failure)?
         }
     };
     if request.dry_run {
@@ -191,7 +216,6 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     }
     let metrics = caller.node.metrics.stream(&stream);
     metrics.put_records.requests.inc();
-    let traffic = caller.node.traffic.of(&stream);
     let (mut places, batches, refusals) = match &traffic {
         Some(traffic) => admission::admit(traffic, &request, places, batches)?.worded(&stream),
         None => (places, batches, Vec::new()),
@@ -223,9 +247,10 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
 /// One invalid entry refuses the whole call.
 fn check_sizes(request: &PutRecordsRequest<'_>, stream: &Stream) -> Result<(), AwsError> {
     let limit = record_limit(stream);
+    let keyless = is_auto(stream);
     let mut total = 0;
     for (n, entry) in request.records.iter().enumerate() {
-        if entry.partition_key.is_none() {
+        if entry.partition_key.is_none() && !keyless {
             return Err(errors::partition_key_missing(Some(n + 1)));
         }
         let size = entry.size();
@@ -247,6 +272,7 @@ type Grouped<'a> = (Vec<u32>, Vec<ShardBatch<'a>>);
 fn group<'a, 'r>(
     records: impl ExactSizeIterator<Item = &'r Entry<'r>> + Clone,
     stream: &'a Stream,
+    traffic: Option<&StreamTraffic<'_>>,
 ) -> Result<Option<Grouped<'a>>, AwsError> {
     const UNSEEN: u32 = u32::MAX;
     let shards = stream.shards.all().last().map_or(0, |last| last.index as usize + 1);
@@ -256,19 +282,24 @@ fn group<'a, 'r>(
     // An even share and a quarter more, so that most batches never grow while they are filled.
     let encoded: usize = records.clone().map(|entry| entry.size() + RECORD_HEADER_BYTES).sum();
     let share = encoded / stream.shards.open_count().clamp(1, records.len().max(1)) * 5 / 4;
+    let mut placement = Placement::new(stream, traffic, records.clone().map(Entry::size));
+    let sampled = stream.mode == StreamMode::OnDemand;
     for entry in records {
         let key = entry.partition_key.as_deref().unwrap_or_default();
-        let hash = hash(key, entry.explicit_hash_key.as_deref())?;
+        let hash = placement.next(key, entry.explicit_hash_key.as_deref(), entry.size())?;
         let shard = stream.shards.route(hash);
         let index = shard.index as usize;
         if place_of_shard[index] == UNSEEN {
             place_of_shard[index] = batches.len() as u32;
-            let batch = BatchBuilder::with_capacity(share.min(encoded));
-            batches.push(ShardBatch { shard, batch, demand: Demand::default() });
+            batches.push(ShardBatch::new(shard, share.min(encoded)));
         }
         let place = place_of_shard[index];
-        if batches[place as usize].push(entry).is_err() {
+        let batch = &mut batches[place as usize];
+        if batch.push(entry).is_err() {
             return Ok(None);
+        }
+        if sampled {
+            batch.sample.get_or_insert_default().count(slice_of(shard.range, hash), entry.size() as u64);
         }
         places.push(place);
     }
@@ -291,7 +322,7 @@ struct Answered {
 async fn append_batches(caller: Caller<'_>, batches: Vec<ShardBatch<'_>>, stream: &Stream) -> Vec<Settled> {
     let mut shards = Vec::with_capacity(batches.len());
     let mut appends = Vec::with_capacity(batches.len());
-    for ShardBatch { shard, batch, demand } in batches {
+    for ShardBatch { shard, batch, demand, .. } in batches {
         let Some(batch) = batch.finish() else { continue };
         shards.push((shard, batch.count(), demand.bytes()));
         appends.push(Append { log: shard.log, expect: Expect::Tail, batch });

@@ -1,7 +1,11 @@
 //! A node in paused time, and a client that reads event streams.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use base64_simd::STANDARD;
@@ -10,7 +14,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use levada::body::Body;
-use levada::cli::{LifecycleMode, ServeArgs};
+use levada::cli::{LifecycleMode, LimitsMode, ServeArgs};
 use levada::config::Config;
 use levada::ladder::descend;
 use levada::node::{Environment, Node};
@@ -26,53 +30,85 @@ const DAWN: u64 = 1_795_000_000_123;
 const AUTHORIZATION: &str =
     "AWS4-HMAC-SHA256 Credential=000000000000/20261120/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=0";
 
-/// The runtime's time as a clock.
+/// The runtime's time as a clock, whose wall may be set wrong.
 #[derive(Clone)]
-struct Time(Instant);
+pub(crate) struct Time {
+    begun: Instant,
+    skew_ms: Arc<AtomicI64>,
+}
+
+impl Time {
+    pub(crate) fn new() -> Self {
+        Self { begun: Instant::now(), skew_ms: Arc::default() }
+    }
+
+    /// Sets the wall clock so many milliseconds wrong.
+    pub(crate) fn set_skew(&self, ms: i64) {
+        self.skew_ms.store(ms, Ordering::SeqCst);
+    }
+}
 
 impl Clock for Time {
     fn now_ms(&self) -> u64 {
-        DAWN + self.0.elapsed().as_millis() as u64
+        let now = DAWN + self.begun.elapsed().as_millis() as u64;
+        now.saturating_add_signed(self.skew_ms.load(Ordering::SeqCst))
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.elapsed()
+        self.begun.elapsed()
     }
+}
+
+/// How the node is started.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Setting {
+    pub(crate) lifecycle: Option<LifecycleMode>,
+    pub(crate) limits: Option<LimitsMode>,
 }
 
 pub(crate) struct World {
     pub(crate) node: Arc<Node>,
-    disk: SimDisk,
-    time: Time,
-    lifecycle: LifecycleMode,
+    pub(crate) disk: SimDisk,
+    pub(crate) time: Time,
+    setting: Setting,
+}
+
+/// How the journal of the tests' nodes is laid out.
+pub(crate) fn log_options() -> Options {
+    Options { journal_segment_bytes: 4 << 20, first_journal_segment_bytes: 1 << 18, ..Options::default() }
 }
 
 impl World {
-    async fn on(disk: SimDisk, time: Time, lifecycle: LifecycleMode) -> Self {
-        let mut config = Config::new(&ServeArgs::default(), None).unwrap();
+    pub(crate) async fn on(disk: SimDisk, time: Time, setting: Setting) -> Self {
+        let args = ServeArgs { lifecycle: setting.lifecycle, limits: setting.limits, ..ServeArgs::default() };
+        let mut config = Config::new(&args, None).unwrap();
         config.free_bytes = 0;
-        config.lifecycle = lifecycle;
         let env = Environment {
             clock: Arc::new(time.clone()),
             random: Arc::new(SimRandom::new(1)),
             disk: Arc::new(disk.clone()),
-            log: Options { journal_segment_bytes: 4 << 20, first_journal_segment_bytes: 1 << 18, ..Options::default() },
+            log: log_options(),
             threads: false,
         };
         let node = Node::start(config, env, Path::new("/data")).await.unwrap();
-        Self { node, disk, time, lifecycle }
+        Self { node, disk, time, setting }
+    }
+
+    /// An empty node.
+    pub(crate) async fn new(setting: Setting) -> Self {
+        Self::on(SimDisk::new(), Time::new(), setting).await
     }
 
     /// A stream `s` of so many shards.
     pub(crate) async fn with_stream(shards: u32) -> Self {
-        let world = Self::on(SimDisk::new(), Time(Instant::now()), LifecycleMode::Instant).await;
+        let world = Self::new(Setting::default()).await;
         world.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": shards})).await;
         world
     }
 
     /// A stream `s` of one shard, and transitions that last.
     pub(crate) async fn with_lifecycle_of_aws() -> Self {
-        let world = Self::on(SimDisk::new(), Time(Instant::now()), LifecycleMode::Aws).await;
+        let world = Self::new(Setting { lifecycle: Some(LifecycleMode::Aws), ..Setting::default() }).await;
         world.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 1})).await;
         world.pass(6_000).await;
         world
@@ -80,7 +116,7 @@ impl World {
 
     /// The world after the process was killed and has started again.
     pub(crate) async fn killed(self) -> Self {
-        Self::on(self.disk.kill(), self.time, self.lifecycle).await
+        Self::on(self.disk.kill(), self.time, self.setting).await
     }
 
     /// Milliseconds since the world began.
@@ -105,13 +141,54 @@ impl World {
         }
     }
 
+    /// The stream's description, in short.
+    pub(crate) async fn summary(&self) -> Value {
+        let reply = self.kinesis("DescribeStreamSummary", json!({"StreamName": "s"})).await;
+        reply["StreamDescriptionSummary"].clone()
+    }
+
+    /// Waits until the stream is ACTIVE.
+    pub(crate) async fn active(&self) {
+        while self.summary().await["StreamStatus"] != "ACTIVE" {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The shards that a filter shows.
+    pub(crate) async fn listed(&self, filter: Value) -> Vec<Value> {
+        let reply = self.kinesis("ListShards", json!({"StreamName": "s", "ShardFilter": filter})).await;
+        reply["Shards"].as_array().unwrap().clone()
+    }
+
+    /// The hash keys of the shards that a filter of this type shows.
+    pub(crate) async fn ranges(&self, filter: &str) -> BTreeMap<String, RangeInclusive<u128>> {
+        let listed = self.listed(json!({"Type": filter})).await;
+        listed.iter().map(|shard| (shard["ShardId"].as_str().unwrap().to_owned(), range(shard))).collect()
+    }
+
+    /// The shards without an end, in the order of their hash keys.
+    pub(crate) async fn without_end(&self) -> Vec<(String, RangeInclusive<u128>)> {
+        let listed = self.listed(json!({"Type": "FROM_TRIM_HORIZON"})).await;
+        let open = listed.iter().filter(|shard| shard["SequenceNumberRange"].get("EndingSequenceNumber").is_none());
+        let mut open: Vec<_> =
+            open.map(|shard| (shard["ShardId"].as_str().unwrap().to_owned(), range(shard))).collect();
+        open.sort_by_key(|(_, range)| *range.start());
+        open
+    }
+
+    /// An iterator at the trim horizon of a shard.
+    pub(crate) async fn iterator(&self, shard: &str) -> Value {
+        let body = json!({"StreamName": "s", "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
+        self.kinesis("GetShardIterator", body).await["ShardIterator"].clone()
+    }
+
     pub(crate) fn scope(&self) -> Scope {
         Scope::new(Account::new("000000000000").unwrap(), "us-east-1")
     }
 
     /// Registers a consumer of `s` and answers its ARN.
     pub(crate) async fn register(&self, name: &str) -> String {
-        let (scope, tags) = (self.scope(), std::collections::BTreeMap::new());
+        let (scope, tags) = (self.scope(), BTreeMap::new());
         let command = Command::RegisterConsumer { scope, stream: "s".into(), name: name.into(), tags };
         self.node.carry_out(command).await.unwrap();
         let state = self.node.registry.state();
@@ -119,12 +196,18 @@ impl World {
         stream.consumers[name].arn(stream)
     }
 
-    pub(crate) async fn kinesis(&self, operation: &str, body: Value) -> Value {
+    /// Status and answer of a call.
+    pub(crate) async fn call(&self, operation: &str, body: &Value) -> (u16, Value) {
         let response = descend(&self.node, &head(operation), Bytes::from(body.to_string())).await;
         let status = response.status().as_u16();
         let reply = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(status, 200, "{operation}: {}", String::from_utf8_lossy(&reply));
-        if reply.is_empty() { Value::Null } else { serde_json::from_slice(&reply).unwrap() }
+        (status, if reply.is_empty() { Value::Null } else { serde_json::from_slice(&reply).unwrap() })
+    }
+
+    pub(crate) async fn kinesis(&self, operation: &str, body: Value) -> Value {
+        let (status, reply) = self.call(operation, &body).await;
+        assert_eq!(status, 200, "{operation} {body}: {reply}");
+        reply
     }
 
     /// Puts a record and answers its number.
@@ -172,6 +255,11 @@ impl World {
     }
 }
 
+fn range(shard: &Value) -> RangeInclusive<u128> {
+    let key = |name: &str| shard["HashKeyRange"][name].as_str().unwrap().parse().unwrap();
+    key("StartingHashKey")..=key("EndingHashKey")
+}
+
 /// The head of a request.
 pub(crate) fn head(operation: &str) -> Parts {
     let mut request = Request::new(());
@@ -214,7 +302,7 @@ impl Subscription {
     async fn frame(&mut self) -> Option<(String, Value)> {
         let bytes = self.body.frame().await?.unwrap().into_data().unwrap();
         let mut rest = &bytes[..];
-        let frame = take_frame(&mut rest).expect("a whole frame");
+        let frame = take_frame(&mut rest).unwrap();
         assert!(rest.is_empty(), "one frame at a time");
         Some(frame)
     }
@@ -239,7 +327,7 @@ pub(crate) fn take_frame(bytes: &mut &[u8]) -> Option<(String, Value)> {
     }
     let payload = serde_json::from_slice(&frame[12 + headers..total - 4]).unwrap();
     *bytes = &bytes[total..];
-    Some((kind.expect("an event"), payload))
+    Some((kind.unwrap(), payload))
 }
 
 /// The data of an event's or a page's records, which are texts.

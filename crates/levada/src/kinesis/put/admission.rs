@@ -3,7 +3,6 @@
 //! Each shard is asked once, for all of its records; only what does not fit as a whole is looked at record by record
 //! and put together anew.
 
-use levada_core::batch::BatchBuilder;
 use levada_core::catalog::Stream;
 use levada_core::shard::Shard;
 use levada_wire::error::AwsError;
@@ -12,7 +11,7 @@ use levada_wire::kinesis::put_records::PutRecordsRequest;
 
 use super::super::text;
 use super::ShardBatch;
-use crate::traffic::{Admitted, Demand, StreamTraffic};
+use crate::traffic::{Admitted, StreamTraffic};
 
 /// A call's records after their shards were asked.
 pub(super) struct Admission<'a> {
@@ -51,7 +50,10 @@ pub(super) fn admit<'a>(
     mut places: Vec<u32>,
     batches: Vec<ShardBatch<'a>>,
 ) -> Result<Admission<'a>, AwsError> {
-    let ask = |place: usize, ShardBatch { shard, demand, .. }: &ShardBatch<'_>| {
+    let ask = |place: usize, ShardBatch { shard, demand, sample, .. }: &ShardBatch<'_>| {
+        if let Some(sample) = sample {
+            traffic.offered(shard.id(), sample);
+        }
         traffic.put(shard.id(), demand, || {
             let mine = places.iter().zip(&request.records).filter(|(p, _)| **p as usize == place);
             mine.map(|(_, entry)| entry.size() as u64).collect()
@@ -74,7 +76,7 @@ pub(super) fn admit<'a>(
             Admitted::Some(each) => {
                 refusing.push(shard);
                 if each.contains(&true) {
-                    kept.push(ShardBatch { shard, batch: BatchBuilder::with_capacity(0), demand: Demand::default() });
+                    kept.push(ShardBatch::new(shard, 0));
                 }
                 Some(each.into_iter())
             }

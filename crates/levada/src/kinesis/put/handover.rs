@@ -15,24 +15,43 @@ use tokio::time::Instant;
 
 use super::super::Caller;
 use super::{Settled, ShardOutcome, append_batches, group};
+use crate::lifecycle;
 use crate::node::APPEND_TIMEOUT;
 
-/// The stream as soon as none of `closed` takes puts any more; `None` if it is gone, or if that takes too long.
+/// Why no shard takes the place of a closed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoSuccessor {
+    /// The stream is gone, or going.
+    Gone,
+    /// None did in time.
+    Late,
+}
+
+/// The stream as soon as none of `closed` takes puts any more.
+///
+/// # Errors
+/// [`NoSuccessor`].
 pub(super) async fn successor(
     caller: Caller<'_>,
     stream: &ResourceKey,
     closed: &BTreeSet<ShardId>,
     deadline: Instant,
-) -> Option<Arc<Stream>> {
-    let registry = &caller.node.registry;
+) -> Result<Arc<Stream>, NoSuccessor> {
+    let node = caller.node;
     loop {
-        let changed = registry.changed();
-        let now = registry.state().stream_incarnation(stream).filter(|stream| stream.is_usable()).cloned()?;
-        let takes = |id: &ShardId| now.shards.get(*id).is_some_and(|shard| now.shards.takes_puts(shard));
-        if !closed.iter().any(takes) {
-            return Some(now);
+        let changed = node.registry.changed();
+        let now = node.registry.state().stream_incarnation(stream).filter(|stream| stream.is_usable()).cloned();
+        let now = now.ok_or(NoSuccessor::Gone)?;
+        let takes = |id: &&ShardId| now.shards.get(**id).is_some_and(|shard| now.shards.takes_puts(shard));
+        let Some(waits) = closed.iter().find(takes) else { return Ok(now) };
+        if Instant::now() >= deadline {
+            return Err(NoSuccessor::Late);
         }
-        tokio::time::timeout_at(deadline, changed).await.ok()?;
+        if !node.hands.has(stream.incarnation) {
+            tokio::spawn(lifecycle::complete_hand_over(Arc::clone(node), stream.clone(), *waits));
+        }
+        // Whoever has it in hand may fail.
+        let _ = tokio::time::timeout_at(deadline.min(Instant::now() + lifecycle::RETRY), changed).await;
     }
 }
 
@@ -59,9 +78,10 @@ pub(super) async fn hand_over(
         if again.is_empty() {
             return Ok(());
         }
-        let Some(now) = successor(caller, stream, &shards, deadline).await else { return Ok(()) };
+        let Ok(now) = successor(caller, stream, &shards, deadline).await else { return Ok(()) };
         let entries = again.iter().map(|&n| &request.records[n]);
-        let (new_places, batches) = group(entries, &now)?.ok_or_else(AwsError::internal_failure)?;
+        let traffic = caller.node.traffic.of(&now);
+        let (new_places, batches) = group(entries, &now, traffic.as_ref())?.ok_or_else(AwsError::internal_failure)?;
         let base = outcomes.len() as u32;
         // None of the abandoned outcomes has a record any more.
         for (n, place) in again.into_iter().zip(new_places) {
