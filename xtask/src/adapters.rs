@@ -44,7 +44,10 @@ pub(crate) fn go() -> Outcome {
     let program = target_dir().join("clients-go").join("adapter");
     let mut go = Command::new("go");
     go.args(["build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-o"]).arg(&program).arg(".");
-    built(go.current_dir(sources("go")), "the Go adapter does not build; the first time, the module proxy must be reachable")?;
+    built(
+        go.current_dir(sources("go")),
+        "the Go adapter does not build; the first time, the module proxy must be reachable",
+    )?;
     suite::through("go", &[program.display().to_string()])
 }
 

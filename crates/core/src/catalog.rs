@@ -39,7 +39,9 @@ pub use fold::{Contradiction, fold};
 pub use replay::{Growth, ReplayError, Replayed, Replayer, SNAPSHOT_PART_BYTES, snapshot_batches};
 pub use rules::{Lifecycle, Quotas, Rules};
 pub use scope::{Account, ResourceKey, Scope};
-pub use settings::{Change, Commitment, CommitmentStatus, Distribution, History, PendingUpdate, ShardMetric};
+pub use settings::{
+    Change, Commitment, CommitmentStatus, Distribution, Encrypted, History, PendingUpdate, ShardMetric,
+};
 pub use shard_table::{Closing, SHORTEST_LIFE_MS, ShardTable, TableError};
 pub use state::{State, Usage};
 pub use stream::{Stream, StreamMode, StreamStatus};

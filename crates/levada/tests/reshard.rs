@@ -191,7 +191,10 @@ async fn a_new_shard_count_comes_in_two_steps() {
     assert_eq!(world.status().await, ("ACTIVE".into(), 3));
     assert_eq!(world.without_end().await.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), ids(&[2, 6, 5]));
     let merged = world.listed(json!({"Type": "AFTER_SHARD_ID", "ShardId": shard(5)})).await;
-    assert_eq!((&merged[0]["ParentShardId"], &merged[0]["AdjacentParentShardId"]), (&json!(shard(3)), &json!(shard(4))));
+    assert_eq!(
+        (&merged[0]["ParentShardId"], &merged[0]["AdjacentParentShardId"]),
+        (&json!(shard(3)), &json!(shard(4)))
+    );
     let before = world.taken_by(HALF).await;
     world.pass(60_000).await;
     assert_eq!((before, world.taken_by(HALF).await), (shard(1), shard(6)));

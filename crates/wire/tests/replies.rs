@@ -128,16 +128,17 @@ fn pages_of_records_say_the_same_in_both() {
                 child_shards: Some(vec![child()]),
                 millis_behind_latest: 5_000,
                 next_shard_iterator: Some("i".into()),
-                encryption_type,
             };
             let mut page = GetRecordsWriter::new(protocol, &head, 10);
             page.record(1_789_779_944_662, b"hi", "k\"é".as_bytes(), b"49");
+            page.encryption(encryption_type);
             page.record(1_789_779_944_662, &[0; 300], b"", b"50");
             page.record(1_789_779_945_001, b"", b"\xff", b"51");
             assert_eq!(page.records(), 3);
             page.finish()
         });
         assert_eq!(page["Records"][0]["ApproximateArrivalTimestamp"], json!(1_789_779_944.662));
+        assert!(page["Records"][0]["EncryptionType"].is_null());
         assert_eq!(page["Records"][1]["EncryptionType"].as_str(), encryption_type.map(EncryptionType::as_str));
         assert_eq!(page["Records"][2]["PartitionKey"], "\u{fffd}");
     }

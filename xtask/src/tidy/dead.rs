@@ -34,7 +34,9 @@ fn is_root(path: &str, files: &[Tracked]) -> bool {
     match path.rsplit('/').next() {
         Some("build.rs") => in_package(""),
         Some("lib.rs" | "main.rs") if in_package("src") => true,
-        Some("main.rs") if parent.rsplit_once("/src/bin/").is_some_and(|(package, _)| has_manifest(package, files)) => true,
+        Some("main.rs") if parent.rsplit_once("/src/bin/").is_some_and(|(package, _)| has_manifest(package, files)) => {
+            true
+        }
         _ => ["src/bin", "tests", "examples", "benches", "fuzz_targets"].iter().any(|place| in_package(place)),
     }
 }

@@ -22,7 +22,9 @@ impl<'a> Given<'a> {
 
     fn fits<T>(&self, schema: &Schema<'_>, value: Option<T>) -> Result<T, SerdeError> {
         let place = schema.member_name().unwrap_or_default();
-        value.ok_or_else(|| SerdeError::custom(format!("{place} is a {:?} in this SDK, not {}", schema.shape_type(), self.0)))
+        value.ok_or_else(|| {
+            SerdeError::custom(format!("{place} is a {:?} in this SDK, not {}", schema.shape_type(), self.0))
+        })
     }
 
     fn number<T: TryFrom<i64>>(&self, schema: &Schema<'_>) -> Result<T, SerdeError> {
@@ -168,10 +170,8 @@ impl ShapeSerializer for Writer<'_> {
         // Keys and values come in turn.
         let mut written = Vec::new();
         write_entries(&mut Writer(&mut |_, value| written.push(value)))?;
-        let entries: HashMap<&str, &Value> = written
-            .chunks_exact(2)
-            .filter_map(|entry| Some((entry.first()?.as_str()?, entry.last()?)))
-            .collect();
+        let entries: HashMap<&str, &Value> =
+            written.chunks_exact(2).filter_map(|entry| Some((entry.first()?.as_str()?, entry.last()?))).collect();
         self.put(schema, json!(entries))
     }
 

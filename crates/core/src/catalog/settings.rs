@@ -110,6 +110,36 @@ pub struct PendingUpdate {
     pub change: Change,
 }
 
+/// A time in which a stream's records were encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encrypted {
+    /// Arrival time of the first such record, or earlier.
+    pub from: Millis,
+    /// Records that arrived from then on are plain; `None` while encryption is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Millis>,
+}
+
+impl Encrypted {
+    /// Most times that are kept. Of a stream that was switched more often, the oldest records count as plain.
+    const KEPT: usize = 64;
+
+    /// Whether records that arrived then were encrypted.
+    #[must_use]
+    pub fn covers(&self, arrival: Millis) -> bool {
+        self.from <= arrival && self.until.is_none_or(|until| arrival < until)
+    }
+
+    fn switch(times: &mut Vec<Self>, at: Millis, on: bool) {
+        match times.last_mut().filter(|last| last.until.is_none()) {
+            Some(last) if !on => last.until = Some(at),
+            None if on => times.push(Self { from: at, until: None }),
+            Some(_) | None => {}
+        }
+        times.drain(..times.len().saturating_sub(Self::KEPT));
+    }
+}
+
 /// When a stream was changed in ways of which AWS allows so many in 24 hours, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -186,7 +216,10 @@ impl Change {
                     stream.distribution = Distribution::default();
                 }
             }
-            Self::Encryption(key_id) => stream.encryption_key = key_id,
+            Self::Encryption(key_id) => {
+                Encrypted::switch(&mut stream.encrypted, at, key_id.is_some());
+                stream.encryption_key = key_id;
+            }
             Self::Monitoring(metrics) => stream.monitoring = metrics,
             Self::MaxRecordSize(kib) => stream.max_record_kib = kib,
             Self::WarmThroughput(mibps) => stream.warm_mibps = Some(mibps),

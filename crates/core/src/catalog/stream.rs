@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::command::Command;
 use super::consumer::{Consumer, ConsumerRef, ConsumerStatus};
 use super::scope::{ResourceKey, Scope};
-use super::settings::{Change, Distribution, History, PendingUpdate, ShardMetric};
+use super::settings::{Change, Distribution, Encrypted, History, PendingUpdate, ShardMetric};
 use super::shard_table::{Closing, ShardTable};
 use super::unfinished::{Seal, Unfinished, Work};
 use crate::engine::{LogId, Millis};
@@ -104,6 +104,9 @@ pub struct Stream {
     /// The key of server-side encryption, as it was named; `None` while it is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption_key: Option<String>,
+    /// When it was on, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encrypted: Vec<Encrypted>,
     /// The metrics that are kept for each shard.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub monitoring: BTreeSet<ShardMetric>,
@@ -178,6 +181,12 @@ impl Stream {
     #[must_use]
     pub fn horizon(&self, now: Millis) -> Millis {
         cutoff(now, self.retention_hours).max(self.kept_from).max(self.created_ms / 1000 * 1000)
+    }
+
+    /// Whether a record that arrived then was encrypted.
+    #[must_use]
+    pub fn was_encrypted(&self, arrival: Millis) -> bool {
+        self.encrypted.iter().rev().any(|time| time.covers(arrival))
     }
 
     /// The consumer of this life.

@@ -83,10 +83,10 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
         child_shards: ended.then(|| place.children()),
         millis_behind_latest: behind,
         next_shard_iterator: (!ended).then(|| seal_iterator(caller, &place, Position::Start(next))),
-        encryption_type: place.encryption(),
     };
     let mut reply = GetRecordsWriter::new(caller.protocol, &head, reply_bytes(caller.protocol, &page));
     let (count, bytes) = place.each_record(&page, start, |arrival, record, digits| {
+        reply.encryption(place.encryption(arrival));
         reply.record(arrival, record.data, record.key, digits);
     });
     if let Some(traffic) = traffic {

@@ -190,9 +190,9 @@ impl Place {
         (records, bytes)
     }
 
-    /// What its records say of their encryption.
-    pub(super) fn encryption(&self) -> Option<EncryptionType> {
-        self.stream.encryption_key.as_ref().map(|_| EncryptionType::Kms)
+    /// What a record that arrived then says of its encryption.
+    pub(super) fn encryption(&self, arrival: Millis) -> Option<EncryptionType> {
+        self.stream.was_encrypted(arrival).then_some(EncryptionType::Kms)
     }
 
     /// The shards that continue this one, as its readers are told at its end.

@@ -352,6 +352,7 @@ impl Follower {
         let head = self.head(place, page.next, behind, now);
         let mut event = EventWriter::new(self.protocol, &head, reply_bytes(self.protocol, page));
         let (records, bytes) = place.each_record(page, start, |arrival, record, digits| {
+            event.encryption(place.encryption(arrival));
             event.record(arrival, record.data, record.key, digits);
         });
         self.start = Start::Offset(page.next);
@@ -369,7 +370,6 @@ impl Follower {
             child_shards: None,
             continuation_sequence_number: Some(place.shard.space().continuation(next, self.told_ms).to_string()),
             millis_behind_latest: behind,
-            encryption_type: place.encryption(),
         }
     }
 

@@ -41,22 +41,14 @@ enum Stage {
     Done,
 }
 
-const STAGES: [Stage; 7] = [
-    Stage::Undecided,
-    Stage::Decided,
-    Stage::Listed,
-    Stage::Sealed,
-    Stage::Created,
-    Stage::Between,
-    Stage::Done,
-];
+const STAGES: [Stage; 7] =
+    [Stage::Undecided, Stage::Decided, Stage::Listed, Stage::Sealed, Stage::Created, Stage::Between, Stage::Done];
 
 /// Looks at a dead node's disk, as a start would before it does anything.
 async fn stage(disk: SimDisk, time: &Time) -> Stage {
     let (disk, clock): (Arc<SimDisk>, Arc<dyn Clock>) = (Arc::new(disk), Arc::new(time.clone()));
     let random = Arc::new(SimRandom::new(2));
-    let (log, driver) =
-        EmbeddedLog::open(Path::new("/data"), disk, Arc::clone(&clock), random, log_options()).unwrap();
+    let (log, driver) = EmbeddedLog::open(Path::new("/data"), disk, Arc::clone(&clock), random, log_options()).unwrap();
     tokio::spawn(driver.run());
     let engine: Arc<dyn Engine> = Arc::new(log);
     let registry = Registry::open(Arc::clone(&engine), clock, Rules::INSTANT).await.unwrap();
@@ -142,8 +134,9 @@ async fn die(death: Death, calls: u64) -> (SimDisk, Time, Producer, bool) {
     assert!(status == 200 || status == 500, "{reply}");
     // The last hand-over may be due a millisecond after the answer.
     world.pass(10).await;
+    let taken = producer.put(&world).await;
     let alive = !world.disk.is_powerless();
-    assert!(producer.put(&world).await || !alive);
+    assert!(taken || !alive);
     let disk = match death {
         Death::Kill => world.disk.kill(),
         Death::Power | Death::PowerAndClock => world.disk.crash(&SimRandom::new(calls)),

@@ -16,8 +16,6 @@ pub struct GetRecordsHead {
     pub millis_behind_latest: u64,
     /// Where to go on; absent at the end of a closed shard.
     pub next_shard_iterator: Option<String>,
-    /// What each record says of its encryption; plain ones say nothing.
-    pub encryption_type: Option<EncryptionType>,
 }
 
 /// Writes the reply.
@@ -40,7 +38,12 @@ impl GetRecordsWriter {
             out.key("NextShardIterator");
             out.string(iterator);
         }
-        Self(RecordsWriter::after(out, head.encryption_type))
+        Self(RecordsWriter::after(out))
+    }
+
+    /// What the records that follow say of their encryption; plain ones, and those before the first call, say nothing.
+    pub fn encryption(&mut self, encryption: Option<EncryptionType>) {
+        self.0.encryption(encryption);
     }
 
     /// Appends a record: its arrival in milliseconds since the epoch, its data, its partition key in UTF-8 (empty

@@ -28,20 +28,30 @@ pub(super) struct RecordsWriter {
     out: Vec<u8>,
     /// The last arrival time and its text: records of one batch share it.
     arrival: Option<(u64, Vec<u8>)>,
+    /// What the next record says of its encryption.
+    encryption: Option<EncryptionType>,
     /// `,"EncryptionType":"…"` or its like in CBOR; empty for plain records.
-    encryption: Vec<u8>,
+    encryption_member: Vec<u8>,
     cbor: bool,
     records: usize,
 }
 
 impl RecordsWriter {
     /// Goes on behind the other members, the structure still open.
-    pub(super) fn after(mut members: Writer, encryption: Option<EncryptionType>) -> Self {
+    pub(super) fn after(mut members: Writer) -> Self {
         members.key("Records");
         members.begin_array();
         let cbor = matches!(members, Writer::Cbor(_));
-        let encryption = encryption.map_or_else(Vec::new, |encryption| encryption_member(cbor, encryption));
-        Self { out: members.into_bytes(), arrival: None, encryption, cbor, records: 0 }
+        let out = members.into_bytes();
+        Self { out, arrival: None, encryption: None, encryption_member: Vec::new(), cbor, records: 0 }
+    }
+
+    /// What the records that follow say of their encryption; plain ones say nothing.
+    pub(super) fn encryption(&mut self, encryption: Option<EncryptionType>) {
+        if self.encryption != encryption {
+            self.encryption = encryption;
+            self.encryption_member = encryption.map_or_else(Vec::new, |kind| encryption_member(self.cbor, kind));
+        }
     }
 
     /// Appends a record: its arrival in milliseconds since the epoch, its data, its partition key in UTF-8 (empty
@@ -64,7 +74,7 @@ impl RecordsWriter {
         self.out.extend_from_slice(b",\"Data\":\"");
         STANDARD.encode_append(data, &mut self.out);
         self.out.push(b'"');
-        self.out.extend_from_slice(&self.encryption);
+        self.out.extend_from_slice(&self.encryption_member);
         if !partition_key.is_empty() {
             self.out.extend_from_slice(b",\"PartitionKey\":\"");
             match std::str::from_utf8(partition_key) {
@@ -79,13 +89,13 @@ impl RecordsWriter {
     }
 
     fn cbor_record(&mut self, arrival_ms: u64, data: &[u8], partition_key: &[u8], sequence_number: &[u8]) {
-        let Self { out, encryption, .. } = self;
+        let Self { out, encryption_member, .. } = self;
         out.push(cbor::BEGIN_MAP);
         cbor::push_text(out, b"ApproximateArrivalTimestamp");
         cbor::push_timestamp_ms(out, i64::try_from(arrival_ms).unwrap_or(i64::MAX));
         cbor::push_text(out, b"Data");
         cbor::push_bytes(out, data);
-        out.extend_from_slice(encryption);
+        out.extend_from_slice(encryption_member);
         if !partition_key.is_empty() {
             cbor::push_text(out, b"PartitionKey");
             match std::str::from_utf8(partition_key) {

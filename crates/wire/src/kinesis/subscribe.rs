@@ -20,8 +20,6 @@ pub struct EventHead {
     pub continuation_sequence_number: Option<String>,
     /// How far the event's end is behind the tip of the shard, in milliseconds.
     pub millis_behind_latest: u64,
-    /// What each record says of its encryption; plain ones say nothing.
-    pub encryption_type: Option<EncryptionType>,
 }
 
 /// Writes the event's payload.
@@ -44,7 +42,12 @@ impl EventWriter {
         }
         out.key("MillisBehindLatest");
         out.integer(i64::try_from(head.millis_behind_latest).unwrap_or(i64::MAX));
-        Self(RecordsWriter::after(out, head.encryption_type))
+        Self(RecordsWriter::after(out))
+    }
+
+    /// What the records that follow say of their encryption; plain ones, and those before the first call, say nothing.
+    pub fn encryption(&mut self, encryption: Option<EncryptionType>) {
+        self.0.encryption(encryption);
     }
 
     /// Appends a record: its arrival in milliseconds since the epoch, its data, its partition key in UTF-8 (empty

@@ -301,7 +301,6 @@ fn get_records_replies_as_it_reads() {
         child_shards: None,
         millis_behind_latest: 0,
         next_shard_iterator: Some("it".into()),
-        encryption_type: None,
     };
     let mut reply = get_records::GetRecordsWriter::new(Protocol::Json, &head, 100);
     reply.record(1_789_779_944_662, b"hi", "k\"é".as_bytes(), b"49");
@@ -325,7 +324,6 @@ fn get_records_replies_as_it_reads() {
         }]),
         millis_behind_latest: 1000,
         next_shard_iterator: None,
-        encryption_type: None,
     };
     assert_eq!(
         text(get_records::GetRecordsWriter::new(Protocol::Json, &head, 0).finish()),

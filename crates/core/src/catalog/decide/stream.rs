@@ -39,6 +39,7 @@ pub(super) fn create(moment: Moment<'_>, new: &NewStream) -> Decision {
         warm_mibps: new.warm_mibps,
         distribution,
         encryption_key: None,
+        encrypted: Vec::new(),
         monitoring: Default::default(),
         tags: tags.clone(),
         policy: None,
