@@ -79,6 +79,18 @@ async fn a_stream_follows_its_load_and_keeps_every_record() {
     producer.check(&world).await;
 }
 
+/// With AWS's seconds a reshard is UPDATING for a while, and parents take puts until they close.
+#[tokio::test]
+async fn nothing_is_lost_while_a_reshard_takes_its_time() {
+    let world = on_demand(&format!("{NARROW}\n[lifecycle]\nmode = \"aws\"")).await;
+    world.pass(5_000).await;
+    let mut producer = Producer::new(24);
+    load(&world, &mut producer, 8 * 60).await;
+    assert_eq!(world.open_shards(), 8);
+    assert!(world.stream().shards.unsealed().is_empty());
+    producer.check(&world).await;
+}
+
 #[tokio::test]
 async fn a_hot_key_causes_no_storm() {
     let world = on_demand(NARROW).await;
