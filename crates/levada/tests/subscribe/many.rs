@@ -68,7 +68,7 @@ async fn watch(mut body: Incoming, watched: Duration) -> Seen {
             ended = true;
             break;
         };
-        bytes.extend_from_slice(&frame.expect("no broken stream").into_data().unwrap());
+        bytes.extend_from_slice(&frame.unwrap().into_data().unwrap());
         let mut rest = &bytes[..];
         while let Some((kind, payload)) = take_frame(&mut rest) {
             times.push(Instant::now());

@@ -149,9 +149,13 @@ impl World {
 
     /// Waits until the stream is ACTIVE.
     pub(crate) async fn active(&self) {
-        while self.summary().await["StreamStatus"] != "ACTIVE" {
+        for _ in 0..600 {
+            if self.summary().await["StreamStatus"] == "ACTIVE" {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        panic!("the stream does not become ACTIVE");
     }
 
     /// The shards that a filter shows.
@@ -302,7 +306,7 @@ impl Subscription {
     async fn frame(&mut self) -> Option<(String, Value)> {
         let bytes = self.body.frame().await?.unwrap().into_data().unwrap();
         let mut rest = &bytes[..];
-        let frame = take_frame(&mut rest).expect("a whole frame");
+        let frame = take_frame(&mut rest).unwrap();
         assert!(rest.is_empty(), "one frame at a time");
         Some(frame)
     }
@@ -327,7 +331,7 @@ pub(crate) fn take_frame(bytes: &mut &[u8]) -> Option<(String, Value)> {
     }
     let payload = serde_json::from_slice(&frame[12 + headers..total - 4]).unwrap();
     *bytes = &bytes[total..];
-    Some((kind.expect("an event"), payload))
+    Some((kind.unwrap(), payload))
 }
 
 /// The data of an event's or a page's records, which are texts.
