@@ -149,9 +149,13 @@ impl World {
 
     /// Waits until the stream is ACTIVE.
     pub(crate) async fn active(&self) {
-        while self.summary().await["StreamStatus"] != "ACTIVE" {
+        for _ in 0..600 {
+            if self.summary().await["StreamStatus"] == "ACTIVE" {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        panic!("the stream does not become ACTIVE");
     }
 
     /// The shards that a filter shows.
