@@ -49,6 +49,7 @@ pub(crate) struct ControlArgs {
 /// If a call is refused.
 pub(crate) fn run(args: &ControlArgs) -> Result<ExitCode> {
     let (binary, base) = (args.place.binary()?, args.place.base()?);
+    let machine = Machine::this(&args.place);
     proc::pin(args.place.load_core)?;
     let dir = tempfile::Builder::new().prefix("control-").tempdir_in(&base)?;
     let server = args.place.start_levada(&binary, &dir.path().join("data"), &[])?;
@@ -57,14 +58,14 @@ pub(crate) fn run(args: &ControlArgs) -> Result<ExitCode> {
     control.all().map_err(|e| format!("{e}\n{}", server.log_end()))?;
     let memory = proc::memory(server.pid())?;
     let pages = control.pages();
-    println!("{}\n\n{}", Machine::this(&args.place).line(), control.markdown());
+    println!("{}\n\n{}", machine.line(), control.markdown());
     for page in &pages {
         println!("{}", page.text());
     }
     println!("RSS at the end {} MB.", memory.rss / 1_000_000);
     if let Some(path) = &args.json {
         let report = json!({
-            "machine": Machine::this(&args.place), "shards": args.shards, "calls": args.calls,
+            "machine": machine, "shards": args.shards, "calls": args.calls,
             "operations": control.lines, "pages": pages, "memory": memory,
         });
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
@@ -227,7 +228,7 @@ impl Control {
 
     /// Once: it closes nearly every shard.
     fn update_shard_count(&mut self) -> Result<()> {
-        let target = self.shards + 1;
+        let target = self.shards - 1;
         let input = json!({ "StreamName": LARGE, "TargetShardCount": target, "ScalingType": "UNIFORM_SCALING" });
         let (took, active) = self.change("UpdateShardCount", &input)?;
         self.note(&format!("UpdateShardCount {} → {target}", self.shards), &[took], 0, Some(&[active]));

@@ -66,6 +66,7 @@ pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode> {
     if free < needed {
         return Err(format!("{} GiB are free, this takes {} GiB", free >> 30, needed >> 30).into());
     }
+    let machine = Machine::this(&args.place);
     proc::pin(args.place.load_core)?;
     let dir = tempfile::Builder::new().prefix("drain-").tempdir_in(&base)?;
     let data = dir.path().join("data");
@@ -81,9 +82,9 @@ pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode> {
     soak::drain(&server, records, total).map_err(|e| format!("{e}\n{}", server.log_end()))?;
     let mut drain = Drain::new(&args.place, &server, &data, total, dir.path())?;
     let outcome = drain.measure(pairs).map_err(|e| format!("{e}\n{}", server.log_end()))?;
-    println!("{}\n\n{}", Machine::this(&args.place).line(), outcome.markdown());
+    println!("{}\n\n{}", machine.line(), outcome.markdown());
     if let Some(path) = &args.json {
-        let report = json!({ "machine": Machine::this(&args.place), "verdict": outcome.verdict(), "row": outcome });
+        let report = json!({ "machine": machine, "verdict": outcome.verdict(), "row": outcome });
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
     }
     server.stop()?;

@@ -71,6 +71,7 @@ pub(crate) fn parse_rate(text: &str) -> std::result::Result<f64, String> {
 pub(crate) fn run(args: &FanOutArgs) -> Result<ExitCode> {
     let (seconds, rounds) = if args.quick { (15.0, 3) } else { (args.seconds, args.rounds) };
     let (binary, base) = (args.place.binary()?, args.place.base()?);
+    let machine = Machine::this(&args.place);
     proc::pin(args.place.load_core)?;
     let dir = tempfile::Builder::new().prefix("fan-out-").tempdir_in(&base)?;
     let server = args.place.start_levada(&binary, &dir.path().join("data"), &[])?;
@@ -95,9 +96,9 @@ pub(crate) fn run(args: &FanOutArgs) -> Result<ExitCode> {
     let measured = measured.map_err(|e| format!("{e}\n{}", server.log_end()))?;
     let outcomes = [Version::Http1, Version::Http2].map(|version| Outcome::of(version, &measured));
     let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
-    println!("{}\n\n{}", Machine::this(&args.place).line(), markdown(&outcomes));
+    println!("{}\n\n{}", machine.line(), markdown(&outcomes));
     if let Some(path) = &args.json {
-        let report = json!({ "machine": Machine::this(&args.place), "seconds": seconds, "rows": outcomes });
+        let report = json!({ "machine": machine, "seconds": seconds, "rows": outcomes });
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
     }
     drop(bench);
