@@ -1,5 +1,5 @@
 //! The whole node: HTTP over the simulated network, handlers, catalog, journal, delivery, on a disk that loses what
-//! was not synced.
+//! was not synced. Its clients put records and reshard the stream that they put them to.
 
 mod check;
 mod client;
