@@ -215,9 +215,11 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
             then
         }
         Work::Seal(seal) => {
-            let mut last = Vec::with_capacity(seal.parents.len());
-            for (_, log) in &seal.parents {
-                last.push(node.engine.seal(*log).await?.last_arrival);
+            // All are asked for before the first is waited for, so that they share commits: there may be 10,000.
+            let asked: Vec<_> = seal.parents.iter().map(|(_, log)| node.engine.seal(*log)).collect();
+            let mut last = Vec::with_capacity(asked.len());
+            for sealed in asked {
+                last.push(sealed.await?.last_arrival);
             }
             let (logs, then) = seal.after(&last);
             node.engine.create(logs).await?;
