@@ -238,7 +238,8 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
             then
         }
         Work::Seal(seal) => {
-            // All are asked before the first is waited for: the puts of each wait until the last is sealed.
+            // All are asked before the first is waited for, so that they share commits: there may be 10,000, and the
+            // puts of each wait until the last is sealed.
             let sealing: Vec<_> = seal.parents.iter().map(|(_, log)| node.engine.seal(*log)).collect();
             let mut last = Vec::with_capacity(sealing.len());
             for sealed in sealing {
