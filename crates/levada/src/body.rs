@@ -1,36 +1,100 @@
 //! What the listener answers with: whole bytes, or frames that are made while the client reads them.
 //!
-//! Whole bytes are the hot path: nothing is boxed and nothing allocated for them.
+//! Whole bytes are the hot path: nothing is boxed and nothing allocated for them. What they hold of the node's memory
+//! goes with them as a part of the [`Chunk`] that the HTTP library queues until the network has taken it.
 
 use std::convert::Infallible;
+use std::ops::Deref;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::mpsc;
+
+use crate::listener::progress::{Owed, Progress};
+use crate::memory::Share;
 
 /// Frames that may wait for the connection. One, so that a reader that is slow meets records that are as fresh as
 /// they can be, and holds as little memory as it can.
 const WAITING_FRAMES: usize = 1;
 
 /// A response's body.
-#[derive(Debug)]
-pub struct Body(Kind);
+#[derive(Debug, Default)]
+pub struct Body {
+    kind: Kind,
+    /// The connection that takes it, once that is known.
+    progress: Option<Arc<Progress>>,
+}
 
 #[derive(Debug)]
 enum Kind {
-    Whole(Bytes),
+    /// `None` when it has been taken.
+    Whole(Option<Chunk>),
     Frames(Frames),
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Self::Whole(None)
+    }
+}
+
+/// Bytes on their way to the network, and what they hold until they are gone.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    bytes: Bytes,
+    share: Option<Share>,
+    owed: Option<Owed>,
+}
+
+impl Chunk {
+    /// Bytes that hold their share of the node's memory.
+    #[must_use]
+    pub fn holding(bytes: impl Into<Bytes>, share: Share) -> Self {
+        Self { bytes: bytes.into(), share: Some(share), owed: None }
+    }
+}
+
+impl<B: Into<Bytes>> From<B> for Chunk {
+    fn from(bytes: B) -> Self {
+        Self { bytes: bytes.into(), share: None, owed: None }
+    }
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Buf for Chunk {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        if let Some(owed) = &self.owed {
+            owed.moved();
+        }
+    }
 }
 
 /// The reading half of a stream of frames. The body ends, cleanly, when the [`FrameSender`] is dropped.
 #[derive(Debug)]
-pub struct Frames(mpsc::Receiver<Bytes>);
+pub struct Frames(mpsc::Receiver<Chunk>);
 
 /// The writing half of a stream of frames.
 #[derive(Debug)]
-pub struct FrameSender(mpsc::Sender<Bytes>);
+pub struct FrameSender(mpsc::Sender<Chunk>);
 
 /// The client went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +103,7 @@ pub struct Gone;
 
 /// Room for one frame. Dropped unused, it is given back.
 #[derive(Debug)]
-pub struct Room<'a>(mpsc::Permit<'a, Bytes>);
+pub struct Room<'a>(mpsc::Permit<'a, Chunk>);
 
 /// A stream of frames.
 #[must_use]
@@ -65,53 +129,82 @@ impl FrameSender {
 
 impl Room<'_> {
     /// Sends the frame.
-    pub fn send(self, frame: Bytes) {
-        self.0.send(frame);
-    }
-}
-
-impl Default for Body {
-    fn default() -> Self {
-        Self(Kind::Whole(Bytes::new()))
+    pub fn send(self, frame: impl Into<Chunk>) {
+        self.0.send(frame.into());
     }
 }
 
 impl<B: Into<Bytes>> From<B> for Body {
     fn from(whole: B) -> Self {
-        Self(Kind::Whole(whole.into()))
+        Self::of_chunk(Chunk::from(whole))
     }
 }
 
 impl Body {
+    /// A body that is whole.
+    #[must_use]
+    pub fn of_chunk(whole: Chunk) -> Self {
+        Self { kind: Kind::Whole(Some(whole).filter(|whole| !whole.is_empty())), progress: None }
+    }
+
     /// A body that ends when the sender of these frames says so.
     #[must_use]
     pub fn of_frames(frames: Frames) -> Self {
-        Self(Kind::Frames(frames))
+        Self { kind: Kind::Frames(frames), progress: None }
+    }
+
+    /// Bytes that hold no share of the node's memory yet. Frames have theirs, or need none.
+    #[must_use]
+    pub fn unpaid(&self) -> usize {
+        match &self.kind {
+            Kind::Whole(Some(chunk)) if chunk.share.is_none() => chunk.len(),
+            Kind::Whole(_) | Kind::Frames(_) => 0,
+        }
+    }
+
+    /// Holds this share until the last byte has gone.
+    pub fn hold(&mut self, share: Share) {
+        if let Kind::Whole(Some(chunk)) = &mut self.kind {
+            chunk.share = Some(share);
+        }
+    }
+
+    /// Tells the connection what it is owed, and when it takes some.
+    #[must_use]
+    pub fn over(mut self, progress: &Arc<Progress>) -> Self {
+        match &mut self.kind {
+            Kind::Whole(Some(chunk)) => chunk.owed = Some(Owed::on(progress)),
+            Kind::Whole(None) => {}
+            Kind::Frames(_) => self.progress = Some(Arc::clone(progress)),
+        }
+        self
     }
 }
 
 impl hyper::body::Body for Body {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut self.get_mut().0 {
-            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Frames(frames) => frames.0.poll_recv(context).map(|frame| frame.map(|bytes| Ok(Frame::data(bytes)))),
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunk>, Infallible>>> {
+        let Self { kind, progress } = self.get_mut();
+        match kind {
+            Kind::Whole(whole) => Poll::Ready(whole.take().map(|chunk| Ok(Frame::data(chunk)))),
+            Kind::Frames(frames) => frames.0.poll_recv(context).map(|frame| {
+                let mut chunk = frame?;
+                // What waits in the channel waits for this one.
+                chunk.owed = progress.as_ref().map(Owed::on);
+                Some(Ok(Frame::data(chunk)))
+            }),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Frames(_) => false,
-        }
+        matches!(self.kind, Kind::Whole(None))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        match &self.kind {
+            Kind::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, |chunk| chunk.len() as u64)),
             Kind::Frames(_) => SizeHint::default(),
         }
     }
@@ -139,12 +232,12 @@ mod tests {
         let (sender, frames) = frames();
         let mut body = Body::of_frames(frames);
         assert_eq!((body.size_hint().exact(), body.is_end_stream()), (None, false));
-        sender.room().await.unwrap().send(Bytes::from_static(b"one"));
+        sender.room().await.unwrap().send(&b"one"[..]);
         // The second has no room until the first is taken.
         let patience = std::time::Duration::from_secs(1);
         assert!(tokio::time::timeout(patience, sender.room()).await.is_err());
-        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "one");
-        sender.room().await.unwrap().send(Bytes::from_static(b"two"));
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap()[..], *b"one");
+        sender.room().await.unwrap().send(&b"two"[..]);
         drop(sender);
         assert_eq!(body.collect().await.unwrap().to_bytes(), "two");
     }

@@ -4,6 +4,7 @@ use levada_core::catalog::Account;
 use levada_wire::error::AwsError;
 
 use crate::body::Frames;
+use crate::memory::Share;
 
 /// What a handler answers.
 pub type Answer = Result<Reply, AwsError>;
@@ -13,6 +14,8 @@ pub type Answer = Result<Reply, AwsError>;
 pub enum Reply {
     /// A document in the protocol of the request.
     Document(Vec<u8>),
+    /// The same, and the memory that was reserved for it before it was made.
+    Reserved(Vec<u8>, Share),
     /// The empty body of an operation without a reply shape.
     Empty,
     /// An event stream, which begins now and goes on.

@@ -23,6 +23,9 @@ pub const DEFAULT_BACKLOG_BYTES: u64 = 16 << 30;
 /// Default bytes of the file system that Levada leaves free: below, puts are refused and reads go on.
 pub const DEFAULT_FREE_BYTES: u64 = 256 << 20;
 
+/// Default ceiling of connections.
+pub const DEFAULT_CONNECTIONS: u32 = 10_000;
+
 /// A node's validated configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -34,6 +37,8 @@ pub struct Config {
     pub account: Account,
     /// Region of callers whose signature names none.
     pub region: String,
+    /// Connections that there may be at a time.
+    pub connections: usize,
     /// Which limits hold.
     pub limits: Limits,
     /// How long transitions last.
@@ -127,6 +132,8 @@ struct File {
 struct NodeSection {
     account: Option<String>,
     region: Option<String>,
+    /// Connections that there may be at a time.
+    connections: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -180,6 +187,10 @@ impl Config {
         } else {
             DataDir::Kept(args.data_dir.clone().unwrap_or_else(|| PathBuf::from("levada-data")))
         };
+        let connections = file.node.connections.unwrap_or(DEFAULT_CONNECTIONS);
+        if connections == 0 {
+            return Err(ConfigError("[node]: connections must be at least 1".to_owned()));
+        }
         let mut buckets = BTreeMap::new();
         for (name, section) in file.buckets {
             let bucket = section.validate(&name)?;
@@ -190,6 +201,7 @@ impl Config {
             data_dir,
             account,
             region: file.node.region.unwrap_or_else(|| "us-east-1".to_owned()),
+            connections: connections as usize,
             limits: file.limits.validate(args.limits)?,
             lifecycle: args.lifecycle.or(file.lifecycle.mode).unwrap_or(LifecycleMode::Instant),
             serve_anybody: args.auth == Some(AuthMode::None),
@@ -263,7 +275,7 @@ mod tests {
         assert_eq!(config.listen, "127.0.0.1:4567".parse().unwrap());
         assert_eq!(config.data_dir, DataDir::Kept("levada-data".into()));
         assert_eq!(config.account.as_str(), "000000000000");
-        assert_eq!(config.region, "us-east-1");
+        assert_eq!((config.region.as_str(), config.connections), ("us-east-1", 10_000));
         assert!(config.limits.of("any").is_some() && !config.limits.are_strict());
         assert_eq!(config.lifecycle, LifecycleMode::Instant);
         assert!(!config.test_controls);
@@ -292,6 +304,7 @@ mod tests {
         for (file, says) in [
             ("[node]\naccount = \"12\"", "not 12 digits"),
             ("[nodes]", "nodes"),
+            ("[node]\nconnections = 0", "at least 1"),
             ("[buckets.b]\ndir = \"x\"\nendpoint = \"http://y\"", "not both"),
             ("[buckets.b]\naccess_key_id = \"x\"", "go together"),
             ("[buckets.b]\nendpoint = \"localhost:9000\"", "http://"),

@@ -22,7 +22,7 @@ use levada_wire::operation::Operation;
 use sha2::{Digest, Sha256};
 
 use crate::authentication::authenticate;
-use crate::body::{Body, Frames};
+use crate::body::{Body, Chunk, Frames};
 use crate::call::Reply;
 use crate::node::Node;
 
@@ -93,6 +93,7 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Bo
             node.metrics.response(operation.name(), "OK");
             let body = match reply {
                 Reply::Document(document) => Body::from(document),
+                Reply::Reserved(document, share) => Body::of_chunk(Chunk::holding(document, share)),
                 Reply::Empty => Body::default(),
                 Reply::Events(frames) => return event_stream(frames),
             };

@@ -17,6 +17,7 @@ pub mod kinesis;
 pub mod ladder;
 pub mod lifecycle;
 pub mod listener;
+pub mod memory;
 pub mod metrics;
 pub mod node;
 pub mod rates;

@@ -3,6 +3,11 @@
 //!
 //! Architecture invariant: sockets are opened here and nowhere else; [`Accept`] is the seam at which a simulated
 //! network takes their place.
+//!
+//! What clients can make it hold is bounded: connections, bytes of requests, bytes of answers that they do not read
+//! (see [`memory`](crate::memory)), and for how long they may leave them unread ([`progress`]).
+
+pub mod progress;
 
 use std::future::Future;
 use std::io;
@@ -21,9 +26,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::progress::{Progress, Watched};
 use crate::body::Body;
+use crate::memory::Answers;
 use crate::node::Node;
 
 /// Largest request body in bytes. The largest valid one is a `PutRecords` of 10 MiB in base64 (13.4 MiB) with its
@@ -88,6 +95,7 @@ pub async fn bind(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
 pub async fn serve(mut accept: impl Accept, node: Arc<Node>, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let bodies = Arc::new(Semaphore::new(BODY_UNITS));
+    let mut ceiling = Ceiling::of(node.config.connections);
     let mut stop = pin!(stop);
     loop {
         // In a fixed order, so that a simulation is a function of its seed.
@@ -95,7 +103,11 @@ pub async fn serve(mut accept: impl Accept, node: Arc<Node>, stop: impl Future<O
             biased;
             () = &mut stop => break,
             accepted = accept.accept() => match accepted {
-                Ok(io) => spawn_connection(io, Arc::clone(&node), Arc::clone(&bodies), &graceful),
+                Ok(io) => {
+                    if let Some(place) = ceiling.place() {
+                        spawn_connection(io, place, Arc::clone(&node), Arc::clone(&bodies), &graceful);
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -109,8 +121,38 @@ pub async fn serve(mut accept: impl Accept, node: Arc<Node>, stop: impl Future<O
     }
 }
 
-fn spawn_connection<I>(io: I, node: Arc<Node>, bodies: Arc<Semaphore>, graceful: &GracefulShutdown)
-where
+/// How many connections there may be. One more is closed at once: its client learns that soonest, and can try again,
+/// while one that waited in a queue behind idle connections might wait for ever.
+struct Ceiling {
+    places: Arc<Semaphore>,
+    connections: usize,
+    /// The operator is told once, until there was room again.
+    told: bool,
+}
+
+impl Ceiling {
+    fn of(connections: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(connections)), connections, told: false }
+    }
+
+    /// A place for one more connection, which it holds as long as it lasts.
+    fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        if place.is_none() && !self.told {
+            tracing::warn!(connections = self.connections, "there are as many connections as there may be");
+        }
+        self.told = place.is_none();
+        place
+    }
+}
+
+fn spawn_connection<I>(
+    io: I,
+    place: OwnedSemaphorePermit,
+    node: Arc<Node>,
+    bodies: Arc<Semaphore>,
+    graceful: &GracefulShutdown,
+) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -124,10 +166,16 @@ where
         .keep_alive_timeout(KEEP_ALIVE);
     let spoken = Arc::new(AtomicBool::new(false));
     let heard = Arc::clone(&spoken);
+    let progress = Arc::new(Progress::default());
+    let io = Watched::new(io, Arc::clone(&progress));
+    let taken = Arc::clone(&progress);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (node, bodies) = (Arc::clone(&node), Arc::clone(&bodies));
+        let (node, bodies, progress) = (Arc::clone(&node), Arc::clone(&bodies), Arc::clone(&taken));
         heard.store(true, Ordering::Relaxed);
-        async move { Ok::<_, std::convert::Infallible>(respond(&node, &bodies, request).await) }
+        async move {
+            let response = respond(&node, &bodies, request).await;
+            Ok::<_, std::convert::Infallible>(response.map(|body| body.over(&progress)))
+        }
     });
     let connection = builder.serve_connection(TokioIo::new(io), service).into_owned();
     let connection = graceful.watch(connection);
@@ -139,6 +187,7 @@ where
         }
     };
     tokio::spawn(async move {
+        let _place = place;
         tokio::select! {
             biased;
             ended = connection => {
@@ -147,6 +196,7 @@ where
                 }
             }
             () = silent => tracing::debug!("a connection that said nothing is closed"),
+            () = progress.stalled() => tracing::debug!("a connection whose client does not read is closed"),
         }
     });
 }
@@ -157,18 +207,39 @@ where
     B: hyper::body::Body<Data = Bytes> + Unpin,
 {
     let (head, body) = request.into_parts();
+    // The pages of health and metrics are told also when there is little room.
+    if head.method == Method::POST && !node.answers.have_room().await {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let declared = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     // A body of unknown length may become the largest. A GET has none that matters.
     let expected = declared.unwrap_or(if head.method == Method::POST { MAX_BODY_BYTES } else { 0 });
     let units = expected.min(MAX_BODY_BYTES).div_ceil(BODY_UNIT) as u32;
-    let Ok(_room) = bodies.acquire_many(units).await else { return refuse(StatusCode::SERVICE_UNAVAILABLE) };
+    let Ok(room) = bodies.acquire_many(units).await else { return refuse(StatusCode::SERVICE_UNAVAILABLE) };
     let body = match tokio::time::timeout(BODY_TIMEOUT, read_body(body, declared)).await {
         Ok(body) => body,
         Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     };
-    match body {
+    let response = match body {
         Ok(body) => crate::ladder::descend(node, &head, body).await,
         Err(status) => refuse(status),
+    };
+    // The request's body is gone, and its answer must not wait while it holds room that other requests need.
+    drop(room);
+    pay(&node.answers, response).await
+}
+
+/// The response, with its share of the memory for answers; or none, if there is no room for it.
+async fn pay(answers: &Answers, mut response: Response<Body>) -> Response<Body> {
+    match response.body().unpaid() {
+        0 => response,
+        bytes => match answers.admit(bytes).await {
+            Some(share) => {
+                response.body_mut().hold(share);
+                response
+            }
+            None => refuse(StatusCode::SERVICE_UNAVAILABLE),
+        },
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
 use crate::lifecycle::Hands;
+use crate::memory::Answers;
 use crate::metrics::{Metrics, Sample};
 use crate::rates::Rates;
 use crate::registry::{self, Registry};
@@ -79,6 +80,8 @@ pub struct Node {
     pub metrics: Metrics,
     /// What goes through each shard, and how much may.
     pub traffic: Traffic,
+    /// Memory for answers that wait for the network.
+    pub answers: Answers,
     /// Who is subscribed to which shard.
     pub subscriptions: Arc<Subscriptions>,
     /// How often control operations may be called.
@@ -149,6 +152,7 @@ impl Node {
             registry,
             metrics: Metrics::default(),
             traffic,
+            answers: Answers::default(),
             subscriptions: Arc::default(),
             rates,
             token_key,
@@ -357,8 +361,9 @@ impl Node {
             node(
                 "levada_subscription_bytes",
                 "Large events that wait for the network",
-                self.subscriptions.memory_used() as f64,
+                self.subscriptions.memory().used() as f64,
             ),
+            node("levada_answer_bytes", "Answers that wait for the network", self.answers.used() as f64),
             node(
                 "levada_disk_full",
                 "1 while puts are refused for want of disk space",

@@ -372,7 +372,7 @@ async fn a_slow_reader_holds_nobody() {
         assert_eq!(data(&quick.records().await), [blob.as_str()]);
         assert!(world.now() - put < AT_ONCE);
     }
-    let held = world.node.subscriptions.memory_used();
+    let held = world.node.subscriptions.memory().used();
     assert!(held <= 2 << 20, "{held} bytes are held");
     let mut met = Vec::new();
     while met.len() < expected.len() {
@@ -381,7 +381,36 @@ async fn a_slow_reader_holds_nobody() {
     assert!(met == expected, "lost, repeated or out of order");
     drop((slow, quick));
     world.settle().await;
-    assert_eq!(world.node.subscriptions.memory_used(), 0);
+    assert_eq!(world.node.subscriptions.memory().used(), 0);
+}
+
+/// The catalog wakes every subscription, and those whose stream has not changed do not look again.
+#[tokio::test(start_paused = true)]
+async fn changes_of_other_streams_cost_next_to_nothing() {
+    const SUBSCRIPTIONS: u64 = 200;
+    const CHANGES: u64 = 50;
+    let world = World::with_stream(SUBSCRIPTIONS as u32).await;
+    let consumer = world.register("c").await;
+    world.kinesis("CreateStream", json!({"StreamName": "other", "ShardCount": 1})).await;
+    let mut subscriptions = Vec::new();
+    for shard in 0..SUBSCRIPTIONS {
+        let shard = format!("shardId-{shard:012}");
+        subscriptions.push(world.subscribe(&consumer, &shard, &json!({"Type": "LATEST"})).await);
+    }
+    let mut looks = Vec::new();
+    for stream in ["other", "s"] {
+        world.settle().await;
+        let before = world.time.asked();
+        for n in 0..CHANGES {
+            let tags = json!({"StreamName": stream, "Tags": {"change": n.to_string()}});
+            world.kinesis("AddTagsToStream", tags).await;
+            world.settle().await;
+        }
+        looks.push((world.time.asked() - before) / CHANGES);
+    }
+    // Every look asks for the time.
+    assert!(looks[0] < 20 && looks[1] >= SUBSCRIPTIONS, "{looks:?}");
+    assert_eq!(world.node.subscriptions.count() as u64, SUBSCRIPTIONS);
 }
 
 /// When others have taken the memory for large events, small ones go on, a large record waits without blocking the
@@ -401,7 +430,7 @@ async fn events_become_small_when_memory_is_short() {
         world.put(&large(n)).await;
     }
     let subscriptions = &world.node.subscriptions;
-    let others = subscriptions.memory(usize::MAX).unwrap();
+    let others = subscriptions.memory().try_take(usize::MAX).unwrap();
     let begun = world.now();
     let mut subscription = world.subscribe(&consumer, SHARD, &json!({"Type": "TRIM_HORIZON"})).await;
     let mut met = 0;
@@ -423,13 +452,13 @@ async fn events_become_small_when_memory_is_short() {
     }
     // Room for one, not for the two that would go together.
     drop(others);
-    let others = subscriptions.memory((256 << 20) - (700 << 10)).unwrap();
+    let others = subscriptions.memory().try_take((256 << 20) - (700 << 10)).unwrap();
     for n in 70..73 {
         assert_eq!(data(&subscription.records().await), [large(n)]);
     }
     drop((others, subscription));
     world.settle().await;
-    assert_eq!(subscriptions.memory_used(), 0);
+    assert_eq!(subscriptions.memory().used(), 0);
 }
 
 /// Retention is exact here too: what has outlived it is not pushed, whether or not its bytes are gone.

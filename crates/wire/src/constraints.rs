@@ -1,12 +1,13 @@
 //! The models' constraints, refused in the words of AWS's `ValidationException`.
 //!
 //! AWS lists violations in an order that follows a hash of its own; here it is the model's order. Lengths of strings
-//! are counted in UTF-16 units, as Java's `String.length` does.
+//! are counted in UTF-16 units, as Java's `String.length` does. Values and paths that are longer than
+//! [`MAX_QUOTED_BYTES`] are cut, wherever their length is the client's choice.
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use crate::error::{AwsError, ErrorCode};
+use crate::error::{AwsError, ErrorCode, MAX_QUOTED_BYTES, quoted};
 use crate::json::Writer;
 use crate::model::{Bounds, Kind, Shape};
 use crate::operation::Service;
@@ -80,6 +81,7 @@ fn refusal(violations: &[String]) -> AwsError {
 }
 
 fn violation(subject: &str, path: &str, constraint: &str) -> String {
+    let path = quoted(path);
     format!("{subject} at '{path}' failed to satisfy constraint: Member must {constraint}")
 }
 
@@ -184,7 +186,7 @@ impl Checker {
             (Kind::Map { key, value: shape_of_value, length }, Value::Map(entries)) => {
                 self.length(*length, entries.len(), shape, value);
                 for (name, item) in entries {
-                    let path = format!(".{name}.member");
+                    let path = format!(".{}.member", quoted(name));
                     self.below(&path, key, &Value::String(name.clone()));
                     self.below(&path, shape_of_value, item);
                 }
@@ -253,20 +255,22 @@ impl Checker {
             // AWS used to print Java's name of the buffer; it leaves blobs out now.
             Value::Blob(_) => "Value".to_owned(),
             _ => {
-                let mut subject = "Value '".to_owned();
-                self.render(shape, value, &mut subject);
-                subject.push('\'');
-                subject
+                let mut shown = String::new();
+                self.render(shape, value, &mut shown);
+                format!("Value '{}'", quoted(&shown))
             }
         };
         self.violations.push(violation(&subject, &self.path, constraint));
     }
 
-    /// As Java's `toString` shows it.
+    /// As Java's `toString` shows it, up to little more than is quoted.
     fn render(&self, shape: &'static Shape, value: &Value, out: &mut String) {
+        if out.len() > MAX_QUOTED_BYTES {
+            return;
+        }
         match value {
             Value::Null => out.push_str("null"),
-            Value::String(text) => out.push_str(text),
+            Value::String(text) => out.push_str(&quoted(text)),
             Value::Integer(number) => {
                 let _ = write!(out, "{number}");
             }
@@ -283,7 +287,7 @@ impl Checker {
             Value::List(items) => {
                 let Kind::List { member, .. } = &shape.kind else { return };
                 out.push('[');
-                for (i, item) in items.iter().enumerate() {
+                for (i, item) in items.iter().enumerate().take(MAX_QUOTED_BYTES) {
                     out.push_str(if i == 0 { "" } else { ", " });
                     self.render(member, item, out);
                 }
@@ -292,8 +296,11 @@ impl Checker {
             Value::Map(entries) => {
                 let Kind::Map { value: shape, .. } = &shape.kind else { return };
                 out.push('{');
-                for (i, (name, item)) in entries.iter().enumerate() {
-                    let _ = write!(out, "{}{name}=", if i == 0 { "" } else { ", " });
+                for (i, (name, item)) in entries.iter().enumerate().take(MAX_QUOTED_BYTES) {
+                    let _ = write!(out, "{}{}=", if i == 0 { "" } else { ", " }, quoted(name));
+                    if out.len() > MAX_QUOTED_BYTES {
+                        return;
+                    }
                     self.render(shape, item, out);
                 }
                 out.push('}');

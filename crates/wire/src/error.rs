@@ -3,7 +3,30 @@
 //! Architecture invariant: error texts stand in this crate only: of the form of a request in `codec`, `constraints` and
 //! `signature`, of its meaning in `kinesis::errors` and `firehose::errors`.
 
+use std::borrow::Cow;
+
 use crate::codec::{Protocol, Writer};
+
+/// Longest part of a request in bytes that a message repeats. Longer ones are cut: an answer must not grow with the
+/// request. What AWS does is unverified; no text that it was seen to send comes near.
+pub const MAX_QUOTED_BYTES: usize = 2048;
+
+/// Longest message in bytes: ten violations, each with a value, a path and what a list's items must satisfy.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// What stands at the end of a text that was cut.
+const CUT: &str = "...";
+
+/// A part of a request as a message repeats it: whole, or cut behind [`MAX_QUOTED_BYTES`].
+#[must_use]
+pub fn quoted(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_QUOTED_BYTES { Cow::Borrowed(text) } else { Cow::Owned(cut(text, MAX_QUOTED_BYTES)) }
+}
+
+/// The beginning of a longer text, in a string of its own size.
+fn cut(text: &str, bytes: usize) -> String {
+    format!("{}{CUT}", &text[..text.floor_char_boundary(bytes)])
+}
 
 macro_rules! error_codes {
     ($($code:ident = $status:literal),+ $(,)?) => {
@@ -74,10 +97,12 @@ pub struct AwsError {
 }
 
 impl AwsError {
-    /// An error with a message.
+    /// An error with a message of at most [`MAX_MESSAGE_BYTES`] and a few dots.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: Some(message.into()) }
+        let message = message.into();
+        let fits = message.len() <= MAX_MESSAGE_BYTES;
+        Self { code, message: Some(if fits { message } else { cut(&message, MAX_MESSAGE_BYTES) }) }
     }
 
     /// An error without a message.
@@ -214,6 +239,19 @@ mod tests {
         ] {
             assert_eq!(text(error.body(form)), expected);
         }
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let short = "é".repeat(MAX_QUOTED_BYTES / 2);
+        assert_eq!(quoted(&short), short);
+        for text in [format!("{short}x"), format!("x{short}"), "é".repeat(MAX_QUOTED_BYTES)] {
+            let cut = quoted(&text);
+            let kept = cut.strip_suffix("...").unwrap();
+            assert!(text.starts_with(kept) && (MAX_QUOTED_BYTES - 1..=MAX_QUOTED_BYTES).contains(&kept.len()), "{cut}");
+        }
+        let error = AwsError::new(ErrorCode::ValidationException, "x".repeat(MAX_MESSAGE_BYTES + 1));
+        assert_eq!(error.message.map(|message| message.len()), Some(MAX_MESSAGE_BYTES + 3));
     }
 
     #[test]

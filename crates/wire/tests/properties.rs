@@ -4,6 +4,7 @@
 
 mod cbor;
 
+use levada_wire::error::MAX_MESSAGE_BYTES;
 use levada_wire::firehose::put_record_batch;
 use levada_wire::kinesis::put_records;
 use levada_wire::model::{Bounds, Kind, Shape};
@@ -203,6 +204,52 @@ fn other_requests_are_refused_and_nothing_panics() {
         }
     }
     assert!(passed > 6_000 && refused > 6_000, "{passed} passed, {refused} refused");
+}
+
+/// The same request, grown: long texts, long lists, long names of members that maps take for keys.
+fn grown(value: Value, dice: &mut Dice) -> Value {
+    let long = |dice: &mut Dice| ["x", "\u{1}", "é\u{1f600}"][dice.roll(3) as usize].repeat(20_000);
+    match value {
+        Value::String(_) if dice.roll(2) == 0 => json!(long(dice)),
+        Value::Array(items) => {
+            let mut items: Vec<_> = items.into_iter().map(|item| grown(item, dice)).collect();
+            if let (0, Some(last)) = (dice.roll(3), items.last().filter(|last| last.to_string().len() < 500).cloned()) {
+                items.resize(3_000, last);
+            }
+            Value::Array(items)
+        }
+        Value::Object(members) => {
+            let mut members: serde_json::Map<_, _> =
+                members.into_iter().map(|(name, value)| (name, grown(value, dice))).collect();
+            if dice.roll(3) == 0 {
+                members.insert(long(dice), json!(long(dice)));
+            }
+            Value::Object(members)
+        }
+        other => other,
+    }
+}
+
+/// An answer does not grow with its request.
+#[test]
+fn refusals_of_large_requests_are_small() {
+    let (mut longest, mut refused) = (0, 0);
+    for round in 0..12u64 {
+        for operation in operations() {
+            let mut dice = Dice(round);
+            let request = arbitrary(operation.input(), 3 + 20 * round, &mut dice);
+            let request = grown(request, &mut dice);
+            for (protocol, body) in encoded(operation, &request, &mut dice) {
+                let Err(error) = decode(operation, protocol, &body) else { continue };
+                let message = error.message.as_deref().unwrap_or_default();
+                assert!(message.len() < MAX_MESSAGE_BYTES, "{} {}", operation.name(), message.len());
+                // Control characters are the worst case: six bytes each.
+                assert!(error.body(protocol).len() < 6 * MAX_MESSAGE_BYTES);
+                (longest, refused) = (message.len().max(longest), refused + u32::from(message.len() > 1_000));
+            }
+        }
+    }
+    assert!(longest > 4_096 && refused > 200, "{longest} bytes, {refused} refused at length");
 }
 
 /// Part of a document is none, and is refused as such: without a text.

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::stream::{Stream, is_zero};
 use crate::engine::Millis;
 
+/// Consumers that a stream may have whatever the quotas say. AWS allows 20, or 50 with a commitment; here the quotas are
+/// the operator's choice, and every change of a stream makes a new list of its consumers.
+pub const MAX_CONSUMERS: usize = 1_000;
+
 /// Where a consumer stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ConsumerStatus {

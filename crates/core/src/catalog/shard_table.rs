@@ -121,7 +121,13 @@ impl ShardTable {
     /// The shard that takes a record with this hash key now: a parent until it is sealed, a child from then on.
     #[must_use]
     pub fn route(&self, hash: u128) -> &Arc<Shard> {
-        &self.all[self.router.route(hash) as usize]
+        &self.all[self.place(hash)]
+    }
+
+    /// The place in [`Self::all`] of the shard to which [`Self::route`] leads.
+    #[must_use]
+    pub fn place(&self, hash: u128) -> usize {
+        self.router.route(hash) as usize
     }
 
     /// The shards that take puts now, one by one in the order of their hash keys, round and round.

@@ -129,7 +129,7 @@ pub struct Stream {
     pub peaks: Arc<Peaks>,
     /// Its consumers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub consumers: BTreeMap<Arc<str>, Consumer>,
+    pub consumers: BTreeMap<Arc<str>, Arc<Consumer>>,
     /// The last second in which a consumer that is gone was registered. A later one begins after it, so that no ARN
     /// ever names two consumers.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -192,13 +192,14 @@ impl Stream {
     /// The consumer of this life.
     #[must_use]
     pub fn consumer(&self, consumer: &ConsumerRef) -> Option<&Consumer> {
-        self.consumers.get(&consumer.name).filter(|found| found.created_secs() == consumer.created_secs)
+        let found = self.consumers.get(&consumer.name).filter(|found| found.created_secs() == consumer.created_secs);
+        found.map(Arc::as_ref)
     }
 
     /// The consumers in the order of their names, behind `after`.
     pub fn consumers_after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = &'a Consumer> + use<'a> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.consumers.range::<str, _>((start, Bound::Unbounded)).map(|(_, consumer)| consumer)
+        self.consumers.range::<str, _>((start, Bound::Unbounded)).map(|(_, consumer)| &**consumer)
     }
 
     /// What remains to be done, the earliest first.

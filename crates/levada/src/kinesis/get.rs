@@ -2,19 +2,25 @@
 
 use std::sync::Arc;
 
+use levada_core::batch::RECORD_HEADER_BYTES;
+use levada_core::engine::Page;
 use levada_core::env::Clock;
 use levada_core::iterator::{Position, ShardIterator, TokenError, java_date, open, seal};
 use levada_core::sequence::Start;
 use levada_core::shard::ShardId;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
-use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter};
+use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, encoded_bytes};
 use levada_wire::kinesis::types;
 use levada_wire::limits;
 
 use super::reading::{Asked, Bounds, Place, reply_bytes};
 use super::{Caller, text};
 use crate::call::{Answer, Reply};
+use crate::memory::Share;
+
+/// A page while there is no room for the answers of full ones.
+const SMALL_PAGE: Bounds = Bounds { records: 1_000, bytes: 1 << 20 };
 
 pub(super) async fn shard_iterator(caller: Caller<'_>, request: &types::GetShardIterator) -> Answer {
     // AWS looks at the shard's id first, and does not tell a missing stream from a missing shard.
@@ -70,11 +76,7 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     }
     let records = request.limit.unwrap_or(limits::GET_RECORDS_RECORDS).min(limits::GET_RECORDS_RECORDS);
     let bounds = Bounds { records, bytes: limits::GET_RECORDS_BYTES as u64 };
-    let (page, start) = place
-        .read(caller.node, caller.now(), &iterator.position, bounds)
-        .await
-        .map_err(|error| place.unreadable(&error))?;
-
+    let (page, start, room) = read(caller, &place, &iterator.position, bounds).await?;
     let behind = place.millis_behind(&page, caller.now());
     // A closed shard's last records come with an iterator; the call after them says that there is no more.
     let ended = place.ended(&page);
@@ -97,7 +99,40 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
     metrics.get_records.records.inc_by(count);
     metrics.get_records.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
     metrics.iterator_age.set(i64::try_from(behind).unwrap_or(i64::MAX));
-    Ok(Reply::Document(reply.finish()))
+    Ok(Reply::Reserved(reply.finish(), room))
+}
+
+/// Reads a page for whose reply there is room. What the reply may take at most is reserved before anything is read, and
+/// what it does not take is given back. While there is no room for a full page, pages are small: AWS does not promise
+/// full ones either.
+async fn read(
+    caller: Caller<'_>,
+    place: &Place,
+    position: &Position,
+    full: Bounds,
+) -> Result<(Page, Start, Share), AwsError> {
+    let answers = &caller.node.answers;
+    let most = |Bounds { records, bytes }: Bounds| {
+        let records = records as usize;
+        encoded_bytes(caller.protocol, records, bytes as usize + records * RECORD_HEADER_BYTES)
+    };
+    let small = Bounds { records: full.records.min(SMALL_PAGE.records), bytes: SMALL_PAGE.bytes };
+    let (bounds, mut room) = match answers.try_reserve(most(full)) {
+        Some(room) => (full, room),
+        None => (small, answers.reserve(most(small)).await.ok_or_else(AwsError::internal_failure)?),
+    };
+    loop {
+        let read = place.read(caller.node, caller.now(), position, bounds).await;
+        let (page, start) = read.map_err(|error| place.unreadable(&error))?;
+        let bytes = reply_bytes(caller.protocol, &page);
+        if room.suffices_for(bytes) {
+            room.shrink_to(bytes);
+            return Ok((page, start, room));
+        }
+        // A record is never less than whole, and it may be larger than a small page. Nothing is held while waiting.
+        drop((page, room));
+        room = answers.reserve(bytes.max(most(bounds))).await.ok_or_else(AwsError::internal_failure)?;
+    }
 }
 
 /// The stream and shard of an iterator. One of a deleted stream finds nothing, also if the name lives again.

@@ -275,8 +275,9 @@ fn group<'a, 'r>(
     traffic: Option<&StreamTraffic<'_>>,
 ) -> Result<Option<Grouped<'a>>, AwsError> {
     const UNSEEN: u32 = u32::MAX;
-    let shards = stream.shards.all().last().map_or(0, |last| last.index as usize + 1);
-    let mut place_of_shard = vec![UNSEEN; shards];
+    let shards = stream.shards.all();
+    // By the shards' places: their indexes grow with every reshard, for ever.
+    let mut batch_of_shard = vec![UNSEEN; shards.len()];
     let mut places = Vec::with_capacity(records.len());
     let mut batches: Vec<ShardBatch<'a>> = Vec::new();
     // An even share and a quarter more, so that most batches never grow while they are filled.
@@ -287,13 +288,13 @@ fn group<'a, 'r>(
     for entry in records {
         let key = entry.partition_key.as_deref().unwrap_or_default();
         let hash = placement.next(key, entry.explicit_hash_key.as_deref(), entry.size())?;
-        let shard = stream.shards.route(hash);
-        let index = shard.index as usize;
-        if place_of_shard[index] == UNSEEN {
-            place_of_shard[index] = batches.len() as u32;
+        let listed = stream.shards.place(hash);
+        let shard = &shards[listed];
+        if batch_of_shard[listed] == UNSEEN {
+            batch_of_shard[listed] = batches.len() as u32;
             batches.push(ShardBatch::new(shard, share.min(encoded)));
         }
-        let place = place_of_shard[index];
+        let place = batch_of_shard[listed];
         let batch = &mut batches[place as usize];
         if batch.push(entry).is_err() {
             return Ok(None);
@@ -416,6 +417,22 @@ mod tests {
     fn shard(index: u32) -> Shard {
         let (range, log) = (HashKeyRange::ALL, LogId(16 + u64::from(index)));
         Shard { index, range, parents: Vec::new(), created_secs: 1_795_000_000, log, floor: 0, closed: None }
+    }
+
+    /// A stream that has been resharded for years: what a call takes depends on the shards that are there.
+    #[test]
+    fn a_high_shard_index_costs_nothing() {
+        let stream = json!({
+            "incarnation": 1, "scope": {"account": "000000000000", "region": "r"}, "name": "s", "status": "Active",
+            "mode": "Provisioned", "retention_hours": 24, "max_record_kib": 1024, "tags": {}, "created_ms": 0,
+            "shards": [shard(4_000_000_000)],
+        });
+        let stream: Stream = serde_json::from_value(stream).unwrap();
+        let record = json!({"PartitionKey": "k", "Data": "AA=="});
+        let body = json!({"StreamName": "s", "Records": [record, record, record]}).to_string();
+        let request = put_records::decode(Protocol::Json, body.as_bytes()).unwrap();
+        let (places, batches) = group(request.records.iter(), &stream, None).unwrap().unwrap();
+        assert_eq!((places, batches.len(), batches[0].shard.index), (vec![0, 0, 0], 1, 4_000_000_000));
     }
 
     /// Five records to three shards, one of which fails in each possible way.

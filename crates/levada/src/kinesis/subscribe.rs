@@ -2,13 +2,14 @@
 //!
 //! A call is refused before its stream begins, with what GetShardIterator would say. Then one task follows the shard's
 //! log. It makes an event only when the connection can take one, so a slow reader holds what the connection has taken
-//! and one event more, and whatever it missed it reads from the log. Events are [bounded](EVENT) and large ones are paid for from
-//! the node's [memory](crate::subscriptions::Subscriptions::memory); when that is used up, events become small rather than wait.
+//! and one event more, and whatever it missed it reads from the log. Events are [bounded](EVENT) and
+//! [paid for](crate::subscriptions::Purse); when the memory that all share is used up, events become small enough for the
+//! subscription's own.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use levada_core::catalog::{Account, ConsumerRef, ConsumerStatus, ResourceKey, Scope};
 use levada_core::engine::{EngineError, Millis, Offset, Page};
 use levada_core::env::Clock;
@@ -23,15 +24,17 @@ use levada_wire::kinesis::arn::{Arn, Resource};
 use levada_wire::kinesis::subscribe::{EVENT as EVENT_NAME, EventHead, EventWriter};
 use levada_wire::kinesis::{errors, types};
 use levada_wire::limits;
+use tokio::sync::futures::Notified;
 
 use super::reading::{Asked, Bounds, Place, behind, reply_bytes};
 use super::{Caller, text};
-use crate::body::{FrameSender, frames};
+use crate::body::{Chunk, FrameSender, frames};
 use crate::call::{Answer, Reply};
+use crate::memory::Share;
 use crate::metrics::ConsumerMetrics;
 use crate::node::Node;
 use crate::refusal::refused;
-use crate::subscriptions::{Key, Memory, Seat};
+use crate::subscriptions::{Denied, Key, MAX_SUBSCRIPTIONS, Purse, Seat};
 
 /// How long a subscription lasts.
 const LIFE: Duration = Duration::from_millis(limits::SUBSCRIPTION_LIFE_MS);
@@ -42,11 +45,9 @@ const HEARTBEAT: Duration = Duration::from_millis(limits::SUBSCRIPTION_HEARTBEAT
 /// Most that an event carries. AWS was seen to send 7.5 MiB; at 2 MiB/s smaller events come sooner and cost less.
 const EVENT: Bounds = Bounds { records: 2_000, bytes: 1 << 20 };
 
-/// Most that an event carries while the node's memory for events is used up.
-const SMALL_EVENT: Bounds = Bounds { records: 300, bytes: 64 << 10 };
-
-/// An event of at most so many bytes needs no share of that memory: each subscription may have it.
-const OWN_BYTES: usize = 192 << 10;
+/// Most that an event carries while the memory for events is used up: it takes no more than
+/// [`OWN_BYTES`](crate::subscriptions::OWN_BYTES), unless its one record does.
+const SMALL_EVENT: Bounds = Bounds { records: 40, bytes: 16 << 10 };
 
 pub(super) async fn to_shard(caller: Caller<'_>, request: &types::SubscribeToShard) -> Answer {
     let node = caller.node;
@@ -66,9 +67,12 @@ pub(super) async fn to_shard(caller: Caller<'_>, request: &types::SubscribeToSha
     let now = node.clock.monotonic();
     let (stream, shard) = (place.stream.key(), place.shard.id());
     let key = Key { stream: stream.incarnation, consumer: consumer.clone(), shard };
-    let seat = node.subscriptions.begin(key, now).map_err(|_| {
+    let seat = node.subscriptions.begin(key, now).map_err(|denied| {
         metrics.rate_exceeded.inc();
-        errors::subscription_exists(&consumer.name, &shard.to_string(), text(&place.stream))
+        match denied {
+            Denied::TooSoon => errors::subscription_exists(&consumer.name, &shard.to_string(), text(&place.stream)),
+            Denied::TooMany => errors::too_many_subscriptions(MAX_SUBSCRIPTIONS),
+        }
     })?;
     metrics.success.inc();
     let (sender, frames) = frames();
@@ -82,6 +86,7 @@ pub(super) async fn to_shard(caller: Caller<'_>, request: &types::SubscribeToSha
         bucket: node.traffic.fan_out(&place.stream).map(|limit| Bucket::full(limit, now)),
         spoke: now,
         told_ms: 0,
+        purse: seat.purse(),
         metrics,
     };
     tokio::spawn(follower.run(sender, seat, now + LIFE));
@@ -139,8 +144,8 @@ impl From<EngineError> for End {
 
 /// What is told next.
 enum Event {
-    /// Records from `start` on, and the memory that a large event needs.
-    Records { page: Page, start: Start, memory: Option<Memory> },
+    /// Records from `start` on, and the memory that the event takes.
+    Records { page: Page, start: Start, memory: Share },
     /// Nothing has come for a while, or nothing could be sent.
     Heartbeat,
     /// The shard has been read to its end.
@@ -175,6 +180,8 @@ struct Follower {
     spoke: Duration,
     /// Wall-clock time in the last continuation number; it never falls.
     told_ms: Millis,
+    /// What events are paid from.
+    purse: Purse,
     metrics: Arc<ConsumerMetrics>,
 }
 
@@ -203,7 +210,7 @@ impl Follower {
     /// Sends event after event. Nothing is read before the connection has taken what came before.
     async fn follow(&mut self, sender: &FrameSender) -> End {
         let Ok(room) = sender.room().await else { return End::Gone };
-        room.send(eventstream::initial_response(self.protocol).into());
+        room.send(eventstream::initial_response(self.protocol));
         loop {
             let Ok(room) = sender.room().await else { return End::Gone };
             let (frame, last) = match self.next().await {
@@ -223,7 +230,7 @@ impl Follower {
         let Some(place) = self.place() else { return };
         let error = place.unreadable(error);
         if let Ok(Ok(room)) = tokio::time::timeout(HEARTBEAT, sender.room()).await {
-            room.send(eventstream::exception(&error, self.protocol).into());
+            room.send(eventstream::exception(&error, self.protocol));
         }
     }
 
@@ -236,7 +243,7 @@ impl Follower {
     }
 
     /// The next event's frame as soon as there is something to tell, and whether it is the last.
-    async fn next(&mut self) -> Result<(Bytes, bool), End> {
+    async fn next(&mut self) -> Result<(Chunk, bool), End> {
         let node = Arc::clone(&self.node);
         loop {
             // Asked for before the look, so that nothing is missed between the look and the wait.
@@ -246,15 +253,36 @@ impl Follower {
                 Ok(event) => return Ok(self.tell(&place, event).await?),
                 Err(wait) => wait,
             };
-            tokio::select! {
-                biased;
-                () = node.sleep_until_elapsed(self.spoke + HEARTBEAT) => {
-                    return Ok(self.tell(&place, Event::Heartbeat).await?);
-                }
-                waited = self.wait(&place, &wait) => waited?,
-                () = changed => {}
+            if self.idle(&place, &wait, changed).await? {
+                return Ok(self.tell(&place, Event::Heartbeat).await?);
             }
         }
+    }
+
+    /// Waits until it is worth another look (false), or until it is time for a heartbeat (true).
+    async fn idle(&self, place: &Place, wait: &Wait, changed: Notified<'_>) -> Result<bool, EngineError> {
+        let mut beat = pin!(self.node.sleep_until_elapsed(self.spoke + HEARTBEAT));
+        let mut waited = pin!(self.wait(place, wait));
+        let mut changed = pin!(changed);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut beat => return Ok(true),
+                waited = &mut waited => return waited.map(|()| false),
+                () = &mut changed => {}
+            }
+            // The catalog wakes everybody. Whose stream is the same as before goes on waiting.
+            changed.set(self.node.registry.changed());
+            if !self.is_current(place) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// True if the catalog has changed nothing of the stream since `place` was looked up.
+    fn is_current(&self, place: &Place) -> bool {
+        let state = self.node.registry.state();
+        state.stream_incarnation(&self.stream).is_some_and(|stream| Arc::ptr_eq(stream, &place.stream))
     }
 
     /// What can be told now, or what there is to wait for.
@@ -285,10 +313,7 @@ impl Follower {
     /// The event of a page, if there is memory for it; otherwise how many bytes it takes.
     fn afford(&self, page: Page) -> Result<Event, usize> {
         let bytes = reply_bytes(self.protocol, &page);
-        let memory = match bytes {
-            0..=OWN_BYTES => None,
-            _ => Some(self.node.subscriptions.memory(bytes).ok_or(bytes)?),
-        };
+        let memory = self.purse.pay(bytes).ok_or(bytes)?;
         Ok(Event::Records { page, start: self.start, memory })
     }
 
@@ -308,7 +333,7 @@ impl Follower {
                 Ok(())
             }
             Wait::Memory(bytes) => {
-                self.node.subscriptions.memory_free(*bytes).await;
+                self.purse.has(*bytes).await;
                 Ok(())
             }
             Wait::Catalog => std::future::pending().await,
@@ -316,16 +341,11 @@ impl Follower {
     }
 
     /// The frame of an event, and whether it is the last. From now on the records in it are told.
-    async fn tell(&mut self, place: &Place, event: Event) -> Result<(Bytes, bool), EngineError> {
+    async fn tell(&mut self, place: &Place, event: Event) -> Result<(Chunk, bool), EngineError> {
         let now = self.node.clock.now_ms();
         Ok(match event {
             Event::Records { page, start, memory } => {
-                let frame = self.records(place, &page, start, now);
-                let frame = match memory {
-                    Some(memory) => memory.hold(frame),
-                    None => frame.into(),
-                };
-                (frame, false)
+                (Chunk::holding(self.records(place, &page, start, now), memory), false)
             }
             Event::Heartbeat => {
                 let tail = place.tail(&self.node).await?;

@@ -1,6 +1,5 @@
 //! Many subscriptions over real HTTP, the network in memory.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,13 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use levada::listener::{Accept, serve};
+use levada::listener::serve;
 use serde_json::{Value, json};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::world::{World, head, take_frame};
+use super::world::{Network, World, head, take_frame};
 
 /// Subscriptions on one node, half of them over each protocol.
 const SUBSCRIPTIONS: usize = 500;
@@ -24,20 +23,6 @@ const PER_CONNECTION: usize = 100;
 /// Longer than a request's head may take, and than an HTTP/2 connection may be silent.
 const WATCHED: Duration = Duration::from_secs(66);
 const BEATS: usize = 13;
-
-/// Connections that the test makes.
-struct Network(mpsc::Receiver<DuplexStream>);
-
-impl Accept for Network {
-    type Io = DuplexStream;
-
-    async fn accept(&mut self) -> io::Result<DuplexStream> {
-        match self.0.recv().await {
-            Some(io) => Ok(io),
-            None => std::future::pending().await,
-        }
-    }
-}
 
 /// What one client saw until it had watched long enough, or until its stream ended.
 struct Seen {

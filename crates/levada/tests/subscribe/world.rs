@@ -2,10 +2,11 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64_simd::STANDARD;
@@ -17,12 +18,15 @@ use levada::body::Body;
 use levada::cli::{LifecycleMode, LimitsMode, ServeArgs};
 use levada::config::Config;
 use levada::ladder::descend;
+use levada::listener::Accept;
 use levada::node::{Environment, Node};
 use levada_core::catalog::{Account, Command, Scope};
 use levada_core::env::Clock;
 use levada_core::env::sim::{SimDisk, SimRandom};
 use levada_log::Options;
 use serde_json::{Value, json};
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 pub(crate) const SHARD: &str = "shardId-000000000000";
@@ -30,16 +34,36 @@ const DAWN: u64 = 1_795_000_000_123;
 const AUTHORIZATION: &str =
     "AWS4-HMAC-SHA256 Credential=000000000000/20261120/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=0";
 
+/// Connections that the test makes.
+pub(crate) struct Network(pub(crate) mpsc::Receiver<DuplexStream>);
+
+impl Accept for Network {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<DuplexStream> {
+        match self.0.recv().await {
+            Some(io) => Ok(io),
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// The runtime's time as a clock, whose wall may be set wrong.
 #[derive(Clone)]
 pub(crate) struct Time {
     begun: Instant,
     skew_ms: Arc<AtomicI64>,
+    asked: Arc<AtomicU64>,
 }
 
 impl Time {
     pub(crate) fn new() -> Self {
-        Self { begun: Instant::now(), skew_ms: Arc::default() }
+        Self { begun: Instant::now(), skew_ms: Arc::default(), asked: Arc::default() }
+    }
+
+    /// How often anybody has asked for the time.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Sets the wall clock so many milliseconds wrong.
@@ -55,6 +79,7 @@ impl Clock for Time {
     }
 
     fn monotonic(&self) -> Duration {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         self.begun.elapsed()
     }
 }
@@ -64,6 +89,7 @@ impl Clock for Time {
 pub(crate) struct Setting {
     pub(crate) lifecycle: Option<LifecycleMode>,
     pub(crate) limits: Option<LimitsMode>,
+    pub(crate) connections: Option<usize>,
 }
 
 pub(crate) struct World {
@@ -83,6 +109,7 @@ impl World {
         let args = ServeArgs { lifecycle: setting.lifecycle, limits: setting.limits, ..ServeArgs::default() };
         let mut config = Config::new(&args, None).unwrap();
         config.free_bytes = 0;
+        config.connections = setting.connections.unwrap_or(config.connections);
         let env = Environment {
             clock: Arc::new(time.clone()),
             random: Arc::new(SimRandom::new(1)),

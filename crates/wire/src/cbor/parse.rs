@@ -126,11 +126,11 @@ impl<'a> Parser<'a> {
     }
 
     fn enter(&mut self, info: u8, token: Token<'a>) -> Result<Token<'a>, Malformed> {
-        let count = if info == INDEFINITE { UNTIL_BREAK } else { self.argument(info)? };
-        // Each item takes a byte at least.
-        if count != UNTIL_BREAK && count > self.remaining() as u64 {
-            return Err(Malformed);
-        }
+        let count = match info {
+            INDEFINITE => UNTIL_BREAK,
+            // Each item takes a byte at least.
+            _ => self.argument(info).ok().filter(|count| *count <= self.remaining() as u64).ok_or(Malformed)?,
+        };
         *self.open.get_mut(self.depth).ok_or(Malformed)? = count;
         self.depth += 1;
         Ok(token)

@@ -239,6 +239,10 @@ fn what_cannot_be_parsed_is_refused_without_a_text() {
         "a16161fc",
         "a16161c1",
         "a16161c200",
+        // As long as can be said: no end of its own, and no break that ends it.
+        "bbffffffffffffffffff",
+        "a161619bffffffffffffffffff",
+        "a161619bffffffffffffffff00ff",
         &deep(32),
     ];
     for hex in broken {

@@ -298,3 +298,29 @@ fn what_is_no_number_is_within_no_bounds() {
         assert!(orc(number).unwrap().starts_with(told), "{number}");
     }
 }
+
+/// What is a little longer than allowed is told whole; what is far longer is cut, wherever it stands.
+#[test]
+fn long_values_and_paths_are_cut() {
+    use KinesisOp as Op;
+    let (plain, long) = ("a".repeat(2_048), "a".repeat(1 << 20));
+    let cut = format!("{plain}...");
+    let rows = [
+        (Op::DeleteStream, format!(r#"{{"StreamName":"{plain}"}}"#), format!("Value '{plain}' at 'streamName' failed")),
+        (Op::DeleteStream, format!(r#"{{"StreamName":"{long}"}}"#), format!("Value '{cut}' at 'streamName' failed")),
+        (
+            Op::RemoveTagsFromStream,
+            format!(r#"{{"StreamName":"a","TagKeys":["{long}","{long}"]}}"#),
+            format!("Value '[{}...' at 'tagKeys' failed", &plain[1..]),
+        ),
+        (
+            Op::AddTagsToStream,
+            format!(r#"{{"StreamName":"a","Tags":{{"{long}":""}}}}"#),
+            format!("Value '{cut}' at 'tags.{}...' failed", &plain["tags.".len()..]),
+        ),
+    ];
+    for (op, body, says) in rows {
+        let message = kinesis(op, &body).unwrap();
+        assert!(message.contains(&says), "{}: {} bytes, {}", op.name(), message.len(), &message[..100]);
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Decision, Moment, check_tags, check_usable};
-use crate::catalog::consumer::{Consumer, ConsumerRef, ConsumerStatus};
+use crate::catalog::consumer::{Consumer, ConsumerRef, ConsumerStatus, MAX_CONSUMERS};
 use crate::catalog::error::DomainError;
 use crate::catalog::event::Event;
 use crate::catalog::scope::{ResourceKey, Scope};
@@ -41,14 +41,11 @@ pub(super) fn register(
 }
 
 fn check_quotas(moment: Moment<'_>, stream: &Stream) -> Result<(), DomainError> {
+    check_count(stream, MAX_CONSUMERS)?;
     let Some(quotas) = moment.quotas() else { return Ok(()) };
     let committed = moment.state.commitment(&stream.scope).is_some_and(|commitment| commitment.holds(moment.now));
     let advantage = stream.mode == StreamMode::OnDemand && committed;
-    let limit = if advantage { quotas.advantage_consumers } else { quotas.consumers };
-    if stream.consumers.len() >= limit {
-        let (name, account) = (stream.name.clone(), stream.scope.account.clone());
-        return Err(DomainError::ConsumerLimit { stream: name, account, limit });
-    }
+    check_count(stream, if advantage { quotas.advantage_consumers } else { quotas.consumers })?;
     let creating = stream.consumers.values().filter(|consumer| consumer.status == ConsumerStatus::Creating);
     let limit = quotas.creating_consumers;
     if creating.count() >= limit {
@@ -56,6 +53,13 @@ fn check_quotas(moment: Moment<'_>, stream: &Stream) -> Result<(), DomainError> 
         return Err(DomainError::CreatingConsumerLimit { stream: name, account, limit });
     }
     Ok(())
+}
+
+fn check_count(stream: &Stream, limit: usize) -> Result<(), DomainError> {
+    if stream.consumers.len() < limit {
+        return Ok(());
+    }
+    Err(DomainError::ConsumerLimit { stream: stream.name.clone(), account: stream.scope.account.clone(), limit })
 }
 
 /// Once more of one that is DELETING, this has nothing to do.

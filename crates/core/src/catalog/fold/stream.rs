@@ -87,7 +87,7 @@ pub(super) fn remove(state: &mut State, key: &ResourceKey) -> Result<(), Contrad
     change(state, key, "StreamGone", &[StreamStatus::Deleting], |_| Some(()))?;
     state.schedule.set(Owner::Stream(key.clone()), None);
     let Some(stream) = remove_name(&mut state.streams, &key.scope, &key.name) else { return Ok(()) };
-    let consumers = stream.consumers.values().map(Consumer::created_secs);
+    let consumers = stream.consumers.values().map(|consumer| consumer.created_secs());
     note_second(state, key, consumers.fold(stream.last_consumer_secs, u64::max));
     if !stream.history.mode_switches.is_empty() {
         let names = state.past_mode_switches.entry(key.scope.clone()).or_default();
@@ -192,7 +192,7 @@ pub(super) fn register(state: &mut State, key: &ResourceKey, consumer: &Consumer
     change(state, key, "ConsumerRegistered", &USABLE, |stream| {
         let free = !stream.consumers.contains_key(&consumer.name)
             && (stream.last_consumer_secs == 0 || consumer.created_secs() > stream.last_consumer_secs);
-        free.then(|| stream.consumers.insert(consumer.name.clone(), consumer.clone()))?;
+        free.then(|| stream.consumers.insert(consumer.name.clone(), Arc::new(consumer.clone())))?;
         Some(())
     })
 }
@@ -203,7 +203,8 @@ fn consumer_in<'a>(
     from: &[ConsumerStatus],
 ) -> Option<&'a mut Consumer> {
     let found = stream.consumers.get_mut(&consumer.name);
-    found.filter(|found| found.created_secs() == consumer.created_secs && from.contains(&found.status))
+    let found = found.filter(|found| found.created_secs() == consumer.created_secs && from.contains(&found.status));
+    found.map(Arc::make_mut)
 }
 
 pub(super) fn activate_consumer(

@@ -12,7 +12,7 @@ fn deregister(name: &str, created_secs: Option<u64>) -> Command {
 }
 
 fn consumer(node: &Node, name: &str) -> Option<Consumer> {
-    node.stream("s").consumers.get(name).cloned()
+    node.stream("s").consumers.get(name).map(|found| Consumer::clone(found))
 }
 
 #[test]
@@ -48,6 +48,26 @@ fn a_consumer_comes_and_goes() {
             node.due(now);
         }
         assert_eq!((consumer(&node, "c"), node.state.next_due()), (None, None));
+        assert_eq!(node.replay().unwrap().state, node.state);
+    }
+}
+
+/// Without quotas too; and one more costs no copy of the others.
+#[test]
+fn a_stream_has_no_more_than_a_thousand_consumers() {
+    for quotas in [None, Some(Quotas { consumers: usize::MAX, creating_consumers: usize::MAX, ..QUOTAS })] {
+        let mut node = Node::of(Lifecycle::INSTANT, quotas);
+        node.complete(NOW, &create("s", 1));
+        for n in 0..MAX_CONSUMERS {
+            let before = node.stream("s");
+            node.run(NOW, &register(&format!("c{n}"))).unwrap();
+            let now = node.stream("s");
+            assert!(before.consumers.iter().all(|(name, consumer)| Arc::ptr_eq(consumer, &now.consumers[name])));
+        }
+        let limit = DomainError::ConsumerLimit { stream: "s".into(), account: account(), limit: 1_000 };
+        assert_eq!(node.run(NOW, &register("one more")), Err(limit));
+        node.run(NOW, &deregister("c7", None)).unwrap();
+        node.run(NOW, &register("one more")).unwrap();
         assert_eq!(node.replay().unwrap().state, node.state);
     }
 }

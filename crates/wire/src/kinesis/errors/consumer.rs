@@ -102,3 +102,12 @@ pub fn subscription_rate_exceeded(
 ) -> AwsError {
     limit_exceeded(format!("Rate exceeded for consumer {account}:{stream}:{shard_id}:{consumer}."))
 }
+
+/// The node has as many subscriptions as it may. Not an error of AWS, which bounds them by shards and consumers only;
+/// its code is that of `SubscribeToShard`'s other limits.
+#[must_use]
+pub fn too_many_subscriptions(limit: usize) -> AwsError {
+    limit_exceeded(format!(
+        "This request would exceed the limit on the number of active subscriptions. Limit: {limit}."
+    ))
+}
