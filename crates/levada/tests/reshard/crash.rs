@@ -19,7 +19,8 @@ use crate::reader::Poller;
 use crate::world::{SHARD, Setting, Time, World, log_options};
 use crate::{HALF, shard};
 
-const SETTING: Setting = Setting { lifecycle: Some(LifecycleMode::Instant), limits: Some(LimitsMode::Open) };
+const SETTING: Setting =
+    Setting { lifecycle: Some(LifecycleMode::Instant), limits: Some(LimitsMode::Open), connections: None };
 const KEYS: usize = 6;
 
 /// How far a reshard from two shards to three had come.
@@ -192,7 +193,12 @@ async fn a_reshard_goes_on_wherever_it_was_cut() {
 #[tokio::test(start_paused = true)]
 async fn a_merge_goes_on_that_was_cut_between_its_parents() {
     for late in [false, true] {
-        let world = World::new(Setting { lifecycle: Some(LifecycleMode::Aws), limits: Some(LimitsMode::Open) }).await;
+        let world = World::new(Setting {
+            lifecycle: Some(LifecycleMode::Aws),
+            limits: Some(LimitsMode::Open),
+            connections: None,
+        })
+        .await;
         world.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 2})).await;
         world.active().await;
         let mut producer = Producer::default();

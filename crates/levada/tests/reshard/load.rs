@@ -104,7 +104,8 @@ fn target_of(target: u32) -> Value {
 /// At the end every key's records have been met by every reader: all that were acknowledged, in order, once.
 async fn nothing_is_lost(lifecycle: LifecycleMode, seed: u64, pause_ms: u64, reshard_pause_ms: u64) {
     let random = SimRandom::new(seed);
-    let world = World::new(Setting { lifecycle: Some(lifecycle), limits: Some(LimitsMode::Open) }).await;
+    let world =
+        World::new(Setting { lifecycle: Some(lifecycle), limits: Some(LimitsMode::Open), connections: None }).await;
     world.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 2})).await;
     world.active().await;
     let consumer = world.register("c").await;
