@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::pull::{Malformed, Pull, Token};
 use crate::blob::decode_append;
-use crate::error::{AwsError, ErrorCode};
+use crate::error::{AwsError, ErrorCode, quoted};
 use crate::model::{Kind, Member, Shape};
 use crate::value::{Value, utf16_len};
 
@@ -151,7 +151,7 @@ fn scalar(shape: &'static Shape, token: &Token<'_>, base64: bool) -> Result<Valu
             Token::Boolean(truth) => Ok(Value::Boolean(*truth)),
             Token::String(text) if text.eq_ignore_ascii_case("true") => Ok(Value::Boolean(true)),
             Token::String(text) if text.eq_ignore_ascii_case("false") => Ok(Value::Boolean(false)),
-            Token::String(text) => Err(format!("'{text}' can not be converted to an Boolean")),
+            Token::String(text) => Err(format!("'{}' can not be converted to an Boolean", quoted(text))),
             _ => Err(not_convertible(token, "an Boolean")),
         },
         Kind::Timestamp => match token {
@@ -196,21 +196,23 @@ fn blob(text: &str) -> Result<Value, String> {
     let length = utf16_len(text);
     if !length.is_multiple_of(4) {
         return Err(format!(
-            "'{text}' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but \
-             found: {length}"
+            "'{}' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: \
+             {length}",
+            quoted(text)
         ));
     }
     let mut decoded = Vec::new();
     if decode_append(text.as_bytes(), &mut decoded).is_ok() {
         return Ok(Value::Blob(decoded.into()));
     }
+    let given = quoted(text);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let stray_padding = c == '=' && chars.peek().is_some_and(|next| *next != '=');
         if stray_padding || !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')) {
-            return Err(format!("'{text}' can not be converted to a Blob: Invalid Base64 character: '{c}'"));
+            return Err(format!("'{given}' can not be converted to a Blob: Invalid Base64 character: '{c}'"));
         }
     }
     // "dectected" is how AWS spells it.
-    Err(format!("'{text}' can not be converted to a Blob: Invalid last non-pad Base64 character dectected"))
+    Err(format!("'{given}' can not be converted to a Blob: Invalid last non-pad Base64 character dectected"))
 }
