@@ -11,8 +11,13 @@ compile_error!("the benchmark pins cores and reads /proc: it runs on Linux only"
 
 mod build;
 mod client;
+mod control;
 mod disk;
+mod drain;
+mod event;
+mod fan_out;
 mod load;
+mod measured;
 mod metrics;
 mod null;
 mod proc;
@@ -24,6 +29,9 @@ mod rows;
 mod server;
 mod soak;
 mod stats;
+mod stream;
+mod subscriber;
+mod subscriptions;
 mod table;
 mod verify;
 
@@ -50,6 +58,14 @@ struct Cli {
 enum Command {
     /// Runs rows and prints the table (the default).
     Table(table::TableArgs),
+    /// Reads a stream from its beginning to its end, from cold segments (row 8).
+    Drain(drain::DrainArgs),
+    /// From a put to its event at a subscriber, at half of what a single put reaches (row 10).
+    FanOut(fan_out::FanOutArgs),
+    /// Operations on a stream of 10,000 shards, one by one.
+    Control(control::ControlArgs),
+    /// 500 subscriptions at once: memory, heartbeats, and how long a record takes to each.
+    Subscriptions(subscriptions::SubscriptionsArgs),
     /// Puts N GiB, restarts the server, drains and compares everything, then lets it expire.
     Soak(soak::SoakArgs),
     /// The null yardstick: a server that answers a canned reply. Started by the table.
@@ -79,6 +95,10 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => table::run(&cli.table),
         Some(Command::Table(args)) => table::run(&args),
+        Some(Command::Drain(args)) => drain::run(&args),
+        Some(Command::FanOut(args)) => fan_out::run(&args),
+        Some(Command::Control(args)) => control::run(&args),
+        Some(Command::Subscriptions(args)) => subscriptions::run(&args),
         Some(Command::Soak(args)) => soak::run(&args),
         Some(Command::Null(args)) => null::run(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -78,6 +78,34 @@ pub(crate) fn disk_written(pid: u32) -> Result<u64> {
     field(&io, "write_bytes:").ok_or_else(|| "no write_bytes in /proc/PID/io".into())
 }
 
+/// Bytes that process `pid` has caused to be read from disks; what came from the page cache is not among them.
+///
+/// # Errors
+/// If it is gone.
+pub(crate) fn disk_read(pid: u32) -> Result<u64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
+    field(&io, "read_bytes:").ok_or_else(|| "no read_bytes in /proc/PID/io".into())
+}
+
+/// Drops the files under `dir` from the page cache: what stands on the disk is read from the disk again. Files that
+/// vanish meanwhile need no dropping.
+///
+/// # Errors
+/// Those of the operating system.
+pub(crate) fn evict(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir)?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            evict(&path)?;
+        } else if let Ok(file) = fs::File::open(&path) {
+            // Only pages that are on the disk already can be dropped.
+            file.sync_data()?;
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+    }
+    Ok(())
+}
+
 /// Bytes still free for this user on the file system of `path`.
 ///
 /// # Errors

@@ -12,13 +12,13 @@ use crate::rows::Row;
 use crate::{Place, rows};
 
 /// A load generator busier than this is itself the limit.
-const SATURATED: f64 = 0.95;
+pub(crate) const SATURATED: f64 = 0.95;
 
 /// Beside the null yardstick everything else may use so much of a core; above, the figures are doubtful.
 pub(crate) const QUIET: f64 = 0.10;
 /// If everything else used more than this beside the null yardstick, the ratio says nothing: the yardstick had less
 /// of its core than the server.
-const LOUD: f64 = 0.25;
+pub(crate) const LOUD: f64 = 0.25;
 
 /// A whole run.
 pub(crate) struct Report {
@@ -166,6 +166,14 @@ impl Machine {
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         }
     }
+
+    /// In a sentence.
+    pub(crate) fn line(&self) -> String {
+        format!(
+            "{}, {} cores, Linux {}, {}; server and all its threads on core {}, load generator on core {}.",
+            self.cpu, self.cores, self.kernel, self.date, self.server_core, self.load_core
+        )
+    }
 }
 
 impl RowReport {
@@ -190,12 +198,8 @@ impl Report {
     /// The tables and what stands around them.
     pub(crate) fn markdown(&self) -> String {
         let mut out = String::new();
-        let machine = &self.machine;
         let lines = [
-            format!(
-                "{}, {} cores, Linux {}, {}; server and all its threads on core {}, load generator on core {}.",
-                machine.cpu, machine.cores, machine.kernel, machine.date, machine.server_core, machine.load_core
-            ),
+            self.machine.line(),
             format!(
                 "{} s of load a side and row; {} shards; every put is durable before its answer; the body's SHA-256 is \
                  computed and compared; signatures are sent, but not verified yet.",
@@ -336,7 +340,7 @@ fn megabytes(bytes: f64) -> String {
 }
 
 /// A rounded number with its digits in threes.
-fn thousands(number: f64) -> String {
+pub(crate) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let (sign, digits) = digits.strip_prefix('-').map_or(("", &digits[..]), |d| ("-", d));
     let mut out = sign.to_owned();
@@ -350,7 +354,7 @@ fn thousands(number: f64) -> String {
 }
 
 /// A Markdown table whose columns are aligned in plain text too.
-fn grid(columns: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn grid(columns: &[&str], rows: &[Vec<String>]) -> String {
     let width = |i: usize| {
         let cells = rows.iter().map(|r| r[i].chars().count());
         cells.chain([columns[i].chars().count()]).max().unwrap_or(0)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
+use http_body_util::Full;
 use sha2::{Digest, Sha256};
 
 use crate::Result;
@@ -23,6 +24,9 @@ const REGION: &str = "us-east-1";
 const SERVICE: &str = "kinesis";
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 const SIGNED_HEADERS: &str = "content-type;host;x-amz-content-sha256;x-amz-date;x-amz-target";
+
+/// A request of hyper's client.
+pub(crate) type Call = http::Request<Full<Bytes>>;
 
 /// Renders requests to one server, signed with Signature Version 4.
 pub(crate) struct Renderer {
@@ -80,6 +84,26 @@ impl Renderer {
         Ok(request.into())
     }
 
+    /// As [`Self::kinesis`], for hyper's client, which speaks `version`.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn call(&self, operation: &str, body: Vec<u8>, version: http::Version) -> Result<Call> {
+        let (target, body_sha256) = (format!("Kinesis_20131202.{operation}"), hex(&Sha256::digest(&body)));
+        let request = match version {
+            http::Version::HTTP_2 => http::Request::post(format!("http://{}/", self.host)),
+            _ => http::Request::post("/").header("host", &self.host),
+        };
+        let request = request
+            .version(version)
+            .header("content-type", CONTENT_TYPE)
+            .header("x-amz-date", &self.date_time)
+            .header("x-amz-content-sha256", &body_sha256)
+            .header("authorization", self.authorization(&target, &body_sha256)?)
+            .header("x-amz-target", target);
+        Ok(request.body(Full::new(body.into()))?)
+    }
+
     /// Signature Version 4, as in AWS's "Create a signed AWS API request".
     fn authorization(&self, target: &str, body_sha256: &str) -> Result<String> {
         let canonical = format!(
@@ -104,12 +128,18 @@ fn hmac(key: &[u8], message: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
 /// The JSON body of a put of the records with the serial numbers from `first` on, members in the order in which
 /// the AWS SDK for Rust writes them.
 pub(crate) fn put_body(operation: Operation, records: &Records, first: u64) -> Vec<u8> {
+    put_body_to(STREAM, operation, records, first)
+}
+
+/// As [`put_body`], to another stream.
+pub(crate) fn put_body_to(stream: &str, operation: Operation, records: &Records, first: u64) -> Vec<u8> {
     match operation {
         Operation::PutRecords { records: count } => {
             let mut body = Vec::with_capacity(count as usize * (records.data_bytes * 4 / 3 + 64) + 64);
@@ -123,18 +153,21 @@ pub(crate) fn put_body(operation: Operation, records: &Records, first: u64) -> V
                 body.push(b'}');
             }
             body.extend_from_slice(b"],");
-            push_stream(&mut body);
+            push_stream(&mut body, stream);
             body
         }
-        Operation::PutRecord => {
-            let mut body = Vec::with_capacity(records.data_bytes * 4 / 3 + 128);
-            body.push(b'{');
-            push_record(&mut body, &records.get(first));
-            body.push(b',');
-            push_stream(&mut body);
-            body
-        }
+        Operation::PutRecord => single_body(stream, &records.get(first)),
     }
+}
+
+/// The JSON body of a put of one record.
+pub(crate) fn single_body(stream: &str, record: &Record) -> Vec<u8> {
+    let mut body = Vec::with_capacity(record.data.len() * 4 / 3 + 128);
+    body.push(b'{');
+    push_record(&mut body, record);
+    body.push(b',');
+    push_stream(&mut body, stream);
+    body
 }
 
 fn push_record(body: &mut Vec<u8>, record: &Record) {
@@ -145,9 +178,9 @@ fn push_record(body: &mut Vec<u8>, record: &Record) {
     body.push(b'"');
 }
 
-fn push_stream(body: &mut Vec<u8>) {
+fn push_stream(body: &mut Vec<u8>, stream: &str) {
     body.extend_from_slice(b"\"StreamName\":\"");
-    body.extend_from_slice(STREAM.as_bytes());
+    body.extend_from_slice(stream.as_bytes());
     body.extend_from_slice(b"\"}");
 }
 

@@ -13,17 +13,17 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::client::Client;
-use crate::load::{self, Request, Slice, Work};
+use crate::load::{self, Request, Slice, Want, Work};
 use crate::record::Records;
 use crate::request::{Renderer, STREAM, put_body};
 use crate::rows::{Operation, SHARDS};
 use crate::server::Server;
 use crate::stats::percentile;
-use crate::table::create_stream;
 use crate::verify::Samples;
-use crate::{Place, Result, proc};
+use crate::{Place, Result, proc, stream};
 
-const PUT: Operation = Operation::PutRecords { records: 500 };
+/// What fills a stream.
+pub(crate) const PUT: Operation = Operation::PutRecords { records: 500 };
 const DATA_BYTES: usize = 1024;
 const CONNECTIONS: usize = 8;
 /// Between two looks at the server's memory.
@@ -49,7 +49,7 @@ pub(crate) struct SoakArgs {
     place: Place,
 }
 
-fn parse_gib(text: &str) -> std::result::Result<f64, String> {
+pub(crate) fn parse_gib(text: &str) -> std::result::Result<f64, String> {
     let gib: f64 = text.parse().map_err(|_| "not a number")?;
     if (0.001..=1000.0).contains(&gib) { Ok(gib) } else { Err("not between 0.001 and 1000".into()) }
 }
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &SoakArgs) -> Result<ExitCode> {
     let records = Records { seed: 0x50a4, data_bytes: DATA_BYTES };
 
     let server = args.place.start_levada(&binary, &data, &["--test-controls"])?;
-    create_stream(&mut Client::new(server.addr())?)?;
+    stream::create(&mut Client::new(server.addr())?, STREAM, SHARDS)?;
     let (put, put_rss) = watched(&server, || fill(&server, records, requests))?;
     println!(
         "put      {total} records of {DATA_BYTES} B, {} in {:.1} s: {}",
@@ -116,8 +116,11 @@ pub(crate) fn run(args: &SoakArgs) -> Result<ExitCode> {
     Ok(if rss_ok && disk_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Puts `requests` requests, every record of its own.
-fn fill(server: &Server, records: Records, requests: u64) -> Result<Slice> {
+/// Puts `requests` requests, every record of its own, and reads a sample back.
+///
+/// # Errors
+/// If a put fails, or a record cannot be read back.
+pub(crate) fn fill(server: &Server, records: Records, requests: u64) -> Result<Slice> {
     let renderer = Renderer::new(server.addr().to_string())?;
     let mut work = Fill { renderer, records, next: 0, requests, samples: Samples::default() };
     let slice = load::run(server.addr(), CONNECTIONS, Duration::from_secs(24 * 3600), &mut work)?;
@@ -144,8 +147,8 @@ impl Work for Fill {
         Ok(Some((first, Request::Memory(self.renderer.kinesis("PutRecords", &body)?))))
     }
 
-    fn wants(&mut self, _: u64) -> bool {
-        true
+    fn wants(&mut self, _: u64) -> Want {
+        Want::Whole
     }
 
     fn answered(&mut self, first: u64, status: u16, body: Option<&[u8]>) -> Result<()> {
@@ -176,19 +179,24 @@ fn watched<T>(server: &Server, work: impl FnOnce() -> Result<T>) -> Result<(T, u
 }
 
 /// Which serial numbers have been read.
-struct Seen {
+pub(crate) struct Seen {
     bits: Vec<u64>,
     total: u64,
-    count: u64,
+    /// How many have been read.
+    pub(crate) count: u64,
 }
 
 impl Seen {
-    fn new(total: u64) -> Self {
+    /// None of `total` yet.
+    pub(crate) fn new(total: u64) -> Self {
         Self { bits: vec![0; total.div_ceil(64) as usize], total, count: 0 }
     }
 
-    /// Notes a serial number; an error if it is unknown or was there before.
-    fn note(&mut self, serial: u64) -> Result<()> {
+    /// Notes a serial number.
+    ///
+    /// # Errors
+    /// If it is unknown or was there before.
+    pub(crate) fn note(&mut self, serial: u64) -> Result<()> {
         if serial >= self.total {
             return Err(format!("record {serial} was never put").into());
         }
@@ -221,7 +229,10 @@ struct Read<'a> {
 }
 
 /// Reads all shards at once, from the trim horizon to the tip; every one of `total` records must come once.
-fn drain(server: &Server, records: Records, total: u64) -> Result<u64> {
+///
+/// # Errors
+/// If a record is missing, doubled or changed.
+pub(crate) fn drain(server: &Server, records: Records, total: u64) -> Result<u64> {
     let seen = Mutex::new(Seen::new(total));
     let shards = Client::new(server.addr())?.kinesis("ListShards", &json!({ "StreamName": STREAM }))?;
     let shards: Vec<_> =

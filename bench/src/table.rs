@@ -7,20 +7,20 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::json;
 
 use crate::client::Client;
 use crate::disk::{Commits, Disk};
-use crate::load::{self, Request, Slice, Work};
+use crate::load::{Request, Want, Work};
+use crate::measured::{Measured, Rounds, side};
 use crate::metrics::{Backlog, backlog};
 use crate::record::Records;
-use crate::report::{self, Machine, PairReport, Report, RowOutcome, RowReport, Side, Sustained};
+use crate::report::{self, Machine, PairReport, Report, RowOutcome, RowReport, Sustained};
 use crate::request::{Renderer, Ring, STREAM, put_body, wire_name};
 use crate::rows::{GOAL_OF_TARGET, ROWS, Row, SHARDS};
 use crate::server::Server;
-use crate::stats::{median, percentile, steady};
+use crate::stats::{median, steady};
 use crate::verify::Samples;
-use crate::{Place, Result, build, proc};
+use crate::{Place, Result, build, proc, stream};
 
 /// Room that is always left on the disk.
 const SPARE_BYTES: u64 = 4 << 30;
@@ -60,7 +60,7 @@ pub(crate) struct TableArgs {
     place: Place,
 }
 
-fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
+pub(crate) fn parse_seconds(text: &str) -> std::result::Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number")?;
     if (0.1..=86_400.0).contains(&seconds) { Ok(seconds) } else { Err("not between 0.1 and 86400".into()) }
 }
@@ -134,25 +134,6 @@ impl Place {
     }
 }
 
-/// Creates the benchmark's stream and waits until it takes puts.
-///
-/// # Errors
-/// If it is not active within half a minute.
-pub(crate) fn create_stream(client: &mut Client) -> Result<()> {
-    client.kinesis("CreateStream", &json!({ "StreamName": STREAM, "ShardCount": SHARDS }))?;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let summary = client.kinesis("DescribeStreamSummary", &json!({ "StreamName": STREAM }))?;
-        if summary["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE" {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("the stream does not become ACTIVE: {summary}").into());
-        }
-        sleep(Duration::from_millis(20));
-    }
-}
-
 /// What all rows have in common.
 struct Bench {
     levada: PathBuf,
@@ -179,15 +160,6 @@ struct Run<'a> {
     free_at_start: u64,
 }
 
-/// One side of a pair.
-struct Measured {
-    slice: Slice,
-    /// CPU time of the server as a fraction of the slice.
-    server_cpu: f64,
-    /// CPU time of everything else on the two cores as a fraction of the slice.
-    others_cpu: f64,
-}
-
 struct Pair {
     disk: Commits,
     null: Measured,
@@ -202,7 +174,7 @@ impl Bench {
         let disk = Disk::create(dir.path())?;
         let levada = self.place.start_levada(&self.levada, &dir.path().join("data"), &[])?;
         let mut client = Client::new(levada.addr())?;
-        create_stream(&mut client)?;
+        stream::create(&mut client, STREAM, SHARDS)?;
         let ring = Ring {
             operation: row.operation,
             records: Records { seed: SEED, data_bytes: row.data_bytes },
@@ -285,8 +257,8 @@ impl Run<'_> {
     }
 
     fn null_slice(&self, period: Duration) -> Result<Measured> {
-        let mut work = NullWork { requests: &self.null_requests, next: 0 };
-        self.measured(&self.null, period, &mut work)
+        let mut work = Rounds::new(&self.null_requests);
+        self.bench.place.measured(&self.null, self.row.connections, period, &mut work)
     }
 
     fn levada_slice(&mut self, period: Duration) -> Result<Measured> {
@@ -299,46 +271,9 @@ impl Run<'_> {
             dir: &self.bench.base,
             least_free: SPARE_BYTES.max(self.free_at_start.saturating_sub(self.bench.max_disk)),
         };
-        let measured = self.measured(&self.levada, period, &mut work);
+        let measured = self.bench.place.measured(&self.levada, self.row.connections, period, &mut work);
         self.samples = samples;
         measured
-    }
-
-    fn measured(&self, server: &Server, period: Duration, work: &mut dyn Work) -> Result<Measured> {
-        let (before, busy_before) = (server.cpu()?, self.cores_busy()?);
-        let slice = load::run(server.addr(), self.row.connections, period, work)?;
-        let used = server.cpu()?.saturating_sub(before);
-        let busy = self.cores_busy()?.saturating_sub(busy_before);
-        let of_slice = |time: Duration| time.as_secs_f64() / slice.elapsed.as_secs_f64();
-        let others = busy.saturating_sub(used).saturating_sub(slice.cpu);
-        Ok(Measured { server_cpu: of_slice(used), others_cpu: of_slice(others), slice })
-    }
-
-    fn cores_busy(&self) -> Result<Duration> {
-        let place = &self.bench.place;
-        Ok(proc::core_busy(place.server_core)? + proc::core_busy(place.load_core)?)
-    }
-}
-
-/// Sends the ring and believes every answer.
-struct NullWork<'a> {
-    requests: &'a [Request],
-    next: usize,
-}
-
-impl Work for NullWork<'_> {
-    fn next(&mut self) -> Result<Option<(u64, Request)>> {
-        let index = self.next % self.requests.len();
-        self.next += 1;
-        Ok(Some((index as u64, self.requests[index].clone())))
-    }
-
-    fn wants(&mut self, _: u64) -> bool {
-        false
-    }
-
-    fn answered(&mut self, _: u64, status: u16, _: Option<&[u8]>) -> Result<()> {
-        if status == 200 { Ok(()) } else { Err(format!("the null server answers {status}").into()) }
     }
 }
 
@@ -359,8 +294,8 @@ impl Work for LevadaWork<'_> {
         Ok(Some((index as u64, self.requests[index].clone())))
     }
 
-    fn wants(&mut self, _: u64) -> bool {
-        self.samples.wants()
+    fn wants(&mut self, _: u64) -> Want {
+        Want::whole_if(self.samples.wants())
     }
 
     fn answered(&mut self, number: u64, status: u16, body: Option<&[u8]>) -> Result<()> {
@@ -481,22 +416,6 @@ fn backlog_note(row: &Row, requests: u64, start: f64, end: f64, went_back: bool)
     let put = requests as f64 * f64::from(row.operation.records()) * row.data_bytes as f64;
     let share = (end - start) / put * 100.0;
     format!("the backlog grew from {start:.0} to {end:.0}, {share:.1} % of the data put, {back}")
-}
-
-/// Medians of one side's slices; the latency percentiles are those of all its requests together.
-fn side<'a>(measured: impl Iterator<Item = &'a Measured> + Clone) -> Result<Side> {
-    let of = |f: fn(&Measured) -> f64| median(&measured.clone().map(f).collect::<Vec<_>>());
-    let mut latencies: Vec<u32> = measured.clone().flat_map(|m| m.slice.latencies.iter().copied()).collect();
-    let mut ms = |p| percentile(&mut latencies, p).map(|nanos| f64::from(nanos) / 1e6);
-    let none = "no pair counts";
-    Ok(Side {
-        per_second: of(|m| m.slice.rate()).ok_or(none)?,
-        p50_ms: ms(50.0).ok_or(none)?,
-        p99_ms: ms(99.0).ok_or(none)?,
-        server_cpu: of(|m| m.server_cpu).ok_or(none)?,
-        others_cpu: of(|m| m.others_cpu).ok_or(none)?,
-        load_cpu: of(|m| m.slice.cpu_fraction()).ok_or(none)?,
-    })
 }
 
 impl Pair {

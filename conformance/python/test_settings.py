@@ -191,17 +191,17 @@ def test_record_sizes(client, send, stream):
     assert [len(record["Data"]) for record in read_shard(send, name)] == [len(data)], "what is there stays"
 
 
-def test_record_distribution(client, send, stream):
+def test_record_distribution(send, stream):
     name = stream(None)
     put = lambda: send("PutRecord", StreamName=name, ExplicitHashKey=str(MAX_HASH), **ENTRY)["ShardId"]
     last = f"shardId-{3:012}"
     assert {put() for _ in range(8)} == {last}
-    client("UpdateStreamRecordDistributionStrategy", StreamARN=ARN + name, RecordDistributionStrategy="AUTO")
+    send("UpdateStreamRecordDistributionStrategy", StreamARN=ARN + name, RecordDistributionStrategy="AUTO")
     assert settled(send, name)["RecordDistributionStrategy"] == "AUTO"
     entries = [{"Data": b"x"}] * 100 + [ENTRY | {"ExplicitHashKey": "0"}] * 100
     used = {one["ShardId"] for one in send("PutRecords", StreamName=name, Records=entries)["Records"]}
     assert len(used) == 4, "evenly, whatever the keys"
-    client("UpdateStreamRecordDistributionStrategy", StreamARN=ARN + name, RecordDistributionStrategy="USER_PARTITION_KEY")
+    send("UpdateStreamRecordDistributionStrategy", StreamARN=ARN + name, RecordDistributionStrategy="USER_PARTITION_KEY")
     settled(send, name)
     assert {put() for _ in range(8)} == {last}
 

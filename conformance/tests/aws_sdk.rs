@@ -1,13 +1,13 @@
-//! The AWS SDK for Rust: every operation once with success and once with a refusal, as a program written for AWS calls
-//! it. `LEVADA_ENDPOINT` names a running endpoint; without it the test starts a node of its own.
+//! The AWS SDK for Rust, beyond what the suite checks through its adapter: Kinesis's errors as the types that programs match
+//! on, and Firehose. `LEVADA_ENDPOINT` names a running endpoint; without it the test starts a node of its own.
 #![allow(clippy::disallowed_methods, reason = "runs beside a node: real clock, files and threads")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test")]
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use aws_sdk_firehose::error::ProvideErrorMetadata as _;
 use aws_sdk_firehose::types as firehose_types;
-use aws_sdk_kinesis::primitives::{Blob, DateTime};
+use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType, StreamStatus};
 use levada_conformance::server::Server;
 
@@ -72,113 +72,6 @@ async fn until_active(client: &aws_sdk_kinesis::Client, stream: &str) {
         assert!(patience.elapsed() < Duration::from_secs(60), "{stream} is not ACTIVE");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-async fn read_all(client: &aws_sdk_kinesis::Client, stream: &str, shard: &str) -> Vec<aws_sdk_kinesis::types::Record> {
-    let first = client.get_shard_iterator().stream_name(stream).shard_id(shard);
-    let first = first.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
-    let mut iterator = first.shard_iterator().unwrap().to_owned();
-    let mut records = Vec::new();
-    loop {
-        let page = client.get_records().shard_iterator(iterator).send().await.unwrap();
-        let empty = page.records().is_empty();
-        records.extend(page.records().iter().cloned());
-        if empty && page.millis_behind_latest() == Some(0) {
-            return records;
-        }
-        iterator = page.next_shard_iterator().unwrap().to_owned();
-    }
-}
-
-#[tokio::test]
-async fn a_stream_from_creation_to_deletion() {
-    let node = node();
-    let client = node.kinesis();
-    let stream = "sdk-stream";
-    client.create_stream().stream_name(stream).shard_count(2).send().await.unwrap();
-    until_active(&client, stream).await;
-
-    let one = client.put_record().stream_name(stream).partition_key("key").data(Blob::new(b"one".as_slice()));
-    let one = one.send().await.unwrap();
-    let entry = |n: u32| {
-        let entry = PutRecordsRequestEntry::builder().partition_key(format!("key-{n}"));
-        entry.data(Blob::new(format!("many {n}"))).build().unwrap()
-    };
-    let many = client.put_records().stream_name(stream).set_records(Some((0..100).map(entry).collect()));
-    let many = many.send().await.unwrap();
-    assert_eq!(many.failed_record_count(), Some(0));
-    assert_eq!(many.records().len(), 100);
-
-    let description = client.describe_stream().stream_name(stream).send().await.unwrap();
-    let description = description.stream_description().unwrap();
-    assert_eq!(description.stream_arn(), "arn:aws:kinesis:us-east-1:000000000000:stream/sdk-stream");
-    assert_eq!(description.shards().len(), 2);
-    assert_eq!(description.retention_period_hours(), 24);
-    let shards = client.list_shards().stream_name(stream).send().await.unwrap();
-    let shards: Vec<String> = shards.shards().iter().map(|shard| shard.shard_id().to_owned()).collect();
-    assert_eq!(shards, ["shardId-000000000000", "shardId-000000000001"]);
-
-    let mut read = 0;
-    for shard in &shards {
-        let records = read_all(&client, stream, shard).await;
-        assert!(records.is_sorted_by(|a, b| a.sequence_number() < b.sequence_number()));
-        for record in &records {
-            let data = String::from_utf8(record.data().as_ref().to_vec()).unwrap();
-            let (expected_shard, expected_number) = match data.strip_prefix("many ") {
-                None => (one.shard_id(), one.sequence_number()),
-                Some(n) => {
-                    assert_eq!(record.partition_key(), Some(format!("key-{n}").as_str()));
-                    let answer = &many.records()[n.parse::<usize>().unwrap()];
-                    (answer.shard_id().unwrap(), answer.sequence_number().unwrap())
-                }
-            };
-            assert_eq!((shard.as_str(), record.sequence_number()), (expected_shard, expected_number));
-            assert!(record.approximate_arrival_timestamp().is_some());
-        }
-        read += records.len();
-    }
-    assert_eq!(read, 101);
-
-    let streams = client.list_streams().send().await.unwrap();
-    assert!(streams.stream_names().iter().any(|name| name == stream));
-    client.delete_stream().stream_name(stream).send().await.unwrap();
-    let patience = Instant::now();
-    while client.describe_stream_summary().stream_name(stream).send().await.is_ok() {
-        assert!(patience.elapsed() < Duration::from_secs(60), "{stream} is still there");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-#[tokio::test]
-async fn all_five_iterators() {
-    let node = node();
-    let client = node.kinesis();
-    let stream = "sdk-iterators";
-    client.create_stream().stream_name(stream).shard_count(1).send().await.unwrap();
-    until_active(&client, stream).await;
-    let mut numbers = Vec::new();
-    for n in 0..3 {
-        let put = client.put_record().stream_name(stream).partition_key("key").data(Blob::new(format!("{n}")));
-        numbers.push(put.send().await.unwrap().sequence_number().to_owned());
-    }
-    let from = |kind: ShardIteratorType, number: Option<&str>, time: Option<DateTime>| {
-        let request = client.get_shard_iterator().stream_name(stream).shard_id("shardId-000000000000");
-        let request = request.shard_iterator_type(kind).set_timestamp(time);
-        let request = request.set_starting_sequence_number(number.map(str::to_owned));
-        let client = client.clone();
-        async move {
-            let iterator = request.send().await.unwrap().shard_iterator().unwrap().to_owned();
-            let page = client.get_records().shard_iterator(iterator).send().await.unwrap();
-            let texts = page.records().iter().map(|record| String::from_utf8(record.data().as_ref().to_vec()).unwrap());
-            texts.collect::<Vec<_>>().join(" ")
-        }
-    };
-    let long_ago = DateTime::from(SystemTime::now() - Duration::from_secs(3600));
-    assert_eq!(from(ShardIteratorType::TrimHorizon, None, None).await, "0 1 2");
-    assert_eq!(from(ShardIteratorType::AtSequenceNumber, Some(&numbers[1]), None).await, "1 2");
-    assert_eq!(from(ShardIteratorType::AfterSequenceNumber, Some(&numbers[1]), None).await, "2");
-    assert_eq!(from(ShardIteratorType::AtTimestamp, None, Some(long_ago)).await, "0 1 2");
-    assert_eq!(from(ShardIteratorType::Latest, None, None).await, "");
 }
 
 /// The modelled error type and the message of a refused call.

@@ -35,6 +35,12 @@ impl Ledger {
         self.acknowledged.len()
     }
 
+    /// Number of logs that hold acknowledged batches.
+    #[must_use]
+    pub fn logs(&self) -> usize {
+        self.acknowledged.iter().map(|(log, ..)| log).collect::<BTreeSet<_>>().len()
+    }
+
     /// A client is about to append these texts.
     pub fn ask(&mut self, log: u64, texts: &[String]) {
         self.asked.insert((log, texts[0].clone()), texts.to_vec());

@@ -28,6 +28,15 @@ pub struct Plan {
     /// From 200 ms on, when the directory has been laid out, the disk only claims to make things durable. A simulation
     /// that does not notice is worth nothing.
     pub lying_disk: bool,
+    /// Transitions of streams last as long as at AWS, and the clients take their time. Only the whole node knows them.
+    pub lifecycle_of_aws: bool,
+}
+
+impl Plan {
+    /// How finely time passes: trouble comes at most once in it.
+    pub(crate) fn tick(self) -> Duration {
+        Duration::from_millis(if self.lifecycle_of_aws { 5 } else { 1 })
+    }
 }
 
 /// What came of it.
@@ -37,6 +46,8 @@ pub struct Outcome {
     pub trace: u64,
     /// Batches that were acknowledged.
     pub acknowledged: usize,
+    /// Logs or shards that hold them.
+    pub shards: usize,
     /// How often the node was switched off or killed.
     pub deaths: usize,
 }
@@ -103,7 +114,8 @@ fn simulate_inner(plan: Plan) -> Result<Outcome, String> {
         let engine = node.start().await?.ok_or("the disk has no power")?;
         notes.check(&*engine, LOGS).await
     })?;
-    Ok(Outcome { trace: notes.trace(), acknowledged: notes.acknowledged(), deaths: trouble.deaths })
+    let (trace, acknowledged, shards) = (notes.trace(), notes.acknowledged(), notes.logs());
+    Ok(Outcome { trace, acknowledged, shards, deaths: trouble.deaths })
 }
 
 /// What goes wrong with the machine.
@@ -111,6 +123,10 @@ pub(crate) struct Trouble {
     node: Node,
     random: SimRandom,
     off_until: Option<Duration>,
+    /// How wrong the clock may be set.
+    pub(crate) skew_ms: i64,
+    /// Each kind of trouble comes once in so many ticks.
+    pub(crate) every: u64,
     /// How often the node was switched off or killed.
     pub(crate) deaths: usize,
     /// Hosts that cannot reach the node while it is down.
@@ -120,10 +136,10 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// Trouble for this machine.
     pub(crate) fn new(node: Node, random: SimRandom) -> Self {
-        Self { node, random, off_until: None, deaths: 0, cut_off: Vec::new() }
+        Self { node, random, off_until: None, skew_ms: 3_600_000, every: 600, deaths: 0, cut_off: Vec::new() }
     }
 
-    /// Called after every millisecond; tells `note` what it did.
+    /// Called after every tick; tells `note` what it did.
     pub(crate) fn make(&mut self, sim: &mut turmoil::Sim<'_>, note: &mut dyn FnMut(&str)) {
         let now = sim.elapsed();
         if let Some(until) = self.off_until {
@@ -136,20 +152,20 @@ impl Trouble {
             return;
         }
         let disk = self.node.disk();
-        if disk.is_powerless() || self.random.below(600) == 0 {
+        if disk.is_powerless() || self.random.below(self.every) == 0 {
             note("power loss");
             self.cut_off.iter().for_each(|host| sim.partition(HOST, host.as_str()));
             sim.crash(HOST);
             self.node.replace_disk(|disk| disk.crash(&self.random));
-        } else if self.random.below(600) == 0 {
+        } else if self.random.below(self.every) == 0 {
             note("kill");
             self.cut_off.iter().for_each(|host| sim.partition(HOST, host.as_str()));
             sim.crash(HOST);
             self.node.replace_disk(levada_core::env::sim::SimDisk::kill);
         } else {
-            match self.random.below(600) {
+            match self.random.below(self.every) {
                 0 => disk.cut_power_after(self.random.below(40)),
-                1 => self.node.time.set_skew(self.random.below(7_200_000) as i64 - 3_600_000),
+                1 => self.node.time.set_skew(self.random.below(2 * self.skew_ms.unsigned_abs()) as i64 - self.skew_ms),
                 _ => {}
             }
             return;

@@ -1,5 +1,9 @@
 //! The whole node: HTTP over the simulated network, handlers, catalog, journal, delivery, on a disk that loses what
-//! was not synced.
+//! was not synced. Its clients put records and reshard the stream that they put them to.
+
+mod check;
+mod client;
+mod shards;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,26 +16,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64_simd::STANDARD;
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use levada::cli::{LimitsMode, ServeArgs};
+use levada::cli::{LifecycleMode, LimitsMode, ServeArgs};
 use levada::config::Config;
 use levada::listener::{self, Accept};
 use levada::node::{Environment, Node};
-use levada_core::env::sim::{SimDisk, SimRandom};
-use levada_core::env::{Disk, Open};
+use levada_core::env::sim::SimRandom;
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use turmoil::net::{TcpListener, TcpStream};
 
+use self::check::{check_bucket, check_stream};
+use self::client::Client;
+use self::shards::reshard;
 use crate::node::{self, DATA_DIR, HOST, PORT};
 use crate::run::{Outcome, Plan, Trouble, small};
 
 const CLIENTS: u64 = 4;
 const CALLS: u64 = 30;
+/// Of each client.
+const KEYS: u64 = 6;
 const SHARDS: u64 = 3;
 const STREAM: &str = "stream";
 const DELIVERY_STREAM: &str = "delivery";
@@ -57,6 +60,8 @@ struct Notes {
     asked: BTreeSet<String>,
     /// Shard and sequence number of acknowledged records.
     stored: BTreeMap<(String, String), String>,
+    /// The same places by partition key, in the order in which the records were put.
+    by_key: BTreeMap<String, Vec<(String, String)>>,
     /// Records that the delivery stream has accepted.
     accepted: BTreeSet<String>,
     trace: u64,
@@ -85,18 +90,22 @@ fn simulate_inner(plan: Plan) -> Result<Outcome, String> {
     let mut sim = turmoil::Builder::new()
         .rng_seed(plan.seed)
         .simulation_duration(Duration::from_secs(600))
-        .tick_duration(Duration::from_millis(1))
+        .tick_duration(plan.tick())
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(20))
         .build();
     let software = machine.clone();
-    sim.host(HOST, move || serve(software.clone()));
+    sim.host(HOST, move || serve(software.clone(), plan));
     for client in 0..CLIENTS {
         let (notes, random) = (Rc::clone(&notes), random.fork());
-        sim.client(format!("client{client}"), async move { Ok(work(client, notes, random).await?) });
+        sim.client(format!("client{client}"), async move { Ok(work(plan, client, notes, random).await?) });
     }
     // The node's tasks die in an order that no seed decides; nobody hears of it if the network goes with the power.
     let mut trouble = Trouble::new(machine.clone(), random.fork());
+    if plan.lifecycle_of_aws {
+        // A clock that is set back puts off what is due; a simulation does not last for hours.
+        (trouble.skew_ms, trouble.every) = (10_000, 1_500);
+    }
     trouble.cut_off = (0..CLIENTS).map(|client| format!("client{client}")).collect();
     while !sim.step().map_err(|error| error.to_string())? {
         if plan.lying_disk && sim.elapsed() > Duration::from_millis(200) {
@@ -111,7 +120,7 @@ fn simulate_inner(plan: Plan) -> Result<Outcome, String> {
     let runtime = runtime.map_err(|error| error.to_string())?;
     let notes = notes.take();
     runtime.block_on(async {
-        let node = start(&machine).await?;
+        let node = start(&machine, plan).await?;
         check_stream(&node, &notes).await?;
         for handle in node.all_deliveries() {
             handle.flush().await.map_err(|_| "the delivery stopped")?;
@@ -119,11 +128,13 @@ fn simulate_inner(plan: Plan) -> Result<Outcome, String> {
         check_bucket(&machine.disk(), &notes)
     })?;
     let acknowledged = notes.stored.len() + notes.accepted.len();
-    Ok(Outcome { trace: notes.trace, acknowledged, deaths: trouble.deaths })
+    let shards = notes.stored.keys().map(|(shard, _)| shard).collect::<BTreeSet<_>>().len();
+    Ok(Outcome { trace: notes.trace, acknowledged, shards, deaths: trouble.deaths })
 }
 
-async fn start(machine: &node::Node) -> Result<Arc<Node>, String> {
-    let args = ServeArgs { limits: Some(LimitsMode::Open), ..ServeArgs::default() };
+async fn start(machine: &node::Node, plan: Plan) -> Result<Arc<Node>, String> {
+    let lifecycle = if plan.lifecycle_of_aws { LifecycleMode::Aws } else { LifecycleMode::Instant };
+    let args = ServeArgs { limits: Some(LimitsMode::Open), lifecycle: Some(lifecycle), ..ServeArgs::default() };
     let mut config = Config::new(&args, None).map_err(|error| error.to_string())?;
     config.free_bytes = 0;
     let env = Environment {
@@ -137,9 +148,9 @@ async fn start(machine: &node::Node) -> Result<Arc<Node>, String> {
 }
 
 /// The host's software: serves until the machine is switched off or the log gives itself up.
-async fn serve(machine: node::Node) -> turmoil::Result {
+async fn serve(machine: node::Node, plan: Plan) -> turmoil::Result {
     let disk = machine.disk();
-    let node = match start(&machine).await {
+    let node = match start(&machine, plan).await {
         Ok(node) => node,
         Err(_) if disk.is_powerless() => return pending().await,
         Err(error) => return Err(error.into()),
@@ -155,42 +166,56 @@ async fn serve(machine: node::Node) -> turmoil::Result {
     }
 }
 
-/// Puts records until all calls are made; connects again whenever the node does not answer.
-async fn work(client: u64, notes: Rc<RefCell<Notes>>, random: SimRandom) -> Result<(), String> {
-    let mut connection = None;
-    create(&mut connection).await?;
+/// Puts records until all calls are made, and reshards now and then; connects again whenever the node does not answer.
+async fn work(plan: Plan, client: u64, notes: Rc<RefCell<Notes>>, random: SimRandom) -> Result<(), String> {
+    let mut node = Client::default();
+    create(&mut node).await?;
     for number in 0..CALLS {
-        sleep(Duration::from_millis(random.below(40))).await;
-        let texts: Vec<String> = (0..1 + random.below(5))
-            .map(|n| format!("<{client}/{number}/{n}{}>", "x".repeat(random.below(900) as usize)))
+        sleep(Duration::from_millis(random.below(if plan.lifecycle_of_aws { 5_000 } else { 40 }))).await;
+        let now = || turmoil::sim_elapsed().unwrap_or_default().as_millis();
+        if random.percent(10) {
+            let status = reshard(&mut node, &random).await?;
+            notes.borrow_mut().event(now(), &format!("{client}/{number} reshard {status:?}"));
+        }
+        let records: Vec<Record> = (0..1 + random.below(5))
+            .map(|n| Record {
+                key: format!("{client}.{}", random.below(KEYS)),
+                text: format!("<{client}/{number}/{n}{}>", "x".repeat(random.below(900) as usize)),
+            })
             .collect();
-        notes.borrow_mut().asked.extend(texts.iter().cloned());
+        notes.borrow_mut().asked.extend(records.iter().map(|record| record.text.clone()));
         let to_stream = random.percent(60);
-        let (target, body) = if to_stream { put_records(&texts) } else { put_record_batch(&texts) };
-        let answer = call(&mut connection, target, &body).await;
+        let (target, body) = if to_stream { put_records(&records) } else { put_record_batch(&records) };
+        let answer = node.call(target, &body).await;
         let mut notes = notes.borrow_mut();
-        let at = turmoil::sim_elapsed().unwrap_or_default();
         match answer {
             Ok((200, reply)) => {
                 // Request ids are random by intent, so of an answer only the outcome belongs to the story.
-                notes.event(at.as_millis(), &format!("{client}/{number} answered"));
-                note(&mut notes, &texts, &reply, to_stream)?;
+                notes.event(now(), &format!("{client}/{number} answered"));
+                note(&mut notes, &records, &reply, to_stream)?;
             }
-            Ok((status @ 500.., _)) => notes.event(at.as_millis(), &format!("{client}/{number} {status}")),
+            Ok((status @ 500.., _)) => notes.event(now(), &format!("{client}/{number} {status}")),
             Ok((status, reply)) => return Err(format!("{target} was refused: {status} {reply}")),
-            Err(_) => notes.event(at.as_millis(), &format!("{client}/{number} open")),
+            Err(_) => notes.event(now(), &format!("{client}/{number} open")),
         }
     }
     Ok(())
 }
 
-fn note(notes: &mut Notes, texts: &[String], reply: &Value, to_stream: bool) -> Result<(), String> {
+/// What a client puts.
+struct Record {
+    key: String,
+    text: String,
+}
+
+fn note(notes: &mut Notes, records: &[Record], reply: &Value, to_stream: bool) -> Result<(), String> {
     let results = reply[if to_stream { "Records" } else { "RequestResponses" }].as_array();
-    let results = results.filter(|results| results.len() == texts.len());
-    let results = results.ok_or_else(|| format!("{} records were answered {reply}", texts.len()))?;
-    for (text, result) in texts.iter().zip(results) {
+    let results = results.filter(|results| results.len() == records.len());
+    let results = results.ok_or_else(|| format!("{} records were answered {reply}", records.len()))?;
+    for (Record { key, text }, result) in records.iter().zip(results) {
         if let (Some(shard), Some(number)) = (result["ShardId"].as_str(), result["SequenceNumber"].as_str()) {
             let place = (shard.to_owned(), number.to_owned());
+            notes.by_key.entry(key.clone()).or_default().push(place.clone());
             if let Some(before) = notes.stored.insert(place, text.clone()) {
                 return Err(format!("{text} has the sequence number of {before}"));
             }
@@ -203,27 +228,20 @@ fn note(notes: &mut Notes, texts: &[String], reply: &Value, to_stream: bool) -> 
     Ok(())
 }
 
-fn put_records(texts: &[String]) -> (&'static str, Value) {
-    let record = |text: &String| json!({"Data": STANDARD.encode_to_string(text), "PartitionKey": text});
-    let records: Vec<_> = texts
-        .iter()
-        .map(|text| {
-            let mut record = record(text);
-            // The key is the text up to where it is padded: long enough to spread, short enough to be one.
-            record["PartitionKey"] = text.split('x').next().into();
-            record
-        })
-        .collect();
+fn put_records(records: &[Record]) -> (&'static str, Value) {
+    let record = |Record { key, text }: &Record| json!({"Data": STANDARD.encode_to_string(text), "PartitionKey": key});
+    let records: Vec<_> = records.iter().map(record).collect();
     ("Kinesis_20131202.PutRecords", json!({"StreamName": STREAM, "Records": records}))
 }
 
-fn put_record_batch(texts: &[String]) -> (&'static str, Value) {
-    let records: Vec<_> = texts.iter().map(|text| json!({"Data": STANDARD.encode_to_string(text)})).collect();
+fn put_record_batch(records: &[Record]) -> (&'static str, Value) {
+    let records: Vec<_> =
+        records.iter().map(|record| json!({"Data": STANDARD.encode_to_string(&record.text)})).collect();
     ("Firehose_20150804.PutRecordBatch", json!({"DeliveryStreamName": DELIVERY_STREAM, "Records": records}))
 }
 
 /// Creates stream and delivery stream, if nobody else has.
-async fn create(connection: &mut Option<SendRequest<Full<Bytes>>>) -> Result<(), String> {
+async fn create(node: &mut Client) -> Result<(), String> {
     let stream = json!({"StreamName": STREAM, "ShardCount": SHARDS});
     let delivery = json!({
         "DeliveryStreamName": DELIVERY_STREAM,
@@ -237,7 +255,7 @@ async fn create(connection: &mut Option<SendRequest<Full<Bytes>>>) -> Result<(),
         [("Kinesis_20131202.CreateStream", stream), ("Firehose_20150804.CreateDeliveryStream", delivery)]
     {
         loop {
-            match call(connection, target, &body).await {
+            match node.call(target, &body).await {
                 Ok((200, _)) => break,
                 Ok((_, reply)) if reply["__type"] == "ResourceInUseException" => break,
                 Ok((500.., _)) | Err(_) => sleep(Duration::from_millis(20)).await,
@@ -245,145 +263,23 @@ async fn create(connection: &mut Option<SendRequest<Full<Bytes>>>) -> Result<(),
             }
         }
     }
-    // Somebody else's creation may still be under way.
-    sleep(Duration::from_millis(200)).await;
+    let ready = [
+        ("Kinesis_20131202.DescribeStreamSummary", "StreamName", STREAM, "/StreamDescriptionSummary/StreamStatus"),
+        (
+            "Firehose_20150804.DescribeDeliveryStream",
+            "DeliveryStreamName",
+            DELIVERY_STREAM,
+            "/DeliveryStreamDescription/DeliveryStreamStatus",
+        ),
+    ];
+    for (target, member, name, status) in ready {
+        // A stream that somebody else reshards already is UPDATING.
+        let is_ready = |reply: &Value| {
+            reply.pointer(status).and_then(Value::as_str).is_some_and(|status| ["ACTIVE", "UPDATING"].contains(&status))
+        };
+        while !node.call(target, &json!({member: name})).await.is_ok_and(|(_, reply)| is_ready(&reply)) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
     Ok(())
-}
-
-async fn call(
-    connection: &mut Option<SendRequest<Full<Bytes>>>,
-    target: &str,
-    body: &Value,
-) -> Result<(u16, Value), String> {
-    let outcome = timeout(PATIENCE, attempt(connection, target, body)).await;
-    match outcome {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => {
-            *connection = None;
-            Err(error)
-        }
-        Err(_) => {
-            *connection = None;
-            Err("no answer".to_owned())
-        }
-    }
-}
-
-async fn attempt(
-    connection: &mut Option<SendRequest<Full<Bytes>>>,
-    target: &str,
-    body: &Value,
-) -> Result<(u16, Value), String> {
-    let error = |error: &dyn std::fmt::Display| error.to_string();
-    let mut sender = match connection.take().filter(|sender| !sender.is_closed()) {
-        Some(sender) => sender,
-        None => {
-            let stream = TcpStream::connect((HOST, PORT)).await.map_err(|e| error(&e))?;
-            let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| error(&e))?;
-            tokio::spawn(connection);
-            sender
-        }
-    };
-    sender.ready().await.map_err(|e| error(&e))?;
-    let response = sender.send_request(request(target, body)).await.map_err(|e| error(&e))?;
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.map_err(|e| error(&e))?.to_bytes();
-    *connection = Some(sender);
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).map_err(|e| error(&e))? };
-    Ok((status, body))
-}
-
-fn request(target: &str, body: &Value) -> Request<Full<Bytes>> {
-    let credential = "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/kinesis/aws4_request, \
-                      SignedHeaders=host, Signature=00";
-    let mut request = Request::new(Full::new(Bytes::from(body.to_string())));
-    *request.method_mut() = http::Method::POST;
-    let headers = request.headers_mut();
-    let text = |text: &str| http::HeaderValue::from_str(text).unwrap_or(http::HeaderValue::from_static(""));
-    headers.insert("host", text(HOST));
-    headers.insert("content-type", text("application/x-amz-json-1.1"));
-    headers.insert("x-amz-target", text(target));
-    headers.insert("x-amz-date", text("20260101T000000Z"));
-    headers.insert("authorization", text(credential));
-    request
-}
-
-/// Asks the node directly, without a network.
-async fn ask(node: &Arc<Node>, target: &str, body: &Value) -> Result<Value, String> {
-    let (head, _) = request(target, body).into_parts();
-    let response = levada::ladder::descend(node, &head, Bytes::from(body.to_string())).await;
-    let status = response.status();
-    let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-    if !status.is_success() {
-        return Err(format!("{target}: {status} {}", String::from_utf8_lossy(&body)));
-    }
-    serde_json::from_slice(&body).map_err(|error| error.to_string())
-}
-
-/// Every acknowledged record stands in its place once; nothing stands there that nobody put, and nothing twice.
-async fn check_stream(node: &Arc<Node>, notes: &Notes) -> Result<(), String> {
-    let mut found = BTreeMap::new();
-    let mut once = BTreeSet::new();
-    for shard in 0..SHARDS {
-        let shard = format!("shardId-{shard:012}");
-        let body = json!({"StreamName": STREAM, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
-        let mut iterator = ask(node, "Kinesis_20131202.GetShardIterator", &body).await?["ShardIterator"].clone();
-        let mut last = String::new();
-        loop {
-            let page = ask(node, "Kinesis_20131202.GetRecords", &json!({"ShardIterator": iterator})).await?;
-            let records = page["Records"].as_array().ok_or("no Records")?;
-            for record in records {
-                let number = record["SequenceNumber"].as_str().unwrap_or_default().to_owned();
-                let data = STANDARD.decode_to_vec(record["Data"].as_str().unwrap_or_default());
-                let text = String::from_utf8(data.map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
-                if number <= last {
-                    return Err(format!("{shard}: {number} stands after {last}"));
-                }
-                if !notes.asked.contains(&text) || !once.insert(text.clone()) {
-                    return Err(format!("{shard} at {number}: {text} was not put, or stands there twice"));
-                }
-                last.clone_from(&number);
-                found.insert((shard.clone(), number), text);
-            }
-            iterator = page["NextShardIterator"].clone();
-            if records.is_empty() {
-                break;
-            }
-        }
-    }
-    match notes.stored.iter().find(|(place, text)| found.get(place) != Some(text)) {
-        Some((place, text)) => Err(format!("{place:?}: {text} was acknowledged, there is {:?}", found.get(place))),
-        None => Ok(()),
-    }
-}
-
-/// Every accepted record is in the bucket, and nothing is there twice.
-fn check_bucket(disk: &SimDisk, notes: &Notes) -> Result<(), String> {
-    let mut delivered = BTreeSet::new();
-    let mut directories = vec![Path::new(DATA_DIR).join("buckets").join(BUCKET)];
-    while let Some(directory) = directories.pop() {
-        for entry in disk.list(&directory).map_err(|error| error.to_string())? {
-            let path = directory.join(&entry.name);
-            if entry.is_dir {
-                // Unfinished objects; no key leads there.
-                if entry.name != ".%tmp" {
-                    directories.push(path);
-                }
-                continue;
-            }
-            let mut content = vec![0; entry.len as usize];
-            let read = disk.open(&path, Open::Read).and_then(|file| file.read_exact_at(&mut content, 0));
-            read.map_err(|error| error.to_string())?;
-            let content = String::from_utf8(content).map_err(|error| error.to_string())?;
-            for text in content.split_inclusive('>') {
-                if !notes.asked.contains(text) || !delivered.insert(text.to_owned()) {
-                    return Err(format!("{}: {text} was not put, or was delivered twice", path.display()));
-                }
-            }
-        }
-    }
-    match notes.accepted.iter().find(|text| !delivered.contains(*text)) {
-        Some(text) => Err(format!("{text} was accepted and not delivered")),
-        None => Ok(()),
-    }
 }

@@ -23,7 +23,7 @@ fn what_was_acknowledged_or_read_survives() {
 
 #[test]
 fn a_disk_that_lies_is_noticed() {
-    let noticed = (0..20).filter(|&seed| simulate(Plan { seed, lying_disk: true }).is_err()).count();
+    let noticed = (0..20).filter(|&seed| simulate(Plan { seed, lying_disk: true, ..Plan::default() }).is_err()).count();
     assert!(noticed > 10, "of twenty simulations whose syncs do nothing, {noticed} were caught");
 }
 

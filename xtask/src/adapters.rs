@@ -43,7 +43,7 @@ pub(crate) fn go() -> Outcome {
     version.ok_or_else(|| missing("Go 1.24 or later (go.dev; Debian 12's is 1.19)"))?;
     let program = target_dir().join("clients-go").join("adapter");
     let mut go = Command::new("go");
-    go.args(["build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-o"]).arg(&program).arg(".");
+    go.args(["build", "-buildvcs=false", "-mod=readonly", "-o"]).arg(&program).arg(".");
     built(
         go.current_dir(sources("go")),
         "the Go adapter does not build; the first time, the module proxy must be reachable",

@@ -74,15 +74,23 @@ impl Work for Numbers {
         Ok(Some((self.sent, Request::File { file: file.into(), at: 6, len: request.len() })))
     }
 
-    fn wants(&mut self, number: u64) -> bool {
-        !number.is_multiple_of(3)
+    fn wants(&mut self, number: u64) -> Want {
+        match number % 3 {
+            0 => Want::Nothing,
+            1 => Want::Whole,
+            _ => Want::Beginning(10),
+        }
     }
 
     fn answered(&mut self, number: u64, status: u16, body: Option<&[u8]>) -> Result<()> {
-        assert_eq!((status, body.is_some()), (200, !number.is_multiple_of(3)));
-        if let Some(body) = body {
-            assert_eq!(std::str::from_utf8(body)?, format!("{:>9000}", number * 1000));
-        }
+        assert_eq!(status, 200);
+        let whole = format!("{:>9000}", number * 1000);
+        let expected = match number % 3 {
+            0 => None,
+            1 => Some(whole.as_bytes()),
+            _ => Some(&whole.as_bytes()[..10]),
+        };
+        assert_eq!(body, expected);
         self.answers.push(number);
         Ok(())
     }
@@ -115,4 +123,19 @@ fn nothing_is_sent_after_the_period() {
     let mut work = Numbers { sent: 0, limit: u64::MAX, answers: Vec::new() };
     let slice = run(addr, 1, Duration::ZERO, &mut work).unwrap();
     assert_eq!(slice.requests, 1, "the first request goes out, and no second one");
+}
+
+#[test]
+fn an_open_loop_sends_by_the_clock() {
+    let addr = awkward_server(4, 4096, usize::MAX);
+    let mut work = Numbers { sent: 0, limit: 30, answers: Vec::new() };
+    let slice = run_paced(addr, 4, Duration::from_secs(60), 100.0, &mut work).unwrap();
+    assert_eq!(slice.requests, 30);
+    // The first one goes out at once, the others 10 ms apart; the end is seen when the 31st would be due.
+    assert!(slice.elapsed >= Duration::from_millis(280), "{:?}", slice.elapsed);
+
+    let addr = awkward_server(4, 4096, usize::MAX);
+    let mut work = Numbers { sent: 0, limit: u64::MAX, answers: Vec::new() };
+    let slice = run_paced(addr, 4, Duration::from_millis(100), 50.0, &mut work).unwrap();
+    assert!((1..=6).contains(&slice.requests), "{} requests in 100 ms", slice.requests);
 }

@@ -29,7 +29,9 @@ mod state;
 mod stream;
 mod unfinished;
 
-pub use command::{Command, MAX_SHARDS_PER_STREAM, MAX_TAGS, MAX_TARGET_SHARDS, NewStream, Resource, StreamUpdate};
+pub use command::{
+    Command, MAX_SHARDS_PER_STREAM, MAX_TAGS, MAX_TARGET_SHARDS, MAX_WARM_MIBPS, NewStream, Resource, StreamUpdate,
+};
 pub use consumer::{Consumer, ConsumerRef, ConsumerStatus, MAX_CONSUMERS};
 pub use decide::decide;
 pub use delivery_stream::{Buffering, CloudWatchLogging, Compression, DeliveryStatus, DeliveryStream, S3Destination};

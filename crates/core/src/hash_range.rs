@@ -99,7 +99,9 @@ impl Router {
     /// [`NotAPartition`] unless the ranges cover all hash keys exactly once.
     pub fn new(shards: impl IntoIterator<Item = (HashKeyRange, u32)>) -> Result<Self, NotAPartition> {
         let mut shards: Vec<_> = shards.into_iter().collect();
-        shards.sort_unstable();
+        // Stable, because that sort finds long runs: shards come in the order of their indexes, which is that of their
+        // ranges but for the few that a reshard has added behind the others.
+        shards.sort();
         let ends = shards.last().is_some_and(|(range, _)| range.end == u128::MAX);
         let begins = shards.first().is_some_and(|(range, _)| range.start == 0);
         let joined = shards.windows(2).all(|pair| pair[0].0.end.checked_add(1) == Some(pair[1].0.start));

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 use levada_core::env::Random;
 use levada_wire::codec::{self, Protocol};
 use levada_wire::error::{AwsError, XmlError};
+use levada_wire::eventstream;
 use levada_wire::operation::Operation;
 use sha2::{Digest, Sha256};
 
@@ -30,7 +31,7 @@ const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
 
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static(eventstream::CONTENT_TYPE);
 
 /// Bytes of the second id, before base64.
 const ID_2_BYTES: usize = 72;
@@ -63,7 +64,7 @@ async fn descend_aws(node: &Arc<Node>, head: &Parts, body: Bytes) -> Response<Bo
         return xml(XmlError::AccessDenied);
     }
     let target = head.headers.get(TARGET).and_then(|t| t.to_str().ok());
-    let operation = target.and_then(Operation::from_target);
+    let operation = target.and_then(Operation::from_target).filter(|operation| operation.is_served());
     if body.is_empty() {
         let error = if operation.is_some() { AwsError::malformed() } else { AwsError::unknown_operation() };
         // To nobody in particular AWS speaks CBOR.

@@ -13,6 +13,7 @@ use levada_core::engine::EngineError;
 use levada_core::env::Clock;
 use levada_core::shard::ShardId;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 use crate::cli::LifecycleMode;
 use crate::node::{APPEND_TIMEOUT, Node};
@@ -87,22 +88,26 @@ impl Node {
     /// [`SubmitError`]; the outcome is open if it is not a refusal.
     pub async fn carry_out(self: &Arc<Self>, command: Command) -> Result<(), SubmitError> {
         let node = Arc::clone(self);
-        let (answer, answered) = oneshot::channel();
+        let deadline = Instant::now() + APPEND_TIMEOUT;
+        let ((answer, answered), (finish, finished)) = (oneshot::channel(), oneshot::channel::<()>());
         tokio::spawn(async move {
             let submitted = node.registry.submit(&command).await.map(|event| node.forget_consumer(event.as_ref()));
-            if submitted.is_ok() && node.config.lifecycle == LifecycleMode::Instant {
-                let of = concerned(&node.registry.state(), &command);
-                if let Some(incarnation) = of {
-                    complete_or_log(&node, incarnation).await;
-                }
-            }
+            let instant = submitted.is_ok() && node.config.lifecycle == LifecycleMode::Instant;
             let _ = answer.send(submitted);
+            let of = instant.then(|| concerned(&node.registry.state(), &command)).flatten();
+            if let Some(incarnation) = of {
+                complete(&node, incarnation).await;
+            }
+            drop(finish);
         });
         let unanswered = || SubmitError::Unavailable(format!("no outcome within {} s", APPEND_TIMEOUT.as_secs()));
-        match tokio::time::timeout(APPEND_TIMEOUT, answered).await {
-            Ok(Ok(submitted)) => submitted,
-            Ok(Err(_)) | Err(_) => Err(unanswered()),
+        match tokio::time::timeout_at(deadline, answered).await {
+            Ok(Ok(submitted)) => submitted?,
+            Ok(Err(_)) | Err(_) => return Err(unanswered()),
         }
+        // What is decided stands. If the rest takes too long, it goes on behind the answer.
+        let _ = tokio::time::timeout_at(deadline, finished).await;
+        Ok(())
     }
 }
 
@@ -137,16 +142,13 @@ fn concerned(state: &State, command: &Command) -> Option<u64> {
     }
 }
 
-/// Does what is overdue at the start, before anybody is served: a parent whose time is over takes no more puts.
-///
-/// # Errors
-/// The first failure.
-pub(crate) async fn complete_overdue(node: &Arc<Node>) -> Result<(), EffectError> {
+/// Does what is overdue at the start, before anybody is served: a parent whose time is over takes no more puts. What
+/// fails is tried again later. Puts go to the parent until the catalog says otherwise, so nothing is wrong meanwhile.
+pub(crate) async fn complete_overdue(node: &Arc<Node>) {
     let overdue = node.registry.state().due_by(node.clock.now_ms());
     for incarnation in overdue {
-        complete(node, incarnation).await?;
+        complete(node, incarnation).await;
     }
-    Ok(())
 }
 
 /// Does what becomes due, until the node is gone.
@@ -182,28 +184,24 @@ fn begin_what_is_due(node: &Arc<Node>) -> Duration {
     for incarnation in due {
         if !node.hands.has(incarnation) {
             let node = Arc::clone(node);
-            tokio::spawn(async move { complete_or_log(&node, incarnation).await });
+            tokio::spawn(async move { complete(&node, incarnation).await });
         }
     }
     RETRY
 }
 
-async fn complete_or_log(node: &Arc<Node>, incarnation: u64) {
-    if let Err(error) = complete(node, incarnation).await {
-        tracing::error!(%error, "a decided change is not done yet; it is tried again");
-    }
-}
-
-/// Does all that is due for one stream or delivery stream.
-async fn complete(node: &Arc<Node>, incarnation: u64) -> Result<(), EffectError> {
+/// Does all that is due for one stream or delivery stream. What fails holds up nothing else.
+async fn complete(node: &Arc<Node>, incarnation: u64) {
     let _hold = node.hands.take(incarnation).await;
-    let mut last = None;
+    let mut tried: Vec<Unfinished> = Vec::new();
     loop {
-        let next = node.registry.state().next_unfinished(incarnation, node.clock.now_ms());
-        // Done, and still to be done: not now, then.
-        let Some(unfinished) = next.filter(|next| last.as_ref() != Some(next)) else { return Ok(()) };
-        last = Some(unfinished.clone());
-        complete_one(node, unfinished).await?;
+        let due = node.registry.state().unfinished_in(incarnation, node.clock.now_ms());
+        // Tried, and still to be done: not now, then.
+        let Some(next) = due.into_iter().find(|next| !tried.contains(next)) else { return };
+        tried.push(next.clone());
+        if let Err(error) = complete_one(node, next).await {
+            tracing::error!(%error, "a decided change is not done yet; it is tried again");
+        }
     }
 }
 
@@ -240,7 +238,8 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
             then
         }
         Work::Seal(seal) => {
-            // All are asked before the first is waited for: the puts of each wait until the last is sealed.
+            // All are asked before the first is waited for, so that they share commits: there may be 10,000, and the
+            // puts of each wait until the last is sealed.
             let sealing: Vec<_> = seal.parents.iter().map(|(_, log)| node.engine.seal(*log)).collect();
             let mut last = Vec::with_capacity(sealing.len());
             for sealed in sealing {
@@ -254,21 +253,20 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
     };
     let event = node.registry.submit(&command).await?;
     node.forget_consumer(event.as_ref());
-    match &command {
-        // Whoever's command it was that took effect starts the worker, so there is one.
-        Command::FinishDeliveryStream(key) if event.is_some() => {
-            let stream = node.registry.state().delivery_stream_incarnation(key).cloned();
-            match stream {
-                Some(stream) if stream.status == DeliveryStatus::Active => node.start_delivery(&stream),
-                Some(_) => {}
-                None => node.metrics.forget_delivery_stream(key),
-            }
+    // Whoever's command it was that took effect starts the worker, so there is one.
+    if let (Command::FinishDeliveryStream(key), true) = (&command, event.is_some()) {
+        let stream = node.registry.state().delivery_stream_incarnation(key).cloned();
+        match stream {
+            Some(stream) if stream.status == DeliveryStatus::Active => node.start_delivery(&stream),
+            Some(_) => {}
+            None => node.metrics.forget_delivery_stream(key),
         }
-        Command::FinishStream(key) if node.registry.state().stream_incarnation(key).is_none() => {
-            node.metrics.forget_stream(key);
-            node.traffic.forget(key.incarnation);
-        }
-        _ => {}
+    }
+    if let Command::FinishStream(key) = &command
+        && node.registry.state().stream_incarnation(key).is_none()
+    {
+        node.metrics.forget_stream(key);
+        node.traffic.forget(key.incarnation);
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
-use crate::lifecycle::{EffectError, Hands};
+use crate::lifecycle::Hands;
 use crate::memory::Answers;
 use crate::metrics::{Metrics, Sample};
 use crate::rates::Rates;
@@ -62,9 +62,6 @@ pub enum StartError {
     /// The key that seals iterators cannot be read or written.
     #[error("cannot keep the token key: {0}")]
     TokenKey(std::io::Error),
-    /// A stream that was being created or deleted when the process ended cannot be finished.
-    #[error("cannot finish what was under way: {0}")]
-    Unfinished(#[from] EffectError),
 }
 
 /// A running node.
@@ -169,7 +166,7 @@ impl Node {
             stopping: watch::Sender::new(false),
             dropped_records: AtomicU64::new(0),
         });
-        node.resume().await?;
+        node.resume().await;
         tokio::spawn(lifecycle::run(Arc::downgrade(&node)));
         tokio::spawn(retention::run(Arc::downgrade(&node)));
         tokio::spawn(scaler::run(Arc::downgrade(&node)));
@@ -178,8 +175,8 @@ impl Node {
     }
 
     /// Finishes what the last run had decided but not completed, as far as it is due, and starts the delivery workers.
-    async fn resume(self: &Arc<Self>) -> Result<(), StartError> {
-        lifecycle::complete_overdue(self).await?;
+    async fn resume(self: &Arc<Self>) {
+        lifecycle::complete_overdue(self).await;
         let active: Vec<_> = self
             .registry
             .state()
@@ -188,9 +185,11 @@ impl Node {
             .cloned()
             .collect();
         for stream in active {
-            self.start_delivery(&stream);
+            // Those whose creation was overdue are running already.
+            if self.delivery(stream.incarnation).is_none() {
+                self.start_delivery(&stream);
+            }
         }
-        Ok(())
     }
 
     /// A consumer that is gone is not measured any more.

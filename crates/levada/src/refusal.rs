@@ -18,6 +18,10 @@ pub(crate) fn refused(error: &DomainError) -> AwsError {
             errors::stream_not_active(stream(name, account.as_str()), status.name())
         }
         DomainError::ShardCountMissing => errors::shard_count_missing(),
+        DomainError::ShardCountZero => errors::shard_count_zero(),
+        DomainError::ConsumerNotActive { consumer, created_secs, stream: name, account } => {
+            errors::consumer_resource_not_active(consumer, *created_secs, stream(name, account.as_str()))
+        }
         DomainError::ShardCountOnDemand => errors::shard_count_on_demand(),
         DomainError::ShardLimit { scope, current, limit, requested } => {
             errors::shard_limit_exceeded(scope.account.as_str(), &scope.region, *current, *limit, *requested)
@@ -66,6 +70,7 @@ fn setting_refused(error: &SettingError) -> AwsError {
     match error {
         SettingError::DistributionNeedsOnDemand => errors::distribution_needs_on_demand(),
         SettingError::WarmThroughputNeedsOnDemand => errors::warm_throughput_needs_on_demand(),
+        SettingError::WarmThroughputTooHigh { mibps } => errors::warm_throughput_too_high(*mibps),
         SettingError::NoCommitment { account } => errors::no_throughput_commitment(account.as_str()),
         SettingError::RetentionTooShort { hours } => errors::retention_too_short(*hours),
         SettingError::RetentionTooLong { hours } => errors::retention_too_long(*hours),

@@ -147,7 +147,7 @@ impl Registry {
             }
             Some(Appended::Full) => {
                 writer.settled = true;
-                Err(SubmitError::Unavailable("the disk is full".into()))
+                Err(SubmitError::Unavailable("the disk is full, or the event is larger than the log takes".into()))
             }
             Some(Appended::Moved { .. }) => Err(SubmitError::Moved),
             other => Err(SubmitError::Unavailable(format!("an append ended as {other:?}"))),

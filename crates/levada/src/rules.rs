@@ -34,3 +34,32 @@ pub fn quotas() -> Quotas {
         shard_count_updates: daily(KinesisOp::UpdateShardCount),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use levada_core::{catalog, iterator};
+
+    use super::*;
+
+    /// The domain does not know the wire, so what both must know stands on both sides.
+    #[test]
+    fn both_sides_of_a_limit_agree() {
+        let rows = [
+            (catalog::Commitment::MINIMUM_MS, limits::COMMITMENT_MS),
+            (catalog::MAX_TARGET_SHARDS.into(), limits::SHARDS_PER_STREAM.into()),
+            (catalog::MAX_SHARDS_PER_STREAM.into(), shards_per_account("us-east-1")),
+            (catalog::MAX_WARM_MIBPS.into(), limits::WARM_THROUGHPUT_MIBPS_MAX.into()),
+            (catalog::MAX_TAGS as u64, limits::TAGS_PER_STREAM as u64),
+            (catalog::StreamMode::ON_DEMAND_SHARDS.into(), limits::ON_DEMAND_SHARDS.into()),
+            (catalog::Stream::MIN_RETENTION_HOURS.into(), limits::RETENTION_HOURS_MIN.into()),
+            (catalog::Stream::MAX_RETENTION_HOURS.into(), limits::RETENTION_HOURS_MAX.into()),
+            (catalog::Stream::DEFAULT_MAX_RECORD_KIB.into(), limits::RECORD_KIB_DEFAULT.into()),
+            (iterator::TOLERATED_MS, limits::SHARD_ITERATOR_LIFE_MS),
+            (iterator::TOLERATED_MS, limits::NEXT_TOKEN_LIFE_MS),
+            (crate::listener::MAX_BODY_BYTES as u64, limits::REQUEST_BODY_BYTES as u64),
+        ];
+        for (row, (domain, wire)) in rows.into_iter().enumerate() {
+            assert_eq!(domain, wire, "row {row}");
+        }
+    }
+}

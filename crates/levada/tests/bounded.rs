@@ -18,13 +18,12 @@ use levada::cli::LimitsMode;
 use levada::listener::progress::STALL;
 use levada::listener::serve;
 use levada::memory::ANSWER_BYTES;
-use levada_core::env::sim::SimDisk;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use self::world::{Network, SHARD, Setting, Time, World, head};
+use self::world::{Network, SHARD, Setting, World, head};
 
 const MIB: usize = 1 << 20;
 
@@ -43,11 +42,7 @@ impl Server {
     }
 
     async fn with_connections(connections: Option<usize>) -> Self {
-        let setting = Setting { limits: Some(LimitsMode::Open), ..Setting::default() };
-        let world = World::configured(SimDisk::new(), Time::new(), setting, |config| {
-            config.connections = connections.unwrap_or(config.connections);
-        });
-        let world = world.await;
+        let world = World::new(Setting { limits: Some(LimitsMode::Open), connections, ..Setting::default() }).await;
         world.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 1})).await;
         let (network, accepted) = mpsc::channel(1);
         tokio::spawn(serve(Network(accepted), Arc::clone(&world.node), std::future::pending()));

@@ -179,7 +179,12 @@ async fn a_child_is_split_before_it_is_open() {
 /// Seen on AWS: from 2 to 3 makes the thirds of halves first, then merges the middle ones, in two steps.
 #[tokio::test(start_paused = true)]
 async fn a_new_shard_count_comes_in_two_steps() {
-    let world = World::new(world::Setting { lifecycle: Some(levada::cli::LifecycleMode::Aws), limits: None }).await;
+    let world = World::new(world::Setting {
+        lifecycle: Some(levada::cli::LifecycleMode::Aws),
+        limits: None,
+        connections: None,
+    })
+    .await;
     world.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 2})).await;
     world.active().await;
     let body = json!({"StreamName": "s", "TargetShardCount": 3, "ScalingType": "UNIFORM_SCALING"});

@@ -18,6 +18,7 @@ use self::world::{SHARD, Subscription, World, data};
 const AT_ONCE: u64 = 5;
 
 /// Heartbeats every five seconds, and a clean end after five minutes.
+// fact: metric-per-frame
 #[tokio::test(start_paused = true)]
 async fn an_idle_subscription_beats_every_five_seconds_for_five_minutes() {
     let world = World::with_stream(1).await;

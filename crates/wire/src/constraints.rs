@@ -58,6 +58,13 @@ pub fn missing_member(path: &str) -> AwsError {
     refusal(&[violation("Value null", path, "not be null")])
 }
 
+/// A number is below `minimum`, for limits that are stricter than the model's.
+#[must_use]
+pub fn number_too_small(path: &str, number: i64, minimum: i64) -> AwsError {
+    let constraint = format!("have value greater than or equal to {minimum}");
+    refusal(&[violation(&format!("Value '{number}'"), path, &constraint)])
+}
+
 /// A blob is longer than `limit` bytes, for limits that are stricter than the model's.
 #[must_use]
 pub fn blob_too_long(path: &str, limit: usize) -> AwsError {

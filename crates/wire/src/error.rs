@@ -1,6 +1,6 @@
 //! Errors as AWS words and wraps them.
 //!
-//! Architecture invariant: error texts stand in this crate only: of the form of a request in `json`, `constraints` and
+//! Architecture invariant: error texts stand in this crate only: of the form of a request in `codec`, `constraints` and
 //! `signature`, of its meaning in `kinesis::errors` and `firehose::errors`.
 
 use std::borrow::Cow;

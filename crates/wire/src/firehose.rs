@@ -39,6 +39,26 @@ pub fn decode(op: FirehoseOp, protocol: Protocol, body: &[u8]) -> Result<Request
     typed(op, value).map_err(AwsError::from)
 }
 
+/// True for the operations that this version serves.
+#[must_use]
+pub const fn is_served(op: FirehoseOp) -> bool {
+    use FirehoseOp as Op;
+    match op {
+        Op::CreateDeliveryStream
+        | Op::DeleteDeliveryStream
+        | Op::DescribeDeliveryStream
+        | Op::ListDeliveryStreams
+        | Op::PutRecord
+        | Op::PutRecordBatch => true,
+        Op::ListTagsForDeliveryStream
+        | Op::StartDeliveryStreamEncryption
+        | Op::StopDeliveryStreamEncryption
+        | Op::TagDeliveryStream
+        | Op::UntagDeliveryStream
+        | Op::UpdateDestination => false,
+    }
+}
+
 fn typed(op: FirehoseOp, value: Value) -> Result<Request, crate::typed::Mismatch> {
     use FirehoseOp as Op;
     Ok(match op {

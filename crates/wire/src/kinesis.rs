@@ -26,6 +26,15 @@ macro_rules! requests {
             Unserved(KinesisOp, Value),
         }
 
+        /// True for the operations that this version serves.
+        #[must_use]
+        pub const fn is_served(op: KinesisOp) -> bool {
+            match op {
+                $(KinesisOp::$op)|+ => true,
+                $(KinesisOp::$other)|+ => false,
+            }
+        }
+
         fn typed(op: KinesisOp, value: Value) -> Result<Request, crate::typed::Mismatch> {
             Ok(match op {
                 $(KinesisOp::$op => Request::$op(types::$op::from_value(value)?),)+

@@ -111,6 +111,8 @@ pub const SUBSCRIPTION_LIFE_MS: u64 = 300_000;
 pub const SUBSCRIPTION_GUARD_MS: u64 = 5_000;
 /// Time in milliseconds without records after which a subscription carries an empty event (observed).
 pub const SUBSCRIPTION_HEARTBEAT_MS: u64 = 5_000;
+/// Bytes of a resource policy (developer guide, "Sharing your data stream with another account": 20 KB; unverified).
+pub const POLICY_BYTES: usize = 20 * 1024;
 /// Tags of a stream or a consumer (Quotas; observed).
 pub const TAGS_PER_STREAM: usize = 50;
 /// Tags on a `ListTagsForStream` page by default and at most (model: `ListTagsForStreamInputLimit`; observed: all 50
@@ -127,8 +129,6 @@ pub const FIREHOSE_BATCH_BYTES: usize = 4 * MIB;
 pub const LIST_DELIVERY_STREAMS_DEFAULT: u32 = 10;
 /// Delivery streams on a `ListDeliveryStreams` page at most (model: `ListDeliveryStreamsInputLimit`).
 pub const LIST_DELIVERY_STREAMS_MAX: u32 = 10_000;
-/// Delivery streams per account and region (Firehose quota).
-pub const DELIVERY_STREAMS_PER_ACCOUNT: usize = 5_000;
 /// Records per second of direct put in us-east-1, us-west-2 and eu-west-1 (Firehose quota).
 pub const FIREHOSE_RECORDS_PER_SECOND: u32 = 500_000;
 /// Requests per second of direct put in the same regions (Firehose quota).

@@ -180,6 +180,15 @@ impl Operation {
         }
     }
 
+    /// True for the operations that this version serves; the others are unknown to it.
+    #[must_use]
+    pub const fn is_served(self) -> bool {
+        match self {
+            Operation::Kinesis(op) => kinesis::is_served(op),
+            Operation::Firehose(op) => firehose::is_served(op),
+        }
+    }
+
     /// The service it belongs to.
     #[must_use]
     pub const fn service(self) -> Service {

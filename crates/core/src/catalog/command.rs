@@ -20,6 +20,9 @@ pub const MAX_SHARDS_PER_STREAM: u32 = 20_000;
 /// Most tags of one resource.
 pub const MAX_TAGS: usize = 50;
 
+/// Most throughput that a stream can be made ready for, in MiB/s (API reference, `UpdateStreamWarmThroughput`: 10 GiB/s).
+pub const MAX_WARM_MIBPS: u32 = 10 * 1024;
+
 /// Most shards that `UpdateShardCount` leads to (API reference).
 pub const MAX_TARGET_SHARDS: u32 = 10_000;
 

@@ -39,6 +39,9 @@ pub enum DomainError {
     /// A provisioned stream needs a number of shards.
     #[error("no shard count for a provisioned stream")]
     ShardCountMissing,
+    /// A stream has one shard at least.
+    #[error("a shard count of 0")]
+    ShardCountZero,
     /// The number of shards of an on-demand stream is not the owner's to choose.
     #[error("a shard count for an on-demand stream")]
     ShardCountOnDemand,
@@ -138,6 +141,18 @@ pub enum DomainError {
         /// Its account.
         account: Account,
     },
+    /// Tags and policies of a consumer can be changed while it is ACTIVE.
+    #[error("consumer {consumer} of stream {stream} under account {account} is not active")]
+    ConsumerNotActive {
+        /// The consumer.
+        consumer: Arc<str>,
+        /// The second of its registration.
+        created_secs: u64,
+        /// The stream.
+        stream: Arc<str>,
+        /// Its account.
+        account: Account,
+    },
     /// There is no such consumer.
     #[error("no consumer {consumer} of stream {stream} under account {account}")]
     ConsumerNotFound {
@@ -213,6 +228,12 @@ pub enum SettingError {
     /// A provisioned stream has no warm throughput.
     #[error("warm throughput of a provisioned stream")]
     WarmThroughputNeedsOnDemand,
+    /// More than [`MAX_WARM_MIBPS`](super::MAX_WARM_MIBPS).
+    #[error("a warm throughput of {mibps} MiB/s is too much")]
+    WarmThroughputTooHigh {
+        /// As it was asked for.
+        mibps: u32,
+    },
     /// Warm throughput without the account's commitment.
     #[error("account {account} has no minimum throughput billing commitment")]
     NoCommitment {

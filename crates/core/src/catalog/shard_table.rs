@@ -154,12 +154,6 @@ impl ShardTable {
         find(&self.all, id.0)
     }
 
-    /// The shards from this id on, itself included if it exists.
-    #[must_use]
-    pub fn starting_at(&self, id: ShardId) -> &[Arc<Shard>] {
-        &self.all[self.all.partition_point(|shard| shard.index < id.0)..]
-    }
-
     /// The shards behind this id.
     #[must_use]
     pub fn after(&self, id: ShardId) -> &[Arc<Shard>] {

@@ -262,11 +262,13 @@ impl State {
         self.schedule.until(now).map(Owner::incarnation).collect()
     }
 
-    /// What the stream or delivery stream of this incarnation has to do first, if it is due by `now`.
+    /// What the stream or delivery stream of this incarnation has to do by `now`, the earliest first.
     #[must_use]
-    pub fn next_unfinished(&self, incarnation: u64, now: Millis) -> Option<Unfinished> {
-        let all = self.unfinished_of(self.schedule.owner(incarnation)?);
-        all.into_iter().min_by_key(|unfinished| unfinished.due).filter(|unfinished| unfinished.due <= now)
+    pub fn unfinished_in(&self, incarnation: u64, now: Millis) -> Vec<Unfinished> {
+        let mut all = self.schedule.owner(incarnation).map(|owner| self.unfinished_of(owner)).unwrap_or_default();
+        all.retain(|unfinished| unfinished.due <= now);
+        all.sort_by_key(|unfinished| unfinished.due);
+        all
     }
 
     /// When the first of [`Self::unfinished`] is due. Costs nothing.

@@ -246,7 +246,13 @@ impl Stream {
                 Change::Reshard { generations, .. } => {
                     Command::AdvanceReshard { stream: self.key(), left: generations.len() }
                 }
-                _ => Command::FinishUpdate(self.key()),
+                Change::Retention(_)
+                | Change::Mode { .. }
+                | Change::Encryption(_)
+                | Change::Monitoring(_)
+                | Change::MaxRecordSize(_)
+                | Change::WarmThroughput(_)
+                | Change::Distribution(_) => Command::FinishUpdate(self.key()),
             };
             Unfinished { due: update.due, work: Work::Nothing { then } }
         })

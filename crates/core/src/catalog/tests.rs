@@ -187,7 +187,7 @@ fn refusals() {
         (create("creating", 1), DomainError::StreamExists { name: name("creating"), account: account() }),
         (create("deleting", 1), DomainError::StreamExists { name: name("deleting"), account: account() }),
         (with(provisioned, None, no_tags()), DomainError::ShardCountMissing),
-        (with(provisioned, Some(0), no_tags()), DomainError::ShardCountMissing),
+        (with(provisioned, Some(0), no_tags()), DomainError::ShardCountZero),
         (with(on_demand, Some(4), no_tags()), DomainError::ShardCountOnDemand),
         (
             with(provisioned, Some(20_001), no_tags()),

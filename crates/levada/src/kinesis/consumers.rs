@@ -11,17 +11,18 @@ use levada_wire::kinesis::types::{self, StreamRef};
 use levada_wire::limits;
 use levada_wire::typed::TimestampSeconds;
 
+use super::tags::checked;
 use super::{Caller, Named, text};
 use crate::call::Answer;
 use crate::refusal::not_submitted;
 
 pub(super) async fn register(caller: Caller<'_>, request: types::RegisterStreamConsumer) -> Answer {
-    let Named { scope, name: stream } = caller.named(of_stream(&request.stream_arn))?;
+    let Named { scope, name: stream } = caller.named(StreamRef::of_arn(&request.stream_arn))?;
     let name: Arc<str> = request.consumer_name.into();
-    let tags = request.tags.map(|tags| tags.0.into_iter().collect()).unwrap_or_default();
+    let tags = request.tags.map(checked).transpose()?.unwrap_or_default();
     let command = Command::RegisterConsumer { scope, stream, name: Arc::clone(&name), tags };
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
-    let stream = caller.stream(of_stream(&request.stream_arn))?;
+    let stream = caller.stream(StreamRef::of_arn(&request.stream_arn))?;
     // Deregistered by somebody else meanwhile.
     let consumer = stream.consumers.get(&name);
     let consumer = consumer.ok_or_else(|| errors::consumer_name_not_found(&name, text(&stream)))?;
@@ -58,7 +59,7 @@ pub(super) fn describe(caller: Caller<'_>, request: &types::DescribeStreamConsum
 }
 
 pub(super) fn list(caller: Caller<'_>, request: &types::ListStreamConsumers) -> Answer {
-    let named = caller.named(of_stream(&request.stream_arn))?;
+    let named = caller.named(StreamRef::of_arn(&request.stream_arn))?;
     if request.next_token.is_some() && request.stream_creation_timestamp.is_some() {
         return Err(errors::token_with_creation_time());
     }
@@ -112,7 +113,7 @@ fn wanted(caller: Caller<'_>, consumer: types::ConsumerRef<'_>) -> Result<Wanted
         let (Some(stream), Some(name)) = (consumer.stream_arn, consumer.name) else {
             return Err(errors::consumer_not_named());
         };
-        return Ok(Wanted { named: caller.named(of_stream(stream))?, name: name.into(), created_secs: None });
+        return Ok(Wanted { named: caller.named(StreamRef::of_arn(stream))?, name: name.into(), created_secs: None });
     };
     let parsed = Arn::parse(arn).ok_or_else(|| errors::invalid_arn(arn))?;
     let Resource::Consumer { stream, consumer: name, created_secs } = parsed.resource else {
@@ -125,10 +126,6 @@ fn wanted(caller: Caller<'_>, consumer: types::ConsumerRef<'_>) -> Result<Wanted
     }
     let named = Named { scope, name: stream.into() };
     Ok(Wanted { named, name: name.into(), created_secs: Some(created_secs) })
-}
-
-fn of_stream(arn: &str) -> StreamRef<'_> {
-    StreamRef { name: None, arn: Some(arn), id: None }
 }
 
 fn told(stream: &Stream, consumer: &Consumer) -> types::Consumer {

@@ -133,10 +133,10 @@ fn distribution(stream: &Stream) -> types::RecordDistributionStrategy {
 
 /// Absent unless it was asked for; the target is what an UPDATING stream is on its way to.
 fn warm_throughput(stream: &Stream) -> Option<types::WarmThroughput> {
-    let target = match stream.update.as_ref().map(|update| &update.change) {
-        Some(Change::WarmThroughput(target)) => Some(*target),
-        _ => stream.warm_mibps,
-    };
+    let mut target = stream.warm_mibps;
+    if let Some(Change::WarmThroughput(new)) = stream.update.as_ref().map(|update| &update.change) {
+        target = Some(*new);
+    }
     target.map(|target| types::WarmThroughput { current_mibps: stream.warm_mibps, target_mibps: Some(target) })
 }
 
@@ -171,13 +171,17 @@ fn status(status: StreamStatus) -> types::StreamStatus {
     }
 }
 
+pub(super) fn hash_key_range(shard: &Shard) -> types::HashKeyRange {
+    types::HashKeyRange {
+        ending_hash_key: shard.range.end.to_string(),
+        starting_hash_key: shard.range.start.to_string(),
+    }
+}
+
 pub(super) fn describe_shard(shard: &Shard) -> types::Shard {
     types::Shard {
         adjacent_parent_shard_id: shard.adjacent_parent().map(|id| id.to_string()),
-        hash_key_range: types::HashKeyRange {
-            ending_hash_key: shard.range.end.to_string(),
-            starting_hash_key: shard.range.start.to_string(),
-        },
+        hash_key_range: hash_key_range(shard),
         parent_shard_id: shard.parent().map(|id| id.to_string()),
         sequence_number_range: types::SequenceNumberRange {
             ending_sequence_number: shard.ending_number().map(|number| number.to_string()),

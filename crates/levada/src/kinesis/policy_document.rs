@@ -5,6 +5,7 @@
 
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
+use levada_wire::limits;
 use serde_json::{Map, Value};
 
 /// Elements of a policy.
@@ -23,6 +24,9 @@ const VERSIONS: [&str; 2] = ["2012-10-17", "2008-10-17"];
 /// # Errors
 /// AWS's, for the first thing that is wrong.
 pub(super) fn normalise(text: &str) -> Result<String, AwsError> {
+    if text.len() > limits::POLICY_BYTES {
+        return Err(errors::policy_too_long());
+    }
     let Ok(Value::Object(mut policy)) = serde_json::from_str(text) else { return Err(errors::policy_not_json()) };
     known_elements(&policy, &POLICY)?;
     let version = policy.get("Version");
@@ -145,6 +149,8 @@ mod tests {
                 invalid("Condition"),
             ),
         ];
+        let long = format!(r#"{{"Id":"{}"}}"#, "i".repeat(limits::POLICY_BYTES));
+        assert_eq!(normalise(&long), Err(errors::policy_too_long()));
         for (text, error) in rows {
             assert_eq!(normalise(text), Err(error), "{text}");
         }

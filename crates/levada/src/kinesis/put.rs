@@ -222,7 +222,7 @@ pub(super) async fn put_records(caller: Caller<'_>, body: &Bytes) -> Answer {
     };
     // Refusals stand behind the batches; they are moved behind whatever a hand-over adds.
     let admitted = batches.len() as u32;
-    let mut outcomes = append_batches(caller, batches, &stream).await;
+    let mut outcomes = append_batches(caller, batches, &stream, true).await;
     if outcomes.iter().any(|settled| matches!(settled.outcome, ShardOutcome::Closed(_))) {
         places.iter_mut().filter(|place| **place >= admitted).for_each(|place| *place |= REFUSED);
         handover::hand_over(caller, &request, &stream.key(), &mut places, &mut outcomes).await?;
@@ -319,8 +319,14 @@ struct Answered {
     bytes: u64,
 }
 
-/// Appends the batches of a call, all at once.
-async fn append_batches(caller: Caller<'_>, batches: Vec<ShardBatch<'_>>, stream: &Stream) -> Vec<Settled> {
+/// Appends the batches of a call, all at once. `counted` if their shards were asked for them: what fails is then taken
+/// off their counts.
+async fn append_batches(
+    caller: Caller<'_>,
+    batches: Vec<ShardBatch<'_>>,
+    stream: &Stream,
+    counted: bool,
+) -> Vec<Settled> {
     let mut shards = Vec::with_capacity(batches.len());
     let mut appends = Vec::with_capacity(batches.len());
     for ShardBatch { shard, batch, demand, .. } in batches {
@@ -329,11 +335,15 @@ async fn append_batches(caller: Caller<'_>, batches: Vec<ShardBatch<'_>>, stream
         appends.push(Append { log: shard.log, expect: Expect::Tail, batch });
     }
     let appended = append_all(caller, appends, stream).await;
-    let traffic = caller.node.traffic.of(stream);
+    let traffic = caller.node.traffic.of(stream).filter(|_| counted);
     let settle = |(n, (shard, count, bytes)): (usize, (&Shard, u32, u64))| {
         let appended = appended.get(n).unwrap_or(&Appended::Unknown);
-        if let (Some(traffic), false) = (&traffic, matches!(appended, Appended::At { .. })) {
-            traffic.failed(shard.id(), count.into(), bytes);
+        match (&traffic, appended) {
+            // The records of a closed shard are put elsewhere, and counted here.
+            (None, _) | (Some(_), Appended::At { .. } | Appended::Closed { .. }) => {}
+            (Some(traffic), Appended::Moved { .. } | Appended::Missing | Appended::Full | Appended::Unknown) => {
+                traffic.failed(shard.id(), count.into(), bytes);
+            }
         }
         Settled::new(shard, count, bytes, appended)
     };

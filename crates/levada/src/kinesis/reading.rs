@@ -15,6 +15,7 @@ use levada_wire::kinesis::errors;
 use levada_wire::kinesis::get_records::encoded_bytes;
 use levada_wire::kinesis::types::{self, EncryptionType, ShardIteratorType};
 
+use super::describe::hash_key_range;
 use super::text;
 use crate::node::Node;
 
@@ -202,10 +203,7 @@ impl Place {
         children
             .filter_map(|index| self.stream.shards.get(ShardId(*index)))
             .map(|child| types::ChildShard {
-                hash_key_range: types::HashKeyRange {
-                    ending_hash_key: child.range.end.to_string(),
-                    starting_hash_key: child.range.start.to_string(),
-                },
+                hash_key_range: hash_key_range(child),
                 parent_shards: parents(child).map(|id| id.to_string()).collect(),
                 shard_id: child.id().to_string(),
             })

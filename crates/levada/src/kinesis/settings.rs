@@ -46,7 +46,7 @@ pub(super) async fn max_record_size(caller: Caller<'_>, request: &types::UpdateM
 pub(super) async fn mode(caller: Caller<'_>, request: &types::UpdateStreamMode) -> Answer {
     let mode = mode_of(&request.stream_mode_details);
     let update = StreamUpdate::Mode { mode, warm_mibps: request.warm_throughput_mibps };
-    caller.update(arn(&request.stream_arn), update).await
+    caller.update(StreamRef::of_arn(&request.stream_arn), update).await
 }
 
 pub(super) fn mode_of(details: &types::StreamModeDetails) -> StreamMode {
@@ -61,7 +61,7 @@ pub(super) async fn distribution(
     request: &types::UpdateStreamRecordDistributionStrategy,
 ) -> Answer {
     let update = StreamUpdate::Distribution(distribution_of(request.record_distribution_strategy));
-    caller.update(arn(&request.stream_arn), update).await
+    caller.update(StreamRef::of_arn(&request.stream_arn), update).await
 }
 
 pub(super) fn distribution_of(strategy: types::RecordDistributionStrategy) -> Distribution {
@@ -69,10 +69,6 @@ pub(super) fn distribution_of(strategy: types::RecordDistributionStrategy) -> Di
         types::RecordDistributionStrategy::Auto => Distribution::Auto,
         types::RecordDistributionStrategy::UserPartitionKey => Distribution::UserPartitionKey,
     }
-}
-
-fn arn(arn: &str) -> StreamRef<'_> {
-    StreamRef { name: None, arn: Some(arn), id: None }
 }
 
 pub(super) async fn warm_throughput(caller: Caller<'_>, request: &types::UpdateStreamWarmThroughput) -> Answer {

@@ -4,6 +4,7 @@ use levada_core::catalog::{Command, NewStream};
 use levada_wire::kinesis::types;
 
 use super::settings::{distribution_of, mode_of};
+use super::tags::checked;
 use super::{Caller, Named};
 use crate::call::Answer;
 
@@ -16,7 +17,7 @@ pub(super) async fn create(caller: Caller<'_>, request: types::CreateStream) -> 
         max_record_kib: request.max_record_size_in_kib,
         warm_mibps: request.warm_throughput_mibps,
         distribution: request.record_distribution_strategy.map(distribution_of),
-        tags: request.tags.map(|tags| tags.0.into_iter().collect()).unwrap_or_default(),
+        tags: request.tags.map(checked).transpose()?.unwrap_or_default(),
     };
     caller.submit(Command::CreateStream(new)).await
 }

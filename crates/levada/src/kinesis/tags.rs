@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use levada_core::catalog::{Command, Resource};
-use levada_wire::kinesis::types;
+use levada_wire::error::AwsError;
+use levada_wire::kinesis::{errors, types};
 use levada_wire::limits;
 use levada_wire::typed::StringMap;
 
@@ -21,7 +22,16 @@ pub(super) async fn add(caller: Caller<'_>, request: types::TagResource) -> Answ
 }
 
 async fn tag(caller: Caller<'_>, resource: Resource, tags: StringMap) -> Answer {
-    caller.submit(Command::Tag { resource, tags: tags.0.into_iter().collect() }).await
+    caller.submit(Command::Tag { resource, tags: checked(tags)? }).await
+}
+
+/// Tags of the characters that AWS takes.
+pub(super) fn checked(tags: StringMap) -> Result<BTreeMap<String, String>, AwsError> {
+    let takes = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-%@".contains(c);
+    if tags.0.iter().any(|(key, value)| !key.chars().chain(value.chars()).all(takes)) {
+        return Err(errors::invalid_tag_characters());
+    }
+    Ok(tags.0.into_iter().collect())
 }
 
 pub(super) async fn remove_from_stream(caller: Caller<'_>, request: types::RemoveTagsFromStream) -> Answer {

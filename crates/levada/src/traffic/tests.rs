@@ -94,6 +94,27 @@ fn minutes_end_and_are_remembered() {
     assert_eq!(shard.total.records_in, 25);
 }
 
+#[test]
+fn what_was_offered_is_kept_by_minutes() {
+    let mut offered = Offered::default();
+    let mut sample = Sample::default();
+    sample.count(3, 100);
+    // A call that read the clock before the minute was turned is counted in the new one.
+    for minute in [7, 7, 9, 8] {
+        offered.add(minute, &sample);
+    }
+    let seen = |offered: &Offered, from, now| {
+        offered.between(from, now).map(|(minute, sample)| (minute, sample.load.records)).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&offered, 0, 10), [(7, 2), (9, 2)]);
+    assert_eq!((seen(&offered, 0, 9), seen(&offered, 8, 10)), (vec![(7, 2)], vec![(9, 2)]));
+    for minute in 20..40 {
+        offered.add(minute, &sample);
+    }
+    let last = (39 - MINUTES as u64..40).map(|minute| (minute, 1)).collect::<Vec<_>>();
+    assert_eq!(seen(&offered, 0, 40), last);
+}
+
 proptest! {
     /// Asking once for all records and then, if they do not all fit, for each, admits what asking for each would.
     #[test]

@@ -19,7 +19,8 @@ use crate::reader::Poller;
 use crate::world::{SHARD, Setting, Time, World, log_options};
 use crate::{HALF, shard};
 
-const SETTING: Setting = Setting { lifecycle: Some(LifecycleMode::Instant), limits: Some(LimitsMode::Open) };
+const SETTING: Setting =
+    Setting { lifecycle: Some(LifecycleMode::Instant), limits: Some(LimitsMode::Open), connections: None };
 const KEYS: usize = 6;
 
 /// How far a reshard from two shards to three had come.
@@ -134,8 +135,9 @@ async fn die(death: Death, calls: u64) -> (SimDisk, Time, Producer, bool) {
     assert!(status == 200 || status == 500, "{reply}");
     // The last hand-over may be due a millisecond after the answer.
     world.pass(10).await;
+    let taken = producer.put(&world).await;
     let alive = !world.disk.is_powerless();
-    assert!(producer.put(&world).await || !alive);
+    assert!(taken || !alive);
     let disk = match death {
         Death::Kill => world.disk.kill(),
         Death::Power | Death::PowerAndClock => world.disk.crash(&SimRandom::new(calls)),
@@ -191,7 +193,12 @@ async fn a_reshard_goes_on_wherever_it_was_cut() {
 #[tokio::test(start_paused = true)]
 async fn a_merge_goes_on_that_was_cut_between_its_parents() {
     for late in [false, true] {
-        let world = World::new(Setting { lifecycle: Some(LifecycleMode::Aws), limits: Some(LimitsMode::Open) }).await;
+        let world = World::new(Setting {
+            lifecycle: Some(LifecycleMode::Aws),
+            limits: Some(LimitsMode::Open),
+            connections: None,
+        })
+        .await;
         world.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 2})).await;
         world.active().await;
         let mut producer = Producer::default();

@@ -21,7 +21,7 @@ impl Lineage {
     /// Starts with the shards that continue no other; answers them.
     pub(crate) fn roots(listed: &Value) -> (Self, Vec<String>) {
         let shards = listed["Shards"].as_array().unwrap().iter();
-        let roots: Vec<_> = shards.filter(|shard| shard.get("ParentShardId").is_none()).map(|s| id(s)).collect();
+        let roots: Vec<_> = shards.filter(|shard| shard.get("ParentShardId").is_none()).map(id).collect();
         (Self { begun: roots.iter().cloned().collect(), ..Self::default() }, roots)
     }
 
@@ -103,7 +103,12 @@ impl Poller {
 
     /// Reads until there is nothing more now.
     pub(crate) async fn drain(&mut self) {
-        while !self.pass().await {}
+        for _ in 0..10_000 {
+            if self.pass().await {
+                return;
+            }
+        }
+        panic!("there is no end");
     }
 }
 

@@ -70,7 +70,7 @@ async fn records_are_spread_evenly_whatever_their_keys() {
     let offered = world.node.traffic.offered(&world.stream(), 0);
     let slices = offered.values().flat_map(BTreeMap::values).flat_map(|sample| sample.slices.iter().enumerate());
     let busy: BTreeSet<usize> = slices.filter(|(_, weight)| **weight > 0).map(|(slice, _)| slice).collect();
-    assert_eq!(busy, (0..9).collect());
+    assert_eq!(busy, (0..8).collect());
 }
 
 #[tokio::test]

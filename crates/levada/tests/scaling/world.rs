@@ -145,27 +145,29 @@ impl World {
 
 /// Puts numbers under keys that divide the hash keys evenly.
 pub(crate) struct Producer {
-    /// How many numbers each key has had.
-    put: BTreeMap<String, u64>,
+    /// Each key, which is its own hash key, and how many numbers it has had.
+    put: Vec<(String, u64)>,
 }
 
 impl Producer {
     pub(crate) fn new(keys: u128) -> Self {
         let width = u128::MAX / keys;
-        // A key is its own hash key.
         Self { put: (0..keys).map(|n| ((n * width + width / 2).to_string(), 0)).collect() }
     }
 
-    /// The next number of each key.
-    pub(crate) async fn put(&mut self, world: &World) {
-        let record = |(key, number): (&String, &u64)| {
+    /// The next number of each of the first keys, every second for so long.
+    pub(crate) async fn put_first(&mut self, world: &World, keys: usize, seconds: u64) {
+        let record = |(key, number): &(String, u64)| {
             let data = STANDARD.encode_to_string(number.to_string());
             json!({"PartitionKey": key, "ExplicitHashKey": key, "Data": data})
         };
-        let records: Vec<Value> = self.put.iter().map(record).collect();
-        let reply = world.ok("PutRecords", json!({"StreamName": "s", "Records": records})).await;
-        assert_eq!(reply["FailedRecordCount"], 0, "{reply}");
-        self.put.values_mut().for_each(|number| *number += 1);
+        for _ in 0..seconds {
+            let records: Vec<Value> = self.put.iter().take(keys).map(record).collect();
+            let reply = world.ok("PutRecords", json!({"StreamName": "s", "Records": records})).await;
+            assert_eq!(reply["FailedRecordCount"], 0, "{reply}");
+            self.put.iter_mut().take(keys).for_each(|(_, number)| *number += 1);
+            world.pass(1_000).await;
+        }
     }
 
     /// Every number is read under its key, once and in order, if parents are read before their children.

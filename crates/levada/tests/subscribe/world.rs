@@ -89,6 +89,7 @@ impl Clock for Time {
 pub(crate) struct Setting {
     pub(crate) lifecycle: Option<LifecycleMode>,
     pub(crate) limits: Option<LimitsMode>,
+    pub(crate) connections: Option<usize>,
 }
 
 pub(crate) struct World {
@@ -105,20 +106,10 @@ pub(crate) fn log_options() -> Options {
 
 impl World {
     pub(crate) async fn on(disk: SimDisk, time: Time, setting: Setting) -> Self {
-        Self::configured(disk, time, setting, |_| {}).await
-    }
-
-    /// With a configuration that no flag makes.
-    pub(crate) async fn configured(
-        disk: SimDisk,
-        time: Time,
-        setting: Setting,
-        change: impl FnOnce(&mut Config),
-    ) -> Self {
         let args = ServeArgs { lifecycle: setting.lifecycle, limits: setting.limits, ..ServeArgs::default() };
         let mut config = Config::new(&args, None).unwrap();
         config.free_bytes = 0;
-        change(&mut config);
+        config.connections = setting.connections.unwrap_or(config.connections);
         let env = Environment {
             clock: Arc::new(time.clone()),
             random: Arc::new(SimRandom::new(1)),
@@ -185,9 +176,13 @@ impl World {
 
     /// Waits until the stream is ACTIVE.
     pub(crate) async fn active(&self) {
-        while self.summary().await["StreamStatus"] != "ACTIVE" {
+        for _ in 0..600 {
+            if self.summary().await["StreamStatus"] == "ACTIVE" {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        panic!("the stream does not become ACTIVE");
     }
 
     /// The shards that a filter shows.

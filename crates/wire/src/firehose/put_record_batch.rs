@@ -39,10 +39,10 @@ pub fn decode(protocol: Protocol, body: &[u8]) -> Result<PutRecordBatchRequest<'
 /// # Errors
 /// `SerializationException` or `ValidationException` in AWS's words.
 pub fn decode_strict(protocol: Protocol, body: &[u8]) -> Result<PutRecordBatchRequest<'static>, AwsError> {
-    match decode_generic(FirehoseOp::PutRecordBatch, protocol, body)? {
-        Request::PutRecordBatch(request) => Ok(request.into()),
-        _ => Err(AwsError::internal_failure()),
-    }
+    let Request::PutRecordBatch(request) = decode_generic(FirehoseOp::PutRecordBatch, protocol, body)? else {
+        return Err(AwsError::internal_failure());
+    };
+    Ok(request.into())
 }
 
 /// Scans a request of the usual form. `None` says nothing about the request but that it must go the generic way.

@@ -78,10 +78,10 @@ pub fn decode(protocol: Protocol, body: &[u8]) -> Result<PutRecordsRequest<'_>, 
 /// # Errors
 /// `SerializationException` or `ValidationException` in AWS's words.
 pub fn decode_strict(protocol: Protocol, body: &[u8]) -> Result<PutRecordsRequest<'static>, AwsError> {
-    match decode_generic(KinesisOp::PutRecords, protocol, body)? {
-        Request::PutRecords(request) => Ok(request.into()),
-        _ => Err(AwsError::internal_failure()),
-    }
+    let Request::PutRecords(request) = decode_generic(KinesisOp::PutRecords, protocol, body)? else {
+        return Err(AwsError::internal_failure());
+    };
+    Ok(request.into())
 }
 
 /// Scans a request of the usual form: known members, each once, strings without escapes, values well within their

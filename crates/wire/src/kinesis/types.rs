@@ -30,6 +30,14 @@ pub struct StreamRef<'a> {
     pub id: Option<&'a str>,
 }
 
+impl<'a> StreamRef<'a> {
+    /// The stream of this ARN.
+    #[must_use]
+    pub fn of_arn(arn: &'a str) -> Self {
+        Self { name: None, arn: Some(arn), id: None }
+    }
+}
+
 macro_rules! names_a_stream {
     ($($request:ident),+ by $this:ident with $name:expr, $arn:expr) => {$(
         impl $request {

@@ -90,13 +90,14 @@ pub const fn control_rate(op: Op) -> Option<Rate> {
 /// count outlived the stream: its name, created anew, had no switch left). A call that changes nothing is free
 /// (observed of modes).
 #[must_use]
-pub const fn daily_limit(op: Op) -> Option<u32> {
-    match op {
-        Op::UpdateShardCount => Some(10),
-        Op::StartStreamEncryption | Op::StopStreamEncryption => Some(25),
-        Op::UpdateStreamMode => Some(2),
-        _ => None,
-    }
+pub fn daily_limit(op: Op) -> Option<u32> {
+    const LIMITS: [(Op, u32); 4] = [
+        (Op::UpdateShardCount, 10),
+        (Op::StartStreamEncryption, 25),
+        (Op::StopStreamEncryption, 25),
+        (Op::UpdateStreamMode, 2),
+    ];
+    LIMITS.iter().find(|(limited, _)| *limited == op).map(|(_, limit)| *limit)
 }
 
 #[cfg(test)]

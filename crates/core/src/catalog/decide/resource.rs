@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Decision, Moment, check_tags, check_usable};
 use crate::catalog::command::Resource;
-use crate::catalog::consumer::Consumer;
+use crate::catalog::consumer::{Consumer, ConsumerStatus};
 use crate::catalog::error::DomainError;
 use crate::catalog::event::Event;
 use crate::catalog::stream::Stream;
@@ -20,14 +20,24 @@ fn find<'a>(moment: Moment<'a>, resource: &Resource) -> Result<Found<'a>, Domain
         check_usable(stream)?;
         return Ok((stream, None));
     };
-    let consumer = stream.is_usable().then(|| stream.consumer(reference)).flatten();
-    let consumer = consumer.ok_or_else(|| DomainError::ConsumerNotFound {
+    // A stream that is going takes its consumers with it, and AWS then says so of the stream.
+    check_usable(stream)?;
+    let account = || stream.scope.account.clone();
+    let consumer = stream.consumer(reference).ok_or_else(|| DomainError::ConsumerNotFound {
         consumer: reference.name.clone(),
         created_secs: Some(reference.created_secs),
         stream: stream.name.clone(),
-        account: stream.scope.account.clone(),
+        account: account(),
     })?;
-    Ok((stream, Some(consumer)))
+    match consumer.status {
+        ConsumerStatus::Active => Ok((stream, Some(consumer))),
+        ConsumerStatus::Creating | ConsumerStatus::Deleting => Err(DomainError::ConsumerNotActive {
+            consumer: consumer.name.clone(),
+            created_secs: consumer.created_secs(),
+            stream: stream.name.clone(),
+            account: account(),
+        }),
+    }
 }
 
 fn arn((stream, consumer): Found<'_>) -> String {

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{Decision, Moment, check_active};
+use crate::catalog::command::MAX_WARM_MIBPS;
 use crate::catalog::error::{DomainError, SettingError};
 use crate::catalog::event::Event;
 use crate::catalog::scope::{ResourceKey, Scope};
@@ -60,8 +61,9 @@ pub(super) fn retention(moment: Moment<'_>, stream: &Stream, hours: i64, longer:
 }
 
 pub(super) fn mode(moment: Moment<'_>, stream: &Stream, mode: StreamMode, warm_mibps: Option<u32>) -> Decision {
-    if warm_mibps.is_some() {
+    if let Some(mibps) = warm_mibps {
         moment.check_commitment(&stream.scope)?;
+        check_warm(mibps)?;
         if mode == StreamMode::Provisioned {
             return Err(SettingError::WarmThroughputNeedsOnDemand.into());
         }
@@ -108,11 +110,20 @@ pub(super) fn max_record_size(moment: Moment<'_>, stream: &Stream, kib: u32) -> 
     Ok((stream.max_record_kib != kib).then(|| change(moment, stream, Change::MaxRecordSize(kib))))
 }
 
+/// Throughput that a stream may be ready for.
+pub(super) fn check_warm(mibps: u32) -> Result<(), DomainError> {
+    if mibps > MAX_WARM_MIBPS {
+        return Err(SettingError::WarmThroughputTooHigh { mibps }.into());
+    }
+    Ok(())
+}
+
 /// The account's commitment has been checked.
 pub(super) fn warm_throughput(moment: Moment<'_>, stream: &Stream, mibps: u32) -> Decision {
     if stream.mode == StreamMode::Provisioned {
         return Err(SettingError::WarmThroughputNeedsOnDemand.into());
     }
+    check_warm(mibps)?;
     check_active(stream)?;
     Ok((stream.warm_mibps != Some(mibps)).then(|| change(moment, stream, Change::WarmThroughput(mibps))))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::settings::check_warm;
 use super::{Decision, Moment, check_tags, not_active};
 use crate::catalog::command::{MAX_SHARDS_PER_STREAM, NewStream};
 use crate::catalog::error::{DomainError, SettingError};
@@ -59,14 +60,16 @@ pub(super) fn create(moment: Moment<'_>, new: &NewStream) -> Decision {
 
 fn shards_of_new_stream(moment: Moment<'_>, new: &NewStream, mode: StreamMode) -> Result<u32, DomainError> {
     let NewStream { scope, name, shard_count, .. } = new;
-    if new.warm_mibps.is_some() {
+    if let Some(mibps) = new.warm_mibps {
         moment.check_commitment(scope)?;
+        check_warm(mibps)?;
     }
     if moment.state.stream(scope, name).is_ok() {
         return Err(DomainError::StreamExists { name: name.clone(), account: scope.account.clone() });
     }
     let shards = match (mode, *shard_count) {
-        (StreamMode::Provisioned, None | Some(0)) => return Err(DomainError::ShardCountMissing),
+        (StreamMode::Provisioned, None) => return Err(DomainError::ShardCountMissing),
+        (StreamMode::Provisioned, Some(0)) => return Err(DomainError::ShardCountZero),
         (StreamMode::Provisioned, Some(shards)) => shards,
         (StreamMode::OnDemand, None) => StreamMode::ON_DEMAND_SHARDS,
         (StreamMode::OnDemand, Some(_)) => return Err(DomainError::ShardCountOnDemand),

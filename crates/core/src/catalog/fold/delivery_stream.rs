@@ -37,7 +37,10 @@ pub(super) fn fail(state: &mut State, key: &ResourceKey, reason: &str) -> Result
     change(state, key, "DeliveryStreamFailed", &from, |stream| {
         stream.status = match stream.status {
             DeliveryStatus::Creating => DeliveryStatus::CreatingFailed,
-            _ => DeliveryStatus::DeletingFailed,
+            DeliveryStatus::Deleting
+            | DeliveryStatus::Active
+            | DeliveryStatus::CreatingFailed
+            | DeliveryStatus::DeletingFailed => DeliveryStatus::DeletingFailed,
         };
         stream.due = 0;
         stream.failure = Some(reason.to_owned());

@@ -88,7 +88,7 @@ pub(super) async fn hand_over(
             outcomes[places[n] as usize].count = 0;
             places[n] = base + place;
         }
-        outcomes.extend(append_batches(caller, batches, &now).await);
+        outcomes.extend(append_batches(caller, batches, &now, false).await);
     }
 }
 

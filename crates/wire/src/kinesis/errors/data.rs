@@ -36,7 +36,8 @@ pub fn shard_rate_exceeded(shard_id: &str, stream: StreamText<'_>) -> AwsError {
     AwsError::new(ErrorCode::ProvisionedThroughputExceededException, rate_exceeded_text(shard_id, stream))
 }
 
-/// A record of a provisioned stream without partition key: the constraint of the time when the model required it.
+/// A record without partition key, of a stream that does not distribute records by itself: the constraint of the time
+/// when the model required it (unverified for today).
 /// `index` counts the records from 1; `None` for `PutRecord`.
 #[must_use]
 pub fn partition_key_missing(index: Option<usize>) -> AwsError {

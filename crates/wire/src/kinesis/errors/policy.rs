@@ -27,10 +27,10 @@ pub fn policy_element_invalid(element: &str) -> AwsError {
     policy_invalid(&format!("Invalid value of field {element}"))
 }
 
-/// A statement names another resource than the one that the policy is attached to. Unverified.
+/// The policy is longer than [`limits::POLICY_BYTES`](crate::limits::POLICY_BYTES). Unverified.
 #[must_use]
-pub fn policy_of_other_resource() -> AwsError {
-    policy_invalid("The resource of a statement does not match the resource of the policy")
+pub fn policy_too_long() -> AwsError {
+    policy_invalid(&format!("The policy exceeds the limit of {} bytes", crate::limits::POLICY_BYTES))
 }
 
 fn policy_invalid(reason: &str) -> AwsError {

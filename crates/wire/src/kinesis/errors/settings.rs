@@ -73,7 +73,7 @@ pub fn warm_throughput_too_high(mibps: u32) -> AwsError {
     ))
 }
 
-/// A stream on warm throughput needs a commitment that no account here has.
+/// Warm throughput, of an account that has no commitment.
 #[must_use]
 pub fn no_throughput_commitment(account: &str) -> AwsError {
     validation(format!("Account {account} is not enabled for minimum throughput billing commitment"))

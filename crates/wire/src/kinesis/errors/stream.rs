@@ -39,12 +39,6 @@ pub fn invalid_arn(arn: &str) -> AwsError {
     invalid(format!("The ARN '{arn}' is invalid"))
 }
 
-/// The request's ARN names an account that does not exist.
-#[must_use]
-pub fn no_such_account() -> AwsError {
-    AwsError::new(ErrorCode::UnrecognizedClientException, "No account found for the given parameters")
-}
-
 /// The request's ARN names another region than the endpoint's.
 #[must_use]
 pub fn arn_of_other_region(arn: &str) -> AwsError {
@@ -62,6 +56,13 @@ pub fn control_rate_exceeded(StreamText { stream, account }: StreamText<'_>) -> 
 #[must_use]
 pub fn shard_count_missing() -> AwsError {
     crate::constraints::missing_member("shardCount")
+}
+
+/// `CreateStream` with a `ShardCount` of 0, which the model allows and no stream can have: the constraint of the time when
+/// the model had it. Unverified.
+#[must_use]
+pub fn shard_count_zero() -> AwsError {
+    crate::constraints::number_too_small("shardCount", 0, 1)
 }
 
 /// `CreateStream` of an on-demand stream with `ShardCount`. Unverified.

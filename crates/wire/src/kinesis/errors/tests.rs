@@ -16,8 +16,7 @@ use ErrorCode::{
     DryRunOperationException as DryRun, ExpiredIteratorException as ExpiredIterator,
     ExpiredNextTokenException as ExpiredToken, InvalidArgumentException as Invalid,
     LimitExceededException as LimitExceeded, ProvisionedThroughputExceededException as Throughput,
-    ResourceInUseException as InUse, ResourceNotFoundException as NotFound,
-    UnrecognizedClientException as Unrecognized, ValidationException as Validation,
+    ResourceInUseException as InUse, ResourceNotFoundException as NotFound, ValidationException as Validation,
 };
 
 #[test]
@@ -37,7 +36,6 @@ fn of_streams() {
             "Input stream name a doesn't match the inferred name in stream arn b",
         ),
         (invalid_arn("arn:x"), Invalid, "The ARN 'arn:x' is invalid"),
-        (no_such_account(), Unrecognized, "No account found for the given parameters"),
         (
             arn_of_other_region("arn:aws:kinesis:us-west-2:000000000000:stream/s"),
             Invalid,
@@ -378,10 +376,5 @@ fn of_tags_and_policies() {
         (policy_not_json(), Invalid, "Policy validation error: This policy contains invalid Json"),
         (policy_lacks("Principal"), Invalid, "Policy validation error: Missing required field Principal"),
         (policy_element_invalid("Effect"), Invalid, "Policy validation error: Invalid value of field Effect"),
-        (
-            policy_of_other_resource(),
-            Invalid,
-            "Policy validation error: The resource of a statement does not match the resource of the policy",
-        ),
     ]);
 }
