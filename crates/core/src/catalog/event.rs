@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! record data := head [0x0a raw]
-//! head        := JSON object {"v": 1, "at": <ms>, "event": {…}}
-//!              | JSON object {"v": 1, "at": <ms>, "snapshot": {"part": <from 0>, "parts": <count>}}
+//! head        := JSON object {"v": 2, "at": <ms>, "event": {…}}
+//!              | JSON object {"v": 2, "at": <ms>, "snapshot": {"part": <from 0>, "parts": <count>}}
 //! raw         := a part's bytes (only after a snapshot head)
 //! ```
 //!
-//! The version rises whenever an earlier reader would misunderstand a record; a reader refuses versions that it does
+//! Version 1 knew CREATING and DELETING only, and none of the events of consumers, tags, policies, updates and reshards; its
+//! records mean the same in version 2, and are read. The version rises whenever an earlier reader would misunderstand a record; a reader refuses versions that it does
 //! not know, because half a history is none.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,7 @@ use crate::reshard::NewShards;
 use crate::scaling::Load;
 
 /// Version of the catalog's records.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// A resource begins to change its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -278,7 +279,7 @@ pub(super) fn decode(data: &[u8]) -> Result<(Millis, Content<'_>), Unreadable> {
         None => (data, None),
     };
     let Version { v } = serde_json::from_slice(head).map_err(malformed)?;
-    if v != VERSION {
+    if !(1..=VERSION).contains(&v) {
         return Err(Unreadable::Version(v));
     }
     let head: HeadIn = serde_json::from_slice(head).map_err(malformed)?;

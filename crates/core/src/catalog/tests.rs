@@ -325,8 +325,15 @@ fn records_of_version_1_are_read() {
     node.run(NOW + 3, &Command::NoteClock).unwrap();
     assert_eq!(node.run(NOW + 3, &Command::NoteClock), Ok(None));
     assert_eq!(node.state.clock_noted(), Some(NOW + 3));
+    // Version 2 writes the same for what version 1 knew.
     let written: Vec<_> = node.records.iter().map(|data| std::str::from_utf8(data).unwrap()).collect();
-    assert_eq!(written, [created, active, delivery, noted]);
+    let version_1 = [created, active, delivery, noted];
+    assert_eq!(written, version_1.map(|record| record.replacen(r#"{"v":1"#, r#"{"v":2"#, 1)));
+    let mut replayer = Replayer::new(0);
+    for (offset, record) in (0..).zip(version_1) {
+        replayer.record(offset, record.as_bytes()).unwrap();
+    }
+    assert_eq!(replayer.finish().unwrap().state, node.state);
     assert_eq!(node.replay().unwrap().state, node.state);
 
     let snapshot = concat!(
@@ -339,7 +346,8 @@ fn records_of_version_1_are_read() {
     let Replayed { state, next, last_at, .. } = replayer.finish().unwrap();
     assert_eq!((state.next_log, state.next_incarnation, next, last_at), (40, 7, 101, 5));
     let batches = snapshot_batches(&state, 5);
-    assert_eq!(batches[0].records().next().unwrap().data, snapshot.as_bytes());
+    let rewritten = snapshot.replacen(r#"{"v":1"#, r#"{"v":2"#, 1);
+    assert_eq!(batches[0].records().next().unwrap().data, rewritten.as_bytes());
 }
 
 #[test]
@@ -348,9 +356,10 @@ fn records_that_cannot_be_trusted_stop_the_replay() {
     let gone = format!(r#"{{"v":1,"at":1,"event":{{"StreamGone":{key}}}}}"#);
     let overlapping = r#"{"v":1,"at":1,"event":{"StreamCreated":{"incarnation":1,"scope":{"account":"123456789012","region":"r"},"name":"s","status":"Creating","mode":"Provisioned","retention_hours":24,"max_record_kib":1024,"tags":{},"created_ms":1,"shards":[{"i":0,"r":["0","5"],"s":1,"l":16,"f":1}]}}}"#;
     type Expected = fn(&ReplayError) -> bool;
-    let rows: [(&[u8], Expected); 8] = [
-        (br#"{"v":2,"at":1,"event":"StreamMoved"}"#, |e| matches!(e, ReplayError::Version { offset: 0, version: 2 })),
-        (br#"{"v":2,"other":"shape"}"#, |e| matches!(e, ReplayError::Version { version: 2, .. })),
+    let rows: [(&[u8], Expected); 9] = [
+        (br#"{"v":3,"at":1,"event":"StreamMoved"}"#, |e| matches!(e, ReplayError::Version { offset: 0, version: 3 })),
+        (br#"{"v":3,"other":"shape"}"#, |e| matches!(e, ReplayError::Version { version: 3, .. })),
+        (br#"{"v":0,"other":"shape"}"#, |e| matches!(e, ReplayError::Version { version: 0, .. })),
         (b"", |e| matches!(e, ReplayError::Malformed { .. })),
         (br#"{"v":1,"at":1}"#, |e| matches!(e, ReplayError::Malformed { .. })),
         (br#"{"v":1,"at":1,"event":{"StreamMoved":{}}}"#, |e| matches!(e, ReplayError::Malformed { .. })),
