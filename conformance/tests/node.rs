@@ -183,7 +183,8 @@ fn a_damaged_segment_fails_its_shard_only() {
     let found: usize = line.split(" at byte ").nth(1).unwrap().split(':').next().unwrap().trim().parse().unwrap();
     assert!(found <= at && at - found < 1 << 20, "the damage is at {at}, not at {found}");
 
-    let server = Server::start(directory.path(), &[]).expect("a corrupt segment never stops the node");
+    let server =
+        Server::start(directory.path(), &["--limits", "open"]).expect("a corrupt segment never stops the node");
     let mut connection = server.connect().unwrap();
     let (records, refusal) = read(&mut connection, "to-be-damaged");
     assert!(records.len() < 41 && whole.starts_with(&records), "{} records", records.len());
