@@ -47,6 +47,17 @@ pub async fn answer(
     let request = decode(op, protocol, body)?;
     node.rates.admit(principal, op, &request)?;
     match request {
+        Request::PutRecord(request) => put::put_record(caller, &request).await,
+        Request::GetShardIterator(request) => get::shard_iterator(caller, &request).await,
+        Request::GetRecords(request) => get::records(caller, &request).await,
+        // A connection moves the future of its request several times, so those that are not on the hot path stand aside.
+        request => Box::pin(control(caller, request)).await,
+    }
+}
+
+/// Answers an operation that is not called for every record.
+async fn control(caller: Caller<'_>, request: Request) -> Answer {
+    match request {
         Request::AddTagsToStream(request) => tags::add_to_stream(caller, request).await,
         Request::CreateStream(request) => streams::create(caller, request).await,
         Request::DecreaseStreamRetentionPeriod(request) => settings::decrease_retention(caller, &request).await,
@@ -60,9 +71,7 @@ pub async fn answer(
         Request::DescribeStreamSummary(request) => describe::summary(caller, &request),
         Request::DisableEnhancedMonitoring(request) => settings::disable_monitoring(caller, &request).await,
         Request::EnableEnhancedMonitoring(request) => settings::enable_monitoring(caller, &request).await,
-        Request::GetRecords(request) => get::records(caller, &request).await,
         Request::GetResourcePolicy(request) => policy::get(caller, &request),
-        Request::GetShardIterator(request) => get::shard_iterator(caller, &request).await,
         Request::IncreaseStreamRetentionPeriod(request) => settings::increase_retention(caller, &request).await,
         Request::ListShards(request) => list_shards::answer(caller, &request),
         Request::ListStreamConsumers(request) => consumers::list(caller, &request),
@@ -70,8 +79,10 @@ pub async fn answer(
         Request::ListTagsForResource(request) => tags::list(caller, &request),
         Request::ListTagsForStream(request) => tags::list_of_stream(caller, &request),
         Request::MergeShards(request) => reshard::merge(caller, &request).await,
-        Request::PutRecord(request) => put::put_record(caller, &request).await,
-        Request::PutRecords(_) => Err(AwsError::internal_failure()),
+        // These have been answered.
+        Request::PutRecords(_) | Request::PutRecord(_) | Request::GetRecords(_) | Request::GetShardIterator(_) => {
+            Err(AwsError::internal_failure())
+        }
         Request::PutResourcePolicy(request) => policy::put(caller, &request).await,
         Request::RegisterStreamConsumer(request) => consumers::register(caller, request).await,
         Request::RemoveTagsFromStream(request) => tags::remove_from_stream(caller, request).await,
