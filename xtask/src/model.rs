@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let [kinesis, firehose] = paths.as_slice() else {
         return Err("usage: cargo xtask model [--check] KINESIS_JSON FIREHOSE_JSON".to_owned());
     };
-    let wire = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/wire/src");
+    let wire = crate::run::root().join("crates/wire/src");
     for (path, service) in [(kinesis, "kinesis"), (firehose, "firehose")] {
         let target: PathBuf = wire.join(service).join("shapes.rs");
         let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;

@@ -96,7 +96,11 @@ fn counts_in(line: &str) -> Option<Counts> {
 
 /// The checkout's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+    // Cargo tells it at run time too, and that is the one to believe: checkouts that share a target directory share
+    // binaries, and this one may have been built in another.
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package.parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
 /// Where cargo builds, and where the clients' libraries are kept.
