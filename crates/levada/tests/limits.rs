@@ -2,16 +2,14 @@
 //! the millisecond, what is refused and in which words, and what the configuration changes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod call;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use base64_simd::STANDARD;
-use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::BodyExt;
 use levada::cli::ServeArgs;
 use levada::config::Config;
-use levada::ladder::descend;
 use levada::node::{Environment, Node};
 use levada_core::catalog::{Account, Scope, Stream};
 use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
@@ -53,23 +51,7 @@ impl World {
     }
 
     async fn call(&self, operation: &str, body: &Value) -> (u16, Value) {
-        let (head, ()) = Request::builder()
-            .method(Method::POST)
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("Kinesis_20131202.{operation}"))
-            .header("x-amz-date", "20261120T000000Z")
-            .header(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=000000000000/20261120/us-east-1/kinesis/aws4_request, \
-                 SignedHeaders=host, Signature=0",
-            )
-            .body(())
-            .unwrap()
-            .into_parts();
-        let response = descend(&self.node, &head, Bytes::from(body.to_string())).await;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
+        call::kinesis(&self.node, operation, body).await
     }
 
     async fn ok(&self, operation: &str, body: Value) -> Value {

@@ -2,6 +2,7 @@
 //! node whose clock only the test moves.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod call;
 #[path = "scaling/distribution.rs"]
 mod distribution;
 #[path = "scaling/monitoring.rs"]

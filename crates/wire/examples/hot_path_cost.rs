@@ -10,7 +10,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use levada_wire::codec::Writer;
-use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, encoded_bytes};
+use levada_wire::kinesis::get_records::GetRecordsHead;
+use levada_wire::kinesis::records::encoded_bytes;
 use levada_wire::kinesis::{self, put_records};
 use levada_wire::{KinesisOp, Protocol};
 
@@ -113,7 +114,7 @@ fn replies(protocol: Protocol) {
         let data = vec![b'x'; bytes];
         let page = best_of(20, || {
             let capacity = encoded_bytes(protocol, records, records * (bytes + 13));
-            let mut page = GetRecordsWriter::new(protocol, &GetRecordsHead::default(), capacity);
+            let mut page = GetRecordsHead::default().begin(protocol, capacity);
             for _ in 0..records {
                 page.record(1_789_779_944_662, black_box(&data), b"user-12345678", &number);
             }

@@ -4,7 +4,7 @@ pub mod arn;
 pub mod errors;
 pub mod get_records;
 pub mod put_records;
-mod records;
+pub mod records;
 pub mod shapes;
 pub mod subscribe;
 pub mod types;

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use levada_wire::firehose::put_record_batch::PutRecordBatchReply;
-use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter};
+use levada_wire::kinesis::get_records::GetRecordsHead;
 use levada_wire::kinesis::put_records::PutRecordsReply;
-use levada_wire::kinesis::subscribe::{EventHead, EventWriter};
+use levada_wire::kinesis::subscribe::EventHead;
 use levada_wire::kinesis::types::{
     ChildShard, EncryptionType, EnhancedMetrics, HashKeyRange, ListStreamsReply, PutRecordReply, StreamDescription,
     StreamMode, StreamModeDetails, StreamStatus, StreamSummary,
@@ -129,7 +129,7 @@ fn pages_of_records_say_the_same_in_both() {
                 millis_behind_latest: 5_000,
                 next_shard_iterator: Some("i".into()),
             };
-            let mut page = GetRecordsWriter::new(protocol, &head, 10);
+            let mut page = head.begin(protocol, 10);
             page.record(1_789_779_944_662, b"hi", "k\"é".as_bytes(), b"49");
             page.encryption(encryption_type);
             page.record(1_789_779_944_662, &[0; 300], b"", b"50");
@@ -142,7 +142,7 @@ fn pages_of_records_say_the_same_in_both() {
         assert_eq!(page["Records"][1]["EncryptionType"].as_str(), encryption_type.map(EncryptionType::as_str));
         assert_eq!(page["Records"][2]["PartitionKey"], "\u{fffd}");
     }
-    agree(|protocol| GetRecordsWriter::new(protocol, &GetRecordsHead::default(), 0).finish());
+    agree(|protocol| GetRecordsHead::default().begin(protocol, 0).finish());
 }
 
 /// The members of the two kinds of events: data with a number to go on from, and the end with the children.
@@ -151,7 +151,7 @@ fn events_say_the_same_in_both() {
     let names = |event: &Value| event.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let event = agree(|protocol| {
         let head = EventHead { continuation_sequence_number: Some("49".into()), ..EventHead::default() };
-        let mut event = EventWriter::new(protocol, &head, 0);
+        let mut event = head.begin(protocol, 0);
         event.record(1, b"hi", b"k", b"49");
         assert_eq!(event.records(), 1);
         event.finish()
@@ -159,10 +159,10 @@ fn events_say_the_same_in_both() {
     assert_eq!(names(&event), ["ContinuationSequenceNumber", "MillisBehindLatest", "Records"]);
     let end = agree(|protocol| {
         let head = EventHead { child_shards: Some(vec![child()]), ..EventHead::default() };
-        EventWriter::new(protocol, &head, 0).finish()
+        head.begin(protocol, 0).finish()
     });
     assert_eq!(names(&end), ["ChildShards", "MillisBehindLatest", "Records"]);
-    let text = |head: &EventHead| String::from_utf8(EventWriter::new(Protocol::Json, head, 0).finish()).unwrap();
+    let text = |head: &EventHead| String::from_utf8(head.begin(Protocol::Json, 0).finish()).unwrap();
     let head = EventHead { continuation_sequence_number: Some("49".into()), ..EventHead::default() };
     assert_eq!(text(&head), r#"{"ContinuationSequenceNumber":"49","MillisBehindLatest":0,"Records":[]}"#);
 }

@@ -10,7 +10,8 @@ use levada_core::sequence::Start;
 use levada_core::shard::ShardId;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
-use levada_wire::kinesis::get_records::{GetRecordsHead, GetRecordsWriter, encoded_bytes};
+use levada_wire::kinesis::get_records::GetRecordsHead;
+use levada_wire::kinesis::records::encoded_bytes;
 use levada_wire::kinesis::types;
 use levada_wire::limits;
 
@@ -86,7 +87,7 @@ pub(super) async fn records(caller: Caller<'_>, request: &types::GetRecords) -> 
         millis_behind_latest: behind,
         next_shard_iterator: (!ended).then(|| seal_iterator(caller, &place, Position::Start(next))),
     };
-    let mut reply = GetRecordsWriter::new(caller.protocol, &head, reply_bytes(caller.protocol, &page));
+    let mut reply = head.begin(caller.protocol, reply_bytes(caller.protocol, &page));
     let (count, bytes) = place.each_record(&page, start, |arrival, record, digits| {
         reply.encryption(place.encryption(arrival));
         reply.record(arrival, record.data, record.key, digits);

@@ -12,7 +12,7 @@ use levada_core::shard::{Shard, ShardId};
 use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors;
-use levada_wire::kinesis::get_records::encoded_bytes;
+use levada_wire::kinesis::records::encoded_bytes;
 use levada_wire::kinesis::types::{self, EncryptionType, ShardIteratorType};
 
 use super::describe::hash_key_range;

@@ -21,7 +21,8 @@ use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::eventstream;
 use levada_wire::kinesis::arn::{Arn, Resource};
-use levada_wire::kinesis::subscribe::{EVENT as EVENT_NAME, EventHead, EventWriter};
+use levada_wire::kinesis::records::RecordsWriter;
+use levada_wire::kinesis::subscribe::{EVENT as EVENT_NAME, EventHead};
 use levada_wire::kinesis::{errors, types};
 use levada_wire::limits;
 use tokio::sync::futures::Notified;
@@ -356,13 +357,13 @@ impl Follower {
                     _ => place.millis_behind(&page, now),
                 };
                 let head = self.head(place, next, behind, now);
-                (self.frame(EventWriter::new(self.protocol, &head, 0), behind, 0, 0).into(), false)
+                (self.frame(head.begin(self.protocol, 0), behind, 0, 0).into(), false)
             }
             Event::ShardEnd { page } => {
                 let behind = place.millis_behind(&page, now);
                 let child_shards = Some(place.children());
                 let head = EventHead { child_shards, millis_behind_latest: behind, ..EventHead::default() };
-                (self.frame(EventWriter::new(self.protocol, &head, 0), behind, 0, 0).into(), true)
+                (self.frame(head.begin(self.protocol, 0), behind, 0, 0).into(), true)
             }
         })
     }
@@ -370,7 +371,7 @@ impl Follower {
     fn records(&mut self, place: &Place, page: &Page, start: Start, now: Millis) -> Vec<u8> {
         let behind = place.millis_behind(page, now);
         let head = self.head(place, page.next, behind, now);
-        let mut event = EventWriter::new(self.protocol, &head, reply_bytes(self.protocol, page));
+        let mut event = head.begin(self.protocol, reply_bytes(self.protocol, page));
         let (records, bytes) = place.each_record(page, start, |arrival, record, digits| {
             event.encryption(place.encryption(arrival));
             event.record(arrival, record.data, record.key, digits);
@@ -394,7 +395,7 @@ impl Follower {
     }
 
     /// An event's frame; it is counted.
-    fn frame(&self, event: EventWriter, behind: u64, records: u64, bytes: u64) -> Vec<u8> {
+    fn frame(&self, event: RecordsWriter, behind: u64, records: u64, bytes: u64) -> Vec<u8> {
         let metrics = &self.metrics;
         metrics.events.inc();
         metrics.event_success.inc();

@@ -22,9 +22,10 @@ pub const fn encoded_bytes(protocol: Protocol, records: usize, bytes: usize) -> 
     bytes + records * RECORD_OVERHEAD_BYTES
 }
 
-/// Writes the records after all other members: AWS writes members by name, and `Records` is the last.
+/// Writes the records of a reply or an event after all other members: AWS writes members by name, and `Records` is the
+/// last. [`GetRecordsHead`](super::get_records::GetRecordsHead) and [`EventHead`](super::subscribe::EventHead) begin it.
 #[derive(Debug)]
-pub(super) struct RecordsWriter {
+pub struct RecordsWriter {
     out: Vec<u8>,
     /// The last arrival time and its text: records of one batch share it.
     arrival: Option<(u64, Vec<u8>)>,
@@ -46,8 +47,8 @@ impl RecordsWriter {
         Self { out, arrival: None, encryption: None, encryption_member: Vec::new(), cbor, records: 0 }
     }
 
-    /// What the records that follow say of their encryption; plain ones say nothing.
-    pub(super) fn encryption(&mut self, encryption: Option<EncryptionType>) {
+    /// What the records that follow say of their encryption; plain ones, and those before the first call, say nothing.
+    pub fn encryption(&mut self, encryption: Option<EncryptionType>) {
         if self.encryption != encryption {
             self.encryption = encryption;
             self.encryption_member = encryption.map_or_else(Vec::new, |kind| encryption_member(self.cbor, kind));
@@ -56,7 +57,7 @@ impl RecordsWriter {
 
     /// Appends a record: its arrival in milliseconds since the epoch, its data, its partition key in UTF-8 (empty
     /// if it has none) and its sequence number in decimal digits.
-    pub(super) fn record(&mut self, arrival_ms: u64, data: &[u8], partition_key: &[u8], sequence_number: &[u8]) {
+    pub fn record(&mut self, arrival_ms: u64, data: &[u8], partition_key: &[u8], sequence_number: &[u8]) {
         if self.cbor {
             self.cbor_record(arrival_ms, data, partition_key, sequence_number);
         } else {
@@ -109,12 +110,14 @@ impl RecordsWriter {
     }
 
     /// Number of records so far.
-    pub(super) fn records(&self) -> usize {
+    #[must_use]
+    pub fn records(&self) -> usize {
         self.records
     }
 
     /// The document.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
         self.out.extend_from_slice(if self.cbor { &[cbor::BREAK, cbor::BREAK] } else { b"]}" });
         self.out
     }

@@ -2,10 +2,8 @@
 
 use crate::codec::{Protocol, Writer};
 use crate::kinesis::records::RecordsWriter;
-use crate::kinesis::types::{ChildShard, EncryptionType};
+use crate::kinesis::types::ChildShard;
 use crate::typed::WriteMember;
-
-pub use crate::kinesis::records::{RECORD_OVERHEAD_BYTES, encoded_bytes};
 
 /// The event's name on the wire, for [`eventstream::event`](crate::eventstream::event).
 pub const EVENT: &str = "SubscribeToShardEvent";
@@ -22,49 +20,23 @@ pub struct EventHead {
     pub millis_behind_latest: u64,
 }
 
-/// Writes the event's payload.
-#[derive(Debug)]
-pub struct EventWriter(RecordsWriter);
-
-impl EventWriter {
-    /// Begins an event with room for `capacity` bytes of records (see [`encoded_bytes`]).
+impl EventHead {
+    /// Begins the event's payload, with room for `capacity` bytes of records (see
+    /// [`encoded_bytes`](super::records::encoded_bytes)).
     #[must_use]
-    pub fn new(protocol: Protocol, head: &EventHead, capacity: usize) -> Self {
+    pub fn begin(&self, protocol: Protocol, capacity: usize) -> RecordsWriter {
         let mut out = Writer::with_capacity(protocol, capacity + 256);
         out.begin_object();
-        if let Some(children) = &head.child_shards {
+        if let Some(children) = &self.child_shards {
             out.key("ChildShards");
             children.write(&mut out);
         }
-        if let Some(number) = &head.continuation_sequence_number {
+        if let Some(number) = &self.continuation_sequence_number {
             out.key("ContinuationSequenceNumber");
             out.string(number);
         }
         out.key("MillisBehindLatest");
-        out.integer(i64::try_from(head.millis_behind_latest).unwrap_or(i64::MAX));
-        Self(RecordsWriter::after(out))
-    }
-
-    /// What the records that follow say of their encryption; plain ones, and those before the first call, say nothing.
-    pub fn encryption(&mut self, encryption: Option<EncryptionType>) {
-        self.0.encryption(encryption);
-    }
-
-    /// Appends a record: its arrival in milliseconds since the epoch, its data, its partition key in UTF-8 (empty
-    /// if it has none) and its sequence number in decimal digits.
-    pub fn record(&mut self, arrival_ms: u64, data: &[u8], partition_key: &[u8], sequence_number: &[u8]) {
-        self.0.record(arrival_ms, data, partition_key, sequence_number);
-    }
-
-    /// Number of records so far.
-    #[must_use]
-    pub fn records(&self) -> usize {
-        self.0.records()
-    }
-
-    /// The event's payload.
-    #[must_use]
-    pub fn finish(self) -> Vec<u8> {
-        self.0.finish()
+        out.integer(i64::try_from(self.millis_behind_latest).unwrap_or(i64::MAX));
+        RecordsWriter::after(out)
     }
 }

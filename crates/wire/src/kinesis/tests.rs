@@ -302,7 +302,7 @@ fn get_records_replies_as_it_reads() {
         millis_behind_latest: 0,
         next_shard_iterator: Some("it".into()),
     };
-    let mut reply = get_records::GetRecordsWriter::new(Protocol::Json, &head, 100);
+    let mut reply = head.begin(Protocol::Json, 100);
     reply.record(1_789_779_944_662, b"hi", "k\"é".as_bytes(), b"49");
     reply.record(1_789_779_944_662, b"", b"", b"50");
     reply.record(1_789_779_945_000, b"a", b"\xff", b"51");
@@ -326,7 +326,7 @@ fn get_records_replies_as_it_reads() {
         next_shard_iterator: None,
     };
     assert_eq!(
-        text(get_records::GetRecordsWriter::new(Protocol::Json, &head, 0).finish()),
+        text(head.begin(Protocol::Json, 0).finish()),
         concat!(
             r#"{"ChildShards":[{"HashKeyRange":{"EndingHashKey":"9","StartingHashKey":"0"},"ParentShards":["p"],"#,
             r#""ShardId":"c"}],"MillisBehindLatest":1000,"Records":[]}"#
