@@ -13,8 +13,9 @@ use bytes::Bytes;
 /// Bytes in front of each record's key: a `u32` data length and a `u16` key length.
 pub const RECORD_HEADER_BYTES: usize = 6;
 
-/// Longest key in bytes: 256 characters of at most four UTF-8 bytes (`PartitionKey` in the Kinesis model).
-pub const MAX_KEY_BYTES: usize = 1024;
+/// Longest key in bytes. A Kinesis record's has at most 1,024: 256 characters of four UTF-8 bytes (`PartitionKey` in the
+/// model). Records of delivery streams carry such a key inside their own, with the values of partition keys.
+pub const MAX_KEY_BYTES: usize = 4096;
 
 /// Largest encoded batch in bytes: a `PutRecords` call of 10 MiB including keys, all to one shard, plus its 500
 /// record headers, rounded up. An engine accepts any batch up to here.

@@ -24,11 +24,14 @@ mod buffer;
 mod config;
 mod control;
 mod delivery;
+pub mod endpoint;
 mod gap;
+pub mod http;
 mod memory;
 mod metrics;
 mod past;
 pub mod prefix;
+pub mod record;
 mod sink;
 #[cfg(test)]
 mod tests;

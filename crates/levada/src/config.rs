@@ -72,12 +72,12 @@ pub enum Bucket {
     /// Into this directory.
     Dir(PathBuf),
     /// To an S3-compatible store.
-    #[cfg(feature = "s3")]
+    #[cfg(feature = "network")]
     S3(S3Bucket),
 }
 
 /// An S3-compatible store.
-#[cfg(feature = "s3")]
+#[cfg(feature = "network")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Bucket {
     /// URL of the store; `None` is AWS itself.
@@ -158,7 +158,7 @@ struct BucketSection {
     endpoint: Option<String>,
     region: Option<String>,
     access_key_id: Option<String>,
-    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "parsed all the same, for the better error"))]
+    #[cfg_attr(not(feature = "network"), expect(dead_code, reason = "parsed all the same, for the better error"))]
     secret_access_key: Option<Secret>,
 }
 
@@ -238,12 +238,12 @@ impl BucketSection {
         self.validate_s3(&wrong)
     }
 
-    #[cfg(not(feature = "s3"))]
+    #[cfg(not(feature = "network"))]
     fn validate_s3(self, wrong: &dyn Fn(&str) -> Result<Bucket, ConfigError>) -> Result<Bucket, ConfigError> {
         wrong("this build knows directories only; build it with the feature s3")
     }
 
-    #[cfg(feature = "s3")]
+    #[cfg(feature = "network")]
     fn validate_s3(self, wrong: &dyn Fn(&str) -> Result<Bucket, ConfigError>) -> Result<Bucket, ConfigError> {
         let keys = match (self.access_key_id, self.secret_access_key) {
             (Some(id), Some(secret)) => Some((id, secret)),

@@ -390,7 +390,7 @@ fn buckets(config: &Config, disk: &Arc<dyn Disk>, blocking: Blocking, dir: &Path
             Bucket::Dir(path) => {
                 buckets.map(name, Arc::new(DirectoryBucket::new(Arc::clone(disk), blocking, path.clone())));
             }
-            #[cfg(feature = "s3")]
+            #[cfg(feature = "network")]
             Bucket::S3(s3) => buckets.map(name, Arc::new(s3_bucket(s3))),
         }
     }
@@ -398,7 +398,7 @@ fn buckets(config: &Config, disk: &Arc<dyn Disk>, blocking: Blocking, dir: &Path
     buckets
 }
 
-#[cfg(feature = "s3")]
+#[cfg(feature = "network")]
 fn s3_bucket(s3: &crate::config::S3Bucket) -> levada_delivery::S3Bucket {
     let keys = s3.keys.as_ref().map(|(id, secret)| levada_delivery::StaticKeys {
         access_key_id: id.clone(),

@@ -1,0 +1,103 @@
+//! Destinations that take records by request instead of as objects: HTTP endpoints, Splunk, OpenSearch.
+//!
+//! The worker cuts as for objects; a cut's records make a [`Parcel`]. An [`Endpoint`] makes one attempt and says of
+//! each record what became of it. The driver attempts again what is worth it, for as long as the configuration says,
+//! and writes the rest to the backup bucket as error output.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use levada_core::engine::{BoxFuture, Millis};
+
+use crate::record::{ErrorType, Origin};
+
+/// Records of one cut that are not delivered yet.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// Random, derived from the cut: the same in all attempts, after a crash too. As a UUID, the request id.
+    pub id: [u8; 16],
+    /// When the cut was made, in ms.
+    pub created: Millis,
+    /// This attempt's moment, in ms.
+    pub now: Millis,
+    /// The records, in order.
+    pub records: Vec<ParcelRecord>,
+}
+
+/// A record to be delivered.
+#[derive(Clone, Debug)]
+pub struct ParcelRecord {
+    /// Identifies it within the delivery stream, the same in all attempts: `<sequence number>.<sub-sequence number>`.
+    pub id: String,
+    /// When it arrived at its source, in ms.
+    pub arrival: Millis,
+    /// The data stream it was read from; `None` for direct put.
+    pub origin: Option<Origin>,
+    /// The payload.
+    pub data: Bytes,
+}
+
+/// What became of a parcel in one attempt. Records that are not named were delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Places in [`Parcel::records`], rising, with the reason. Worth another attempt.
+    pub retry: Vec<(usize, Fault)>,
+    /// Places in [`Parcel::records`], rising, with the reason. No attempt will help.
+    pub refused: Vec<(usize, Fault)>,
+    /// Bytes sent, for the metrics.
+    pub bytes: u64,
+}
+
+impl Verdict {
+    /// The whole parcel failed for one reason that may pass.
+    #[must_use]
+    pub fn retry_all(parcel: &Parcel, fault: &Fault) -> Self {
+        Self { retry: (0..parcel.records.len()).map(|n| (n, fault.clone())).collect(), ..Self::default() }
+    }
+
+    /// The whole parcel failed for good.
+    #[must_use]
+    pub fn refuse_all(parcel: &Parcel, fault: &Fault) -> Self {
+        Self { refused: (0..parcel.records.len()).map(|n| (n, fault.clone())).collect(), ..Self::default() }
+    }
+}
+
+/// Why a record was not taken, as it stands in error output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// `errorCode`.
+    pub code: String,
+    /// `errorMessage`.
+    pub message: String,
+}
+
+/// What is known of a record that was given up, for its line of error output.
+#[derive(Clone, Debug)]
+pub struct GivenUp<'a> {
+    /// The record.
+    pub record: &'a ParcelRecord,
+    /// The last reason.
+    pub fault: &'a Fault,
+    /// Attempts of this process that included it.
+    pub attempts: u32,
+    /// When the last one ended, in ms.
+    pub ended: Millis,
+}
+
+/// A destination that takes requests.
+pub trait Endpoint: Send + Sync + std::fmt::Debug + 'static {
+    /// One attempt at all records of the parcel. Must end by itself: each request in it has a time limit.
+    fn attempt<'a>(&'a self, parcel: &'a Parcel) -> BoxFuture<'a, Verdict>;
+
+    /// How long failed records are tried again, counted from the end of the first attempt that failed.
+    fn retry_for(&self) -> Duration;
+
+    /// Where given-up records go under the error prefix.
+    fn error_type(&self) -> ErrorType;
+
+    /// The line of error output of a record that was given up: a JSON object in AWS's order, without a newline.
+    fn error_line(&self, given_up: &GivenUp<'_>) -> Vec<u8>;
+
+    /// The AWS metric's middle part: `HttpEndpoint`, `Splunk`, `AmazonOpenSearchService` …
+    fn metric_name(&self) -> &'static str;
+}
