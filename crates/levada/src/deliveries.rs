@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use levada_core::catalog::{Compression, DeliveryStream, S3Destination};
-use levada_delivery::{Config, Handle, KeyLayout, PrefixError};
+use levada_delivery::{Bucketing, Buffering, Config, Delimiter, Handle, KeyLayout, PrefixError};
 
 use crate::metrics::Sample;
 
@@ -37,13 +37,16 @@ pub fn delivery_config(destination: &S3Destination) -> Result<Config, Undelivera
             return Err(Undeliverable::Compression(other.name()));
         }
     };
-    Ok(Config {
+    Ok(Config::s3(Bucketing {
         bucket: destination.bucket().to_owned(),
         layout,
         compression,
-        size_mib: destination.buffering.size_mb,
-        interval_s: destination.buffering.interval_secs,
-    })
+        delimiter: Delimiter::None,
+        buffering: Buffering {
+            size_mib: destination.buffering.size_mb,
+            interval_s: destination.buffering.interval_secs,
+        },
+    }))
 }
 
 /// What `/metrics` says of a delivery stream's delivery.
