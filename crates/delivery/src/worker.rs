@@ -32,6 +32,8 @@ use crate::delivery::{Dropped, Shared};
 use crate::gap::first_readable;
 use crate::metrics::Metrics;
 use crate::past::Past;
+use crate::prefix::ObjectOf;
+use crate::record::ErrorType;
 use crate::upload::{Finished, Outcome, Signals, Upload, backoff};
 
 /// Bytes and records that are counted at a time.
@@ -454,7 +456,16 @@ impl Worker {
         let mut seed = [0; 16];
         env.random.fill(&mut seed);
         let extension = config.compression.extension();
-        let key = config.layout.key(&self.spec.name, self.spec.config_version, oldest_arrival, extension, seed);
+        let object = ObjectOf {
+            stream: &self.spec.name,
+            version: self.spec.config_version,
+            oldest: oldest_arrival,
+            extension,
+            seed,
+            partition: None,
+        };
+        let key =
+            config.layout.key(&object).unwrap_or_else(|_| config.layout.error_key(ErrorType::Processing, &object));
         let cut = Cut {
             id: session.control.state().next_id,
             from: buffer.from,

@@ -9,7 +9,9 @@ use levada_core::batch::BatchBuilder;
 use levada_core::engine::{Append, Appended, Engine, Expect, LogId, LogSpec};
 use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_core::env::{Disk, Open};
-use levada_delivery::{Blocking, Buckets, Compression, Config, Delivery, Env, Handle, KeyLayout, MIB, Spec, Tuning};
+use levada_delivery::{
+    Blocking, Buckets, Compression, Config, Delivery, Env, Handle, KeyLayout, LayoutSpec, MIB, Spec, Tuning,
+};
 use levada_log::{EmbeddedLog, Options};
 use tokio::task::JoinHandle;
 
@@ -62,7 +64,7 @@ impl Node {
         });
         let config = Config {
             bucket: "lake".into(),
-            layout: KeyLayout::new(None, None, None, None).unwrap(),
+            layout: KeyLayout::new(&LayoutSpec::default()).unwrap(),
             compression: Compression::Uncompressed,
             size_mib: 1,
             interval_s: 0,

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use levada_core::catalog::{Compression, DeliveryStream, S3Destination};
-use levada_delivery::{Config, Handle, KeyLayout, PrefixError};
+use levada_delivery::{Config, Handle, KeyLayout, LayoutSpec, Partitioning, PrefixError};
 
 use crate::metrics::Sample;
 
@@ -14,9 +14,6 @@ pub enum Undeliverable {
     /// Its keys cannot be built.
     #[error(transparent)]
     Keys(#[from] PrefixError),
-    /// Its objects cannot be compressed.
-    #[error("compression {0} is not implemented")]
-    Compression(&'static str),
 }
 
 /// What a worker needs to know of a destination.
@@ -24,18 +21,19 @@ pub enum Undeliverable {
 /// # Errors
 /// [`Undeliverable`].
 pub fn delivery_config(destination: &S3Destination) -> Result<Config, Undeliverable> {
-    let layout = KeyLayout::new(
-        destination.prefix.as_deref(),
-        destination.error_prefix.as_deref(),
-        destination.time_zone.as_deref(),
-        destination.file_extension.as_deref(),
-    )?;
+    let layout = KeyLayout::new(&LayoutSpec {
+        prefix: destination.prefix.as_deref(),
+        error_prefix: destination.error_prefix.as_deref(),
+        time_zone: destination.time_zone.as_deref(),
+        file_extension: destination.file_extension.as_deref(),
+        partitioning: Partitioning::Off,
+    })?;
     let compression = match destination.compression {
         Compression::Uncompressed => levada_delivery::Compression::Uncompressed,
         Compression::Gzip => levada_delivery::Compression::Gzip,
-        other @ (Compression::Zip | Compression::Snappy | Compression::HadoopSnappy) => {
-            return Err(Undeliverable::Compression(other.name()));
-        }
+        Compression::Zip => levada_delivery::Compression::Zip,
+        Compression::Snappy => levada_delivery::Compression::Snappy,
+        Compression::HadoopSnappy => levada_delivery::Compression::HadoopSnappy,
     };
     Ok(Config {
         bucket: destination.bucket().to_owned(),

@@ -17,7 +17,8 @@ use tokio::time::Instant;
 
 use crate::worker::Worker;
 use crate::{
-    Attempt, Blocking, Compression, Config, Delivery, Env, Handle, KeyLayout, Object, Sink, SinkError, Spec, Tuning,
+    Attempt, Blocking, Compression, Config, Delivery, Env, Handle, KeyLayout, LayoutSpec, Object, Sink, SinkError,
+    Spec, Tuning,
 };
 
 pub(crate) const DATA: LogId = LogId(1);
@@ -529,7 +530,7 @@ impl World {
 }
 
 pub(crate) fn config(size_mib: u32, interval_s: u32) -> Config {
-    let layout = KeyLayout::new(None, None, None, None).unwrap();
+    let layout = KeyLayout::new(&LayoutSpec::default()).unwrap();
     Config { bucket: "lake".into(), layout, compression: Compression::Uncompressed, size_mib, interval_s }
 }
 
