@@ -71,7 +71,8 @@ fn length(rest: &mut &[u8]) -> usize {
 }
 
 fn block(rest: &mut &[u8]) -> Vec<u8> {
-    let (now, later) = rest.split_at(length(rest));
+    let length = length(rest);
+    let (now, later) = rest.split_at(length);
     *rest = later;
     let block = snap::raw::Decoder::new().decompress_vec(now).unwrap();
     assert!(block.len() == SNAPPY_BLOCK_BYTES || (block.len() < SNAPPY_BLOCK_BYTES && rest.is_empty()));

@@ -84,7 +84,7 @@ mod tests {
                 count += 1;
             }
         }
-        assert_eq!(count, 298);
+        assert_eq!(count, 294);
     }
 
     #[test]
