@@ -41,7 +41,12 @@ pub async fn answer(
         Request::ListDeliveryStreams(request) => describe::list(caller, &request),
         Request::PutRecord(request) => put::put_record(caller, &request).await,
         Request::PutRecordBatch(_) => Err(AwsError::internal_failure()),
-        Request::Unserved(..) => Err(AwsError::unknown_operation()),
+        Request::ListTagsForDeliveryStream(_)
+        | Request::StartDeliveryStreamEncryption(_)
+        | Request::StopDeliveryStreamEncryption(_)
+        | Request::TagDeliveryStream(_)
+        | Request::UntagDeliveryStream(_)
+        | Request::UpdateDestination(_) => Err(AwsError::unknown_operation()),
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeDeliveryStream
     let time = |ms| TimestampMs(i64::try_from(ms).unwrap_or(i64::MAX));
     let failure = stream.failure.as_ref().map(|details| types::FailureDescription {
         details: details.clone(),
-        failure_type: "UNKNOWN_ERROR".to_owned(),
+        failure_type: types::DeliveryStreamFailureType::UnknownError,
     });
     let description = types::DeliveryStreamDescription {
         create_timestamp: Some(time(stream.created_ms)),

@@ -5,7 +5,8 @@ use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
 use levada_wire::firehose::types::{
     BufferingHints, CloudWatchLoggingOptions, CompressionFormat, CreateDeliveryStream, DeliveryStreamType,
-    EncryptionConfiguration, ExtendedS3DestinationConfiguration, KmsEncryptionConfig, S3BackupMode,
+    DestinationConfiguration, EncryptionConfiguration, ExtendedS3DestinationConfiguration, KmsEncryptionConfig,
+    S3BackupMode,
 };
 
 use crate::deliveries::delivery_config;
@@ -16,10 +17,11 @@ use crate::node::Node;
 /// # Errors
 /// AWS's for what is wrong, and ours for what this version does not do.
 pub(super) fn of(node: &Node, request: &CreateDeliveryStream) -> Result<S3Destination, AwsError> {
-    if request.destinations() != 1 {
+    let mut destinations = request.destinations();
+    let (Some(only), None) = (destinations.next(), destinations.next()) else {
         return Err(errors::not_one_destination());
-    }
-    if let Some(member) = request.other_sources().chain(request.other_destinations()).next() {
+    };
+    if let Some(member) = request.unserved_source() {
         return Err(errors::unsupported(member));
     }
     if request.delivery_stream_type.is_some_and(|t| t != DeliveryStreamType::DirectPut) {
@@ -28,12 +30,14 @@ pub(super) fn of(node: &Node, request: &CreateDeliveryStream) -> Result<S3Destin
     if request.delivery_stream_encryption_configuration_input.is_some() {
         return Err(errors::unsupported("DeliveryStreamEncryptionConfigurationInput"));
     }
-    let (configuration, extended) =
-        match (&request.extended_s3_destination_configuration, &request.s3_destination_configuration) {
-            (Some(extended), _) => (extended.clone(), true),
-            (None, Some(old)) => (ExtendedS3DestinationConfiguration::from(old.clone()), false),
-            (None, None) => return Err(errors::not_one_destination()),
-        };
+    let (configuration, extended) = match only {
+        DestinationConfiguration::ExtendedS3(extended) => (extended.clone(), true),
+        DestinationConfiguration::S3(old) => (ExtendedS3DestinationConfiguration::from(old.clone()), false),
+        DestinationConfiguration::Unserved { member } => return Err(errors::unsupported(member)),
+        DestinationConfiguration::HttpEndpoint(_)
+        | DestinationConfiguration::Splunk(_)
+        | DestinationConfiguration::OpenSearch(..) => return Err(errors::unsupported("The destination")),
+    };
     refuse_unsupported(&configuration)?;
     let destination = to_domain(configuration, extended)?;
     delivery_config(&destination).map_err(|error| errors::invalid_destination(&error.to_string()))?;
