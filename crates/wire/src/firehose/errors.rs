@@ -187,7 +187,7 @@ pub fn encryption_changing(name: &str, account: &str, status: &str) -> AwsError 
 
 /// Encryption was started and stopped too often within 24 hours. Unverified.
 #[must_use]
-pub fn encryption_limit(name: &str, account: &str, limit: u32) -> AwsError {
+pub fn encryption_limit(name: &str, account: &str, limit: usize) -> AwsError {
     AwsError::new(
         ErrorCode::LimitExceededException,
         format!(

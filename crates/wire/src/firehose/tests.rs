@@ -3,10 +3,11 @@ use std::collections::BTreeSet;
 use super::types::*;
 use super::{Request, decode, errors, put_record_batch};
 use crate::codec::Protocol;
+use crate::error::ErrorCode;
 use crate::model::Shape;
 use crate::operation::{FirehoseOp, Operation, Service};
+use crate::typed::Structure;
 use crate::typed::test::{enum_agrees, reply_agrees, request_agrees};
-use crate::typed::{Structure, TimestampMs};
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
@@ -187,85 +188,6 @@ fn create(body: &str) -> CreateDeliveryStream {
     }
 }
 
-const ROLE: &str = "arn:aws:iam::000000000000:role/r";
-
-#[test]
-fn a_delivery_stream_is_described_with_aws_s_defaults() {
-    let request = create(&format!(
-        r#"{{"DeliveryStreamName":"d","S3DestinationConfiguration":{{"RoleARN":"{ROLE}","BucketARN":"arn:aws:s3:::b"}}}}"#
-    ));
-    assert_eq!(request.destinations().count(), 1);
-    let configuration = ExtendedS3DestinationConfiguration::from(request.s3_destination_configuration.unwrap());
-    let reply = DescribeDeliveryStreamReply {
-        delivery_stream_description: DeliveryStreamDescription {
-            create_timestamp: Some(TimestampMs(1_789_779_944_662)),
-            delivery_stream_arn: "arn".into(),
-            delivery_stream_encryption_configuration: Some(DeliveryStreamEncryptionConfiguration::disabled()),
-            delivery_stream_name: "d".into(),
-            delivery_stream_status: DeliveryStreamStatus::Active,
-            delivery_stream_type: DeliveryStreamType::DirectPut,
-            destinations: vec![DestinationDescription::s3(&configuration)],
-            failure_description: None,
-            has_more_destinations: false,
-            last_update_timestamp: None,
-            source: None,
-            version_id: "1".into(),
-        },
-    };
-    let common = concat!(
-        r#""BucketARN":"arn:aws:s3:::b","BufferingHints":{"IntervalInSeconds":300,"SizeInMBs":5},"#,
-        r#""CloudWatchLoggingOptions":{"Enabled":false},"CompressionFormat":"UNCOMPRESSED","#,
-        r#""EncryptionConfiguration":{"NoEncryptionConfig":"NoEncryption"},"RoleARN":"arn:aws:iam::000000000000:role/r""#,
-    );
-    assert_eq!(
-        text(reply.to_bytes(Protocol::Json)),
-        format!(
-            concat!(
-                r#"{{"DeliveryStreamDescription":{{"CreateTimestamp":1.789779944662E9,"DeliveryStreamARN":"arn","#,
-                r#""DeliveryStreamEncryptionConfiguration":{{"Status":"DISABLED"}},"DeliveryStreamName":"d","#,
-                r#""DeliveryStreamStatus":"ACTIVE","DeliveryStreamType":"DirectPut","Destinations":["#,
-                r#"{{"DestinationId":"destinationId-000000000001","#,
-                r#""ExtendedS3DestinationDescription":{{{common},"S3BackupMode":"Disabled"}},"#,
-                r#""S3DestinationDescription":{{{common}}}}}],"HasMoreDestinations":false,"VersionId":"1"}}}}"#,
-            ),
-            common = common
-        )
-    );
-}
-
-#[test]
-fn the_extended_form_is_kept_whole() {
-    let body = format!(
-        concat!(
-            r#"{{"DeliveryStreamName":"d","DeliveryStreamType":"DirectPut","ExtendedS3DestinationConfiguration":{{"#,
-            r#""RoleARN":"{role}","BucketARN":"arn:aws:s3:::b","BufferingHints":{{"SizeInMBs":64,"IntervalInSeconds":0}},"#,
-            r#""CompressionFormat":"GZIP","CustomTimeZone":"Europe/Lisbon","FileExtension":".x","Prefix":"p/","#,
-            r#""ErrorOutputPrefix":"e/","S3BackupMode":"Enabled","#,
-            r#""S3BackupConfiguration":{{"RoleARN":"{role}","BucketARN":"arn:aws:s3:::c"}},"#,
-            r#""ProcessingConfiguration":{{"Enabled":true,"Processors":[{{"Type":"AppendDelimiterToRecord","Parameters":"#,
-            r#"[{{"ParameterName":"Delimiter","ParameterValue":"\\n"}}]}}]}},"#,
-            r#""DataFormatConversionConfiguration":{{"Enabled":false,"OutputFormatConfiguration":{{"Serializer":"#,
-            r#"{{"OrcSerDe":{{"PaddingTolerance":0.05}}}}}}}}}},"Tags":[{{"Key":"k"}}]}}"#,
-        ),
-        role = ROLE
-    );
-    let request = create(&body);
-    let description = text(crate::typed::to_bytes(
-        &request.extended_s3_destination_configuration.unwrap().describe(),
-        Protocol::Json,
-    ));
-    for piece in [
-        r#""BufferingHints":{"IntervalInSeconds":0,"SizeInMBs":64}"#,
-        r#""CompressionFormat":"GZIP","CustomTimeZone":"Europe/Lisbon""#,
-        r#""OutputFormatConfiguration":{"Serializer":{"OrcSerDe":{"PaddingTolerance":0.05}}}"#,
-        r#""ErrorOutputPrefix":"e/","FileExtension":".x","Prefix":"p/","ProcessingConfiguration":{"Enabled":true,"Processors":[{"Parameters":[{"ParameterName":"Delimiter","ParameterValue":"\\n"}],"Type":"AppendDelimiterToRecord"}]}"#,
-        r#""S3BackupDescription":{"BucketARN":"arn:aws:s3:::c","BufferingHints":{"IntervalInSeconds":300,"SizeInMBs":5}"#,
-        r#""S3BackupMode":"Enabled"}"#,
-    ] {
-        assert!(description.contains(piece), "{piece} in {description}");
-    }
-}
-
 #[test]
 fn what_is_not_served_is_named_and_forgotten() {
     let request = create(
@@ -278,7 +200,7 @@ fn what_is_not_served_is_named_and_forgotten() {
     );
     let destinations: Vec<_> = request.destinations().collect();
     assert_eq!(destinations, [DestinationConfiguration::Unserved { member: "RedshiftDestinationConfiguration" }]);
-    assert_eq!(request.unserved_source(), Some("MSKSourceConfiguration"));
+    assert!(request.msk_source_configuration.is_some());
     assert!(!format!("{request:?}").contains("hunter2"));
 }
 
@@ -334,7 +256,63 @@ fn errors_read_as_aws_words_them() {
             400,
             r#"{"__type":"InvalidArgumentException","message":"Records size exceeds 4 MB limit"}"#,
         ),
+        (
+            errors::version_mismatch("d", 2, "1"),
+            400,
+            concat!(
+                r#"{"__type":"ConcurrentModificationException","message":"Cannot update firehose: d since the current "#,
+                r#"version id: 2 and specified version id: 1 do not match"}"#,
+            ),
+        ),
+        (
+            errors::not_from_cloudwatch("d", "0"),
+            400,
+            concat!(
+                r#"{"__type":"InvalidSourceException","message":"Put to Firehose failed for AccountId: 0, "#,
+                r#"FirehoseName: d because the request is not originating from CloudWatch."}"#,
+            ),
+        ),
     ] {
         assert_eq!((error.status(), text(error.body(Protocol::Json)).as_str()), (status, expected));
+    }
+}
+
+/// Texts that are put together: one row, one refusal, as it was seen.
+#[test]
+fn refused_arguments_are_quoted_in_their_places() {
+    let lead = "The supplied prefix(es) do not satisfy the following constraint: ";
+    for (error, expected) in [
+        (
+            errors::bad_expression("my!{prefix/"),
+            format!("{lead}Invalid expression usage: my!{{prefix/.Must be of the form !{{<namespace>:<value>}}"),
+        ),
+        (
+            errors::unknown_namespace("bogus"),
+            format!("{lead}Namespace to the left of colon (bogus) is an invalid keyword!"),
+        ),
+        (
+            errors::bad_expression_value("Prefix"),
+            format!("{lead}Invalid conversion character used in the value of the expression in Prefix"),
+        ),
+        (
+            errors::prefix_too_long("ErrorOutputPrefix", 512),
+            format!("{lead}Length of evaluated ErrorOutputPrefix cannot be greater than 512"),
+        ),
+        (errors::destination_not_found("x"), "Destination Id x not found".to_owned()),
+        (
+            errors::type_change("Splunk"),
+            "Changing the destination type to or from Splunk is not supported at this time.".to_owned(),
+        ),
+        (errors::two_processors("Lambda"), "Cannot have more than 1 Lambda processor.".to_owned()),
+        (
+            errors::needs_partitioning("MetadataExtraction"),
+            "class com.amazonaws.services.firehose.internal.model.MetadataExtractionProcessor can only be present when \
+             Dynamic Partitioning is enabled."
+                .to_owned(),
+        ),
+        (errors::duplicate_attribute("a"), "Http Endpoint Common Attributes have duplicate name a.".to_owned()),
+        (errors::conversion_member_missing("Serializer"), "Serializer must not be null".to_owned()),
+    ] {
+        assert_eq!((error.code, error.message), (ErrorCode::InvalidArgumentException, Some(expected)));
     }
 }

@@ -7,8 +7,6 @@ invalid_texts! {
     /// Processing is enabled with no processor, or with more than five.
     wrong_number_of_processors =
         "A maximum of 5 and a minimum of 1 processor needs to be supplied when processing is enabled.";
-    /// Two functions.
-    two_functions = "Cannot have more than 1 Lambda processor.";
     /// A Lambda processor without a function.
     function_arn_missing = "LambdaArn is required when Lambda processor is used.";
     /// A function that is named by something else than an ARN of Lambda. Unverified.
@@ -20,8 +18,6 @@ invalid_texts! {
         "Both BufferSizeInMBs and BufferIntervalInSeconds are required to configure buffering for lambda processor.";
     /// A function's buffer out of bounds, which are exact.
     bad_function_buffer = "BufferSizeInMBs for lambda processor must be between 0.2 and 3.";
-    /// A function's buffer for Splunk out of bounds. Unverified: the developer guide says 256 KB.
-    bad_splunk_function_buffer = "BufferSizeInMBs for lambda processor must be between 0.2 and 0.25 for Splunk.";
     /// A function's time to wait out of bounds.
     bad_function_interval = "BufferIntervalInSeconds for lambda processor must be between 0 and 900.";
     /// A query in no language, or in another.
@@ -57,16 +53,10 @@ pub fn needs_partitioning(processor: &str) -> AwsError {
     ))
 }
 
-/// A second processor of a kind of which one is enough. Unverified but for Lambda.
+/// A second processor of a kind. Seen of Lambda, unverified of the others.
 #[must_use]
 pub fn two_processors(kind: &str) -> AwsError {
     invalid(format!("Cannot have more than 1 {kind} processor."))
-}
-
-/// A parameter that a processor does not have. Unverified.
-#[must_use]
-pub fn unknown_parameter(kind: &str, parameter: &str) -> AwsError {
-    invalid(format!("{parameter} is not a parameter of the {kind} processor."))
 }
 
 /// A parameter that a processor was given twice. Unverified.

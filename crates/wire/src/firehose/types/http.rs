@@ -28,7 +28,7 @@ shared_struct! {
     /// What is sent with each request beside the records.
     HttpEndpointCommonAttribute = firehose::HTTP_ENDPOINT_COMMON_ATTRIBUTE {
         attribute_name: String = "AttributeName",
-        attribute_value: String = "AttributeValue",
+        attribute_value: SecretText = "AttributeValue",
     }
 }
 

@@ -41,19 +41,6 @@ reply_struct! {
     }
 }
 
-impl DeliveryStreamEncryptionConfiguration {
-    /// What AWS shows of a delivery stream that never was encrypted.
-    #[must_use]
-    pub fn disabled() -> Self {
-        Self {
-            failure_description: None,
-            key_arn: None,
-            key_type: None,
-            status: Some(DeliveryStreamEncryptionStatus::Disabled),
-        }
-    }
-}
-
 shared_struct! {
     /// A secret that AWS would ask its Secrets Manager for.
     SecretsManagerConfiguration = firehose::SECRETS_MANAGER_CONFIGURATION {

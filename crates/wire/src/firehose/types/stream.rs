@@ -129,16 +129,6 @@ impl CreateDeliveryStream {
         .into_iter()
         .flatten()
     }
-
-    /// The member that asks for a source which this version does not serve.
-    #[must_use]
-    pub fn unserved_source(&self) -> Option<&'static str> {
-        let asked = [
-            ("DatabaseSourceConfiguration", self.database_source_configuration.is_some()),
-            ("MSKSourceConfiguration", self.msk_source_configuration.is_some()),
-        ];
-        asked.into_iter().find_map(|(member, asked)| asked.then_some(member))
-    }
 }
 
 /// A change of a destination.
@@ -304,16 +294,6 @@ impl DestinationDescription {
             http_endpoint_destination_description: None,
             s3_destination_description: None,
             splunk_destination_description: None,
-        }
-    }
-
-    /// A destination in S3, in both forms.
-    #[must_use]
-    pub fn s3(configuration: &ExtendedS3DestinationConfiguration) -> Self {
-        Self {
-            extended_s3_destination_description: Some(configuration.describe()),
-            s3_destination_description: Some(configuration.describe_old()),
-            ..Self::only()
         }
     }
 }
