@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use levada_core::catalog::{Compression, DeliveryStream, Destination, DestinationKind};
-use levada_delivery::{Config, Handle, KeyLayout, PrefixError};
+use levada_delivery::{Bucketing, Buffering, Config, Delimiter, Handle, KeyLayout, PrefixError};
 
 use crate::metrics::Sample;
 
@@ -47,13 +47,16 @@ pub fn delivery_config(destination: &Destination) -> Result<Config, Undeliverabl
             return Err(Undeliverable::Compression(other.name()));
         }
     };
-    Ok(Config {
+    Ok(Config::s3(Bucketing {
         bucket: bucket.bucket().to_owned(),
         layout,
         compression,
-        size_mib: bucket.buffering.size_mb,
-        interval_s: bucket.buffering.interval_secs,
-    })
+        delimiter: Delimiter::None,
+        buffering: Buffering {
+            size_mib: bucket.buffering.size_mb,
+            interval_s: bucket.buffering.interval_secs,
+        },
+    }))
 }
 
 /// What `/metrics` says of a delivery stream's delivery.
