@@ -196,6 +196,18 @@ impl Compression {
     }
 }
 
+/// What stands between the records of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Delimiter {
+    /// Nothing.
+    #[default]
+    None,
+    /// This between two records, and nothing after the last: the processor `AppendDelimiterToRecord`.
+    Between(String),
+    /// A newline after each: error output.
+    Lines,
+}
+
 /// Knobs of the node, the same for all its delivery streams.
 #[derive(Clone, Debug)]
 pub struct Tuning {
