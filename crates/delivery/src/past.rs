@@ -45,8 +45,8 @@ struct CutPast {
     /// When it failed first, by the monotonic clock. Each cut has its own time: a success of another one says nothing
     /// about a cut that the store refuses.
     failing_since: Option<Duration>,
-    /// The same of its request to an endpoint: what becomes of its error output has its own time.
-    endpoint_since: Option<Duration>,
+    /// How long it waited between attempts at an endpoint; what becomes of its error output has its own time.
+    waited: Duration,
     /// Taken as long as an attempt's body is held by anyone.
     turn: Arc<Semaphore>,
 }
@@ -59,7 +59,7 @@ impl Default for StorePast {
 
 impl Default for CutPast {
     fn default() -> Self {
-        Self { failing_since: None, endpoint_since: None, turn: Arc::new(Semaphore::new(1)) }
+        Self { failing_since: None, waited: Duration::ZERO, turn: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -85,7 +85,9 @@ impl Past {
 
     /// A put of the cut has failed at `now`.
     pub(crate) fn failed(&self, cut: u64, now: Duration) {
-        self.with(|inner| inner.cuts.entry(cut).or_default().failing_since.get_or_insert(now).to_owned());
+        self.with(|inner| {
+            inner.cuts.entry(cut).or_default().failing_since.get_or_insert(now);
+        });
     }
 
     /// For how long the cut has failed; 0 if it has not.
@@ -94,10 +96,13 @@ impl Past {
         since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 
-    /// A request with the cut's records has failed at `now`: for how long they do already.
-    pub(crate) fn request_failed(&self, cut: u64, now: Duration) -> Duration {
-        let since = self.with(|inner| *inner.cuts.entry(cut).or_default().endpoint_since.get_or_insert(now));
-        now.saturating_sub(since)
+    /// The cut has waited between two attempts at an endpoint; answers for how long altogether.
+    pub(crate) fn waited(&self, cut: u64, time: Duration) -> Duration {
+        self.with(|inner| {
+            let waited = &mut inner.cuts.entry(cut).or_default().waited;
+            *waited += time;
+            *waited
+        })
     }
 
     /// Waits until no earlier attempt at the cut is running any more, and takes the turn. `None` never happens: the

@@ -1,5 +1,9 @@
 //! One cut on its way to an endpoint: attempts, until each record is taken or given up; then error output.
 //!
+//! The retry duration counts the waits between attempts, not the attempts themselves. Source: the API reference's
+//! `HttpEndpointRetryOptions` and `SplunkRetryOptions`: it starts after the first attempt and does not include the time
+//! in which an acknowledgement is awaited.
+//!
 //! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait. What is
 //! remembered between attempts is which records are left, and why others were refused.
 
@@ -64,15 +68,18 @@ impl Upload {
             if progress.left.as_ref().is_none_or(Vec::is_empty) {
                 break;
             }
-            let failing_for = self.past.request_failed(cut.id, self.shared.env.clock.monotonic());
-            let remaining = endpoint.retry_for().saturating_sub(failing_for);
+            let clock = &self.shared.env.clock;
+            let waited = self.past.waited(cut.id, Duration::ZERO);
+            let remaining = endpoint.retry_for().saturating_sub(waited);
             if remaining.is_zero() {
-                progress.give_up(self.shared.env.clock.now_ms());
+                progress.give_up(clock.now_ms());
                 break;
             }
+            let began = clock.monotonic();
             if !self.signals.pause(self.wait(progress.attempts).min(remaining)).await {
                 return Outcome::Interrupted;
             }
+            self.past.waited(cut.id, clock.monotonic().saturating_sub(began));
         }
         self.write_errors(endpoint, cut, progress).await
     }
