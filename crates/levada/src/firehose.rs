@@ -69,8 +69,8 @@ impl Caller<'_> {
 }
 
 async fn create(caller: Caller<'_>, request: &types::CreateDeliveryStream) -> Answer {
-    let destination = destination::of(caller.node, request)?;
     let scope = caller.scope();
+    let destination = destination::of(caller.node, &scope, request)?;
     let name = request.delivery_stream_name.as_str();
     let tags = request.tags.iter().flatten();
     let command = Command::CreateDeliveryStream(NewDeliveryStream {

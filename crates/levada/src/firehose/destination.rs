@@ -1,6 +1,8 @@
 //! A delivery stream's destination: checked and brought from the wire to the domain, and back.
 
-use levada_core::catalog::{BucketSettings, Buffering, CloudWatchLogging, Compression, Destination, S3Destination};
+use levada_core::catalog::{
+    BucketSettings, Buffering, CloudWatchLogging, Compression, Destination, S3Destination, Scope, Source,
+};
 use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
 use levada_wire::firehose::types::{
@@ -8,14 +10,13 @@ use levada_wire::firehose::types::{
     EncryptionConfiguration, ExtendedS3DestinationConfiguration, KmsEncryptionConfig, S3BackupMode,
 };
 
-use crate::deliveries::delivery_config;
 use crate::node::Node;
 
 /// The one destination of a request.
 ///
 /// # Errors
 /// AWS's for what is wrong, and ours for what this version does not do.
-pub(super) fn of(node: &Node, request: &CreateDeliveryStream) -> Result<Destination, AwsError> {
+pub(super) fn of(node: &Node, scope: &Scope, request: &CreateDeliveryStream) -> Result<Destination, AwsError> {
     if request.destinations() != 1 {
         return Err(errors::not_one_destination());
     }
@@ -36,13 +37,10 @@ pub(super) fn of(node: &Node, request: &CreateDeliveryStream) -> Result<Destinat
         };
     refuse_unsupported(&configuration)?;
     let destination = to_domain(configuration, extended)?;
-    let bucket = destination.bucket.bucket().to_owned();
     let destination = Destination::S3(destination);
-    delivery_config(&destination).map_err(|error| errors::invalid_destination(&error.to_string()))?;
-    if !node.knows_bucket(&bucket) {
-        let reason = format!("The bucket {bucket} is not one of this server's buckets");
-        return Err(errors::invalid_destination(&reason));
-    }
+    let name = &request.delivery_stream_name;
+    let checked = node.check_destination(scope, name, &Source::default(), &destination);
+    checked.map_err(|error| errors::invalid_destination(&error.to_string()))?;
     Ok(destination)
 }
 
