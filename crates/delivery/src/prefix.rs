@@ -77,11 +77,22 @@ pub enum Partitioning<'a> {
     Off,
     /// Dynamic partitioning is enabled.
     On {
-        /// Names that `MetadataExtractionQuery` makes; `None` if there is no processor MetadataExtraction.
-        query: Option<&'a [String]>,
+        /// What the processor MetadataExtraction makes.
+        query: QueryKeys<'a>,
         /// Whether there is a function; it may make keys of any name.
         lambda: bool,
     },
+}
+
+/// Names of the partition keys that `MetadataExtractionQuery` makes.
+#[derive(Clone, Copy, Debug)]
+pub enum QueryKeys<'a> {
+    /// There is no such processor.
+    None,
+    /// Exactly these.
+    These(&'a [String]),
+    /// Only running it tells.
+    Any,
 }
 
 /// Names of the partition keys that a prefix contains, each once, in the order of their first use.
@@ -287,8 +298,10 @@ fn check_partitioning(partitioning: &Partitioning<'_>, used: &PartitionKeys) -> 
     if !used.lambda.is_empty() && !lambda {
         return Err(PrefixError::NoLambda);
     }
-    let Some(made) = query else {
-        return if used.query.is_empty() { Ok(()) } else { Err(PrefixError::NoQuery) };
+    let made = match query {
+        QueryKeys::None if !used.query.is_empty() => return Err(PrefixError::NoQuery),
+        QueryKeys::None | QueryKeys::Any => return Ok(()),
+        QueryKeys::These(made) => made,
     };
     if let Some(name) = used.query.iter().find(|name| !made.contains(name)) {
         return Err(PrefixError::QueryKeyUnknown(name.clone()));

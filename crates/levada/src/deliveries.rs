@@ -23,9 +23,9 @@ use levada_delivery::endpoint::{
     Rotation, Splunk, SplunkSpec,
 };
 use levada_delivery::http::{HttpClient, Secret};
-use levada_delivery::process::ChainEnv;
+use levada_delivery::process::{ChainEnv, Query};
 use levada_delivery::{
-    Block, Bucketing, Buffering, Config, Delimiter, KeyLayout, LayoutSpec, PrefixError, Target, process,
+    Block, Bucketing, Buffering, Config, Delimiter, KeyLayout, LayoutSpec, PrefixError, QueryKeys, Target, process,
 };
 
 pub use self::chain::BadChain;
@@ -120,13 +120,17 @@ impl Assembly {
         let partitioned = s3.partitioning.is_some_and(|partitioning| partitioning.enabled);
         let processing = s3.processing.as_ref().filter(|processing| processing.enabled);
         let query = chain::query(processing)?;
-        let names = query.as_ref().map(|query| query.keys().unwrap_or_default());
+        let keys = match query.as_ref().map(Query::keys) {
+            None => QueryKeys::None,
+            Some(None) => QueryKeys::Any,
+            Some(Some(names)) => QueryKeys::These(names),
+        };
         let lambda = processing.and_then(|processing| processing.active(ProcessorKind::Lambda)).is_some();
         let layout = KeyLayout::new(&LayoutSpec {
             time_zone: s3.time_zone.as_deref(),
             file_extension: s3.file_extension.as_deref(),
             partitioning: if partitioned {
-                levada_delivery::Partitioning::On { query: names, lambda }
+                levada_delivery::Partitioning::On { query: keys, lambda }
             } else {
                 levada_delivery::Partitioning::Off
             },

@@ -31,11 +31,11 @@ impl std::fmt::Display for Member {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrefixError {
     /// `!{` that does not begin an expression `!{namespace:value}`.
-    #[error("{member}: {text:?} is not an expression of the form !{{namespace:value}}")]
+    #[error("{member} {text:?} has a !{{ that begins no expression of the form !{{namespace:value}}")]
     BadExpression {
         /// Where.
         member: Member,
-        /// From `!{` on.
+        /// The whole prefix.
         text: String,
     },
     /// A namespace other than `timestamp`, `firehose` and the two of partition keys.

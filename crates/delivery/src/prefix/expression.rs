@@ -32,7 +32,7 @@ pub(super) fn parse(member: Member, text: &str) -> Result<Vec<Part>, PrefixError
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.to_owned()));
         }
-        let bad = || PrefixError::BadExpression { member, text: rest[literal.len()..].to_owned() };
+        let bad = || PrefixError::BadExpression { member, text: text.to_owned() };
         let (inner, tail) = after.split_once('}').ok_or_else(bad)?;
         let (namespace, value) = inner.split_once(':').ok_or_else(bad)?;
         if value.contains('{') || namespace.is_empty() || !namespace.bytes().all(|b| b.is_ascii_alphabetic()) {

@@ -1,4 +1,4 @@
-use super::{KeyError, KeyLayout, LayoutSpec, Member, ObjectOf, PartitionKeys, Partitioning, PrefixError};
+use super::{KeyError, KeyLayout, LayoutSpec, Member, ObjectOf, PartitionKeys, Partitioning, PrefixError, QueryKeys};
 use crate::record::{ErrorType, Partition};
 
 /// 2026-07-13 14:05:09.123 UTC, a Monday.
@@ -137,7 +137,7 @@ fn random_strings_have_eleven_characters_are_fresh_at_each_use_and_repeat_with_t
 fn partitioned(prefix: &str) -> KeyLayout {
     let names: Vec<String> = ["customer_id", "device"].map(String::from).to_vec();
     let used: Vec<String> = names.into_iter().filter(|name| prefix.contains(name.as_str())).collect();
-    let query = (!used.is_empty()).then_some(used.as_slice());
+    let query = if used.is_empty() { QueryKeys::None } else { QueryKeys::These(&used) };
     let spec = LayoutSpec {
         prefix: Some(prefix),
         error_prefix: Some("errors/"),
@@ -156,7 +156,8 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 fn values_of_partition_keys_stand_in_keys_as_they_are() {
     let guide = "customer_id=!{partitionKeyFromQuery:customer_id}/device=!{partitionKeyFromQuery:device}/\
                  year=!{partitionKeyFromLambda:year}/";
-    let rows: &[(&str, &[(&str, &str)], &[(&str, &str)], &str)] = &[
+    type Keys = [(&'static str, &'static str)];
+    let rows: &[(&str, &Keys, &Keys, &str)] = &[
         (
             guide,
             &[("customer_id", "1234567890"), ("device", "mobile")],
@@ -271,12 +272,12 @@ fn refusals() {
         ("", "!{firehose:error-output-type}/!{partitionKeyFromQuery:a}", "", Some(PartitionKeyInErrorPrefix)),
         ("!{partitionKeyFromQuery:a}/", "errors/", "", Some(PartitioningDisabled)),
         ("!{partitionKeyFromLambda:a}/", "errors/", "", Some(PartitioningDisabled)),
-        ("a!{timestamp:yyyy", "errors/", "", Some(expression(Prefix, "!{timestamp:yyyy"))),
+        ("a!{timestamp:yyyy", "errors/", "", Some(expression(Prefix, "a!{timestamp:yyyy"))),
         ("!{}", "errors/", "", Some(expression(Prefix, "!{}"))),
         ("!{year}b", "errors/", "", Some(expression(Prefix, "!{year}b"))),
         ("!{a1:b}", "errors/", "", Some(expression(Prefix, "!{a1:b}"))),
         ("!{!{timestamp:yyyy}}", "errors/", "", Some(expression(Prefix, "!{!{timestamp:yyyy}}"))),
-        ("", "x!{", "", Some(expression(ErrorOutputPrefix, "!{"))),
+        ("", "x!{", "", Some(expression(ErrorOutputPrefix, "x!{"))),
         ("!{time:yyyy}", "errors/", "", Some(UnknownNamespace { member: Prefix, namespace: "time".into() })),
         ("", "!{Firehose:x}", "", Some(UnknownNamespace { member: ErrorOutputPrefix, namespace: "Firehose".into() })),
         (
@@ -316,15 +317,16 @@ fn refusals_of_partitioning() {
     let on = |query, lambda| Partitioning::On { query, lambda };
     let both = "!{partitionKeyFromQuery:a}/!{partitionKeyFromLambda:l}/";
     let rows = [
-        ("x/", on(None, true), Some(PartitionKeyMissing)),
-        ("!{timestamp:yyyy}/", on(Some(query.as_slice()), false), Some(PartitionKeyMissing)),
-        (both, on(Some(query.as_slice()), true), None),
-        (both, on(Some(query.as_slice()), false), Some(NoLambda)),
-        (both, on(None, true), Some(NoQuery)),
-        (both, on(Some(other.as_slice()), true), Some(QueryKeyUnused("b".into()))),
-        ("!{partitionKeyFromLambda:l}/", on(Some(query.as_slice()), true), Some(QueryKeyUnused("a".into()))),
-        ("!{partitionKeyFromLambda:l}/", on(None, true), None),
-        ("!{partitionKeyFromQuery:c}/", on(Some(query.as_slice()), true), Some(QueryKeyUnknown("c".into()))),
+        ("x/", on(QueryKeys::None, true), Some(PartitionKeyMissing)),
+        ("!{timestamp:yyyy}/", on(QueryKeys::These(&query), false), Some(PartitionKeyMissing)),
+        (both, on(QueryKeys::These(&query), true), None),
+        (both, on(QueryKeys::These(&query), false), Some(NoLambda)),
+        (both, on(QueryKeys::None, true), Some(NoQuery)),
+        (both, on(QueryKeys::These(&other), true), Some(QueryKeyUnused("b".into()))),
+        ("!{partitionKeyFromLambda:l}/", on(QueryKeys::These(&query), true), Some(QueryKeyUnused("a".into()))),
+        ("!{partitionKeyFromLambda:l}/", on(QueryKeys::None, true), None),
+        ("!{partitionKeyFromQuery:c}/", on(QueryKeys::Any, false), None),
+        ("!{partitionKeyFromQuery:c}/", on(QueryKeys::These(&query), true), Some(QueryKeyUnknown("c".into()))),
     ];
     for (prefix, partitioning, wanted) in rows {
         let spec = LayoutSpec { prefix: Some(prefix), error_prefix: Some("e/"), partitioning, ..LayoutSpec::default() };
