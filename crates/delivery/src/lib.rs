@@ -32,6 +32,7 @@ mod memory;
 mod metrics;
 mod past;
 pub mod prefix;
+pub mod process;
 pub mod record;
 mod sink;
 #[cfg(test)]
