@@ -1,8 +1,8 @@
 //! What AWS demands of a destination as a whole, at creation and after each update.
 
 use levada_core::catalog::{
-    CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination, Scope,
-    SecretsManager, Source, SplunkDestination,
+    CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination, Scope, SecretsManager,
+    Source, SplunkDestination,
 };
 use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
