@@ -46,7 +46,7 @@ pub use config::{
     Block, Bucketing, Buffering, Compression, Config, DEFAULT_BACKLOG_QUOTA_BYTES, Delimiter, MIB, Spec, Target, Tuning,
 };
 pub use delivery::{Delivery, Dropped, Env, Handle, Stopped};
-pub use metrics::Metrics;
+pub use metrics::{Delivered, Metrics};
 pub use prefix::{KeyError, KeyLayout, LayoutSpec, ObjectOf, Partitioning, PrefixError, QueryKeys};
 pub use sink::{Attempt, Buckets, DirectoryBucket, Object, Sink, SinkError, escape};
 #[cfg(feature = "s3")]
