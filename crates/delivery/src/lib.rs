@@ -33,6 +33,7 @@ mod past;
 pub mod prefix;
 pub mod record;
 mod sink;
+pub mod source;
 #[cfg(test)]
 mod tests;
 mod upload;
