@@ -21,6 +21,7 @@ mod backlog;
 mod blocking;
 mod body;
 mod buffer;
+pub mod chain;
 mod config;
 mod control;
 mod delivery;
@@ -41,7 +42,9 @@ mod worker;
 
 pub use backlog::Reservation;
 pub use blocking::{Blocking, GivenUp};
-pub use config::{Compression, Config, DEFAULT_BACKLOG_QUOTA_BYTES, MIB, Spec, Tuning};
+pub use config::{
+    Block, Bucketing, Buffering, Compression, Config, DEFAULT_BACKLOG_QUOTA_BYTES, Delimiter, MIB, Spec, Target, Tuning,
+};
 pub use delivery::{Delivery, Dropped, Env, Handle, Stopped};
 pub use metrics::Metrics;
 pub use prefix::{KeyLayout, PrefixError};

@@ -7,7 +7,7 @@ mod put;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_core::catalog::{Command, DeliveryStream, Scope};
+use levada_core::catalog::{Command, DeliveryStream, NewDeliveryStream, Scope, Source};
 use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::firehose::{Request, decode, errors, types};
@@ -73,12 +73,14 @@ async fn create(caller: Caller<'_>, request: &types::CreateDeliveryStream) -> An
     let scope = caller.scope();
     let name = request.delivery_stream_name.as_str();
     let tags = request.tags.iter().flatten();
-    let command = Command::CreateDeliveryStream {
+    let command = Command::CreateDeliveryStream(NewDeliveryStream {
         scope: scope.clone(),
         name: name.into(),
+        source: Source::default(),
         destination,
+        encryption: None,
         tags: tags.map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default())).collect(),
-    };
+    });
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
     let delivery_stream_arn = scope.arn("firehose", &format!("deliverystream/{name}"));
     caller.reply(&types::CreateDeliveryStreamReply { delivery_stream_arn })

@@ -1,6 +1,6 @@
 //! Refusals of the catalog in AWS's words: the one place where the one becomes the other.
 
-use levada_core::catalog::{DomainError, MAX_TARGET_SHARDS, SettingError};
+use levada_core::catalog::{DeliveryError, DomainError, MAX_TARGET_SHARDS, SettingError};
 use levada_core::reshard::ReshardError;
 use levada_wire::error::AwsError;
 use levada_wire::kinesis::errors::{self, StreamText};
@@ -63,7 +63,13 @@ pub(crate) fn refused(error: &DomainError) -> AwsError {
         DomainError::DeliveryStreamBusy { name, account, status } => {
             firehose::not_deletable(name, account.as_str(), status.name())
         }
+        DomainError::Delivery(error) => delivery_refused(error),
     }
+}
+
+/// The operations that end so are not answered yet.
+fn delivery_refused(error: &DeliveryError) -> AwsError {
+    levada_wire::firehose::errors::invalid_destination(&error.to_string())
 }
 
 fn setting_refused(error: &SettingError) -> AwsError {

@@ -129,6 +129,11 @@ pub const FIREHOSE_BATCH_BYTES: usize = 4 * MIB;
 pub const LIST_DELIVERY_STREAMS_DEFAULT: u32 = 10;
 /// Delivery streams on a `ListDeliveryStreams` page at most (model: `ListDeliveryStreamsInputLimit`).
 pub const LIST_DELIVERY_STREAMS_MAX: u32 = 10_000;
+/// Delivery streams per account and region (API reference, `CreateDeliveryStream`).
+pub const DELIVERY_STREAMS_PER_ACCOUNT: usize = 5_000;
+/// `StartDeliveryStreamEncryption` and `StopDeliveryStreamEncryption` of a delivery stream in 24 hours, together (API
+/// reference).
+pub const DELIVERY_ENCRYPTION_CHANGES: usize = 25;
 /// Records per second of direct put in us-east-1, us-west-2 and eu-west-1 (Firehose quota).
 pub const FIREHOSE_RECORDS_PER_SECOND: u32 = 500_000;
 /// Requests per second of direct put in the same regions (Firehose quota).

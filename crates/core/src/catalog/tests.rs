@@ -25,6 +25,8 @@ const QUOTAS: Quotas = Quotas {
     mode_switches: 2,
     encryption_changes: 5,
     shard_count_updates: 3,
+    delivery_streams: 8,
+    delivery_encryption_changes: 9,
 };
 
 fn update(name: &str, update: StreamUpdate) -> Command {
@@ -60,25 +62,36 @@ fn delete(name: &str) -> Command {
     Command::DeleteStream { scope: scope(), name: name.into(), enforce_consumer_deletion: false }
 }
 
-fn destination() -> S3Destination {
-    S3Destination {
+fn destination() -> Destination {
+    let mut bucket =
+        BucketSettings::new("arn:aws:s3:::flights".to_owned(), "arn:aws:iam::123456789012:role/firehose".to_owned());
+    bucket.prefix = Some("p/".to_owned());
+    bucket.compression = Compression::Gzip;
+    Destination::S3(S3Destination {
         extended: true,
-        bucket_arn: "arn:aws:s3:::flights".to_owned(),
-        role_arn: "arn:aws:iam::123456789012:role/firehose".to_owned(),
-        prefix: Some("p/".to_owned()),
-        error_prefix: None,
-        buffering: Buffering::default(),
-        compression: Compression::Gzip,
+        bucket,
         file_extension: None,
         time_zone: None,
-        logging: None,
-        kms_key_arn: None,
+        processing: None,
+        partitioning: None,
+        backup_enabled: false,
+        backup: None,
+    })
+}
+
+fn new_delivery(name: &str) -> NewDeliveryStream {
+    NewDeliveryStream {
+        scope: scope(),
+        name: name.into(),
+        source: Source::default(),
+        destination: destination(),
+        encryption: None,
+        tags: BTreeMap::new(),
     }
 }
 
 fn create_delivery(name: &str) -> Command {
-    let tags = BTreeMap::new();
-    Command::CreateDeliveryStream { scope: scope(), name: name.into(), destination: destination(), tags }
+    Command::CreateDeliveryStream(new_delivery(name))
 }
 
 fn delete_delivery(name: &str) -> Command {
@@ -269,7 +282,10 @@ fn a_delivery_stream_may_fail_and_be_deleted_again() {
     node.run(NOW, &create_delivery("d")).unwrap();
     let stream = node.state.delivery_stream(&scope(), "d").unwrap().clone();
     assert_eq!(stream.arn(), "arn:aws:firehose:us-east-1:123456789012:deliverystream/d");
-    assert_eq!((stream.destination.bucket(), stream.version), ("flights", 1));
+    assert_eq!(
+        (stream.destination.buckets().map(BucketSettings::bucket).collect::<Vec<_>>(), stream.version),
+        (vec!["flights"], 1)
+    );
     let fail = Command::FailDeliveryStream { key: stream.key(), reason: "no disk".to_owned() };
     let status = |node: &Node| {
         let stream = node.state.delivery_stream(&scope(), "d").unwrap();
@@ -391,9 +407,10 @@ fn events_that_repeat_something_are_contradictions() {
         Event::StreamCreated(Arc::new(stream))
     };
     let other = |edit: fn(&mut DeliveryStream)| {
-        let (data_log, control_log) = (LogId(900), LogId(901));
+        let (data_log, control_log) = (LogId(9_000), LogId(9_001));
+        let block = Some(LogBlock { first: LogId(9_002), count: 3 });
         let mut stream =
-            DeliveryStream { name: "e".into(), incarnation: 99, data_log, control_log, ..delivery.clone() };
+            DeliveryStream { name: "e".into(), incarnation: 99, data_log, control_log, block, ..delivery.clone() };
         edit(&mut stream);
         Event::DeliveryStreamCreated(Arc::new(stream))
     };
@@ -409,6 +426,9 @@ fn events_that_repeat_something_are_contradictions() {
         (other(|stream| stream.incarnation = 2), false),
         (other(|stream| stream.control_log = LogId(16)), false),
         (other(|stream| stream.control_log = stream.data_log), false),
+        (other(|stream| stream.control_log = LogId(9_004)), false),
+        (other(|stream| stream.block = Some(LogBlock { first: LogId(16), count: 2 })), false),
+        (other(|stream| stream.block = None), true),
         (Event::StreamBecameActive(stream.key()), false),
         (Event::StreamGone(stream.key()), false),
         (Event::StreamDeletionStarted(soon(stream.key())), true),

@@ -1,6 +1,6 @@
 //! DescribeDeliveryStream and ListDeliveryStreams.
 
-use levada_core::catalog::DeliveryStatus;
+use levada_core::catalog::{DeliveryStatus, Destination};
 use levada_wire::firehose::types;
 use levada_wire::limits;
 use levada_wire::typed::TimestampMs;
@@ -15,6 +15,11 @@ pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeDeliveryStream
         details: details.clone(),
         failure_type: "UNKNOWN_ERROR".to_owned(),
     });
+    let destinations = match &stream.destination {
+        Destination::S3(s3) => vec![types::DestinationDescription::s3(&destination::to_wire(s3))],
+        // No request makes one yet.
+        Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => Vec::new(),
+    };
     let description = types::DeliveryStreamDescription {
         create_timestamp: Some(time(stream.created_ms)),
         delivery_stream_arn: stream.arn(),
@@ -22,7 +27,7 @@ pub(super) fn stream(caller: Caller<'_>, request: &types::DescribeDeliveryStream
         delivery_stream_name: stream.name.to_string(),
         delivery_stream_status: status(stream.status),
         delivery_stream_type: types::DeliveryStreamType::DirectPut,
-        destinations: vec![types::DestinationDescription::s3(&destination::to_wire(&stream.destination))],
+        destinations,
         failure_description: failure,
         has_more_destinations: false,
         last_update_timestamp: stream.updated_ms.map(time),

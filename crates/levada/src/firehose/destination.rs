@@ -1,6 +1,6 @@
 //! A delivery stream's destination: checked and brought from the wire to the domain, and back.
 
-use levada_core::catalog::{Buffering, CloudWatchLogging, Compression, S3Destination};
+use levada_core::catalog::{BucketSettings, Buffering, CloudWatchLogging, Compression, Destination, S3Destination};
 use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
 use levada_wire::firehose::types::{
@@ -15,7 +15,7 @@ use crate::node::Node;
 ///
 /// # Errors
 /// AWS's for what is wrong, and ours for what this version does not do.
-pub(super) fn of(node: &Node, request: &CreateDeliveryStream) -> Result<S3Destination, AwsError> {
+pub(super) fn of(node: &Node, request: &CreateDeliveryStream) -> Result<Destination, AwsError> {
     if request.destinations() != 1 {
         return Err(errors::not_one_destination());
     }
@@ -36,12 +36,12 @@ pub(super) fn of(node: &Node, request: &CreateDeliveryStream) -> Result<S3Destin
         };
     refuse_unsupported(&configuration)?;
     let destination = to_domain(configuration, extended)?;
+    let bucket = destination.bucket.bucket().to_owned();
+    let destination = Destination::S3(destination);
     delivery_config(&destination).map_err(|error| errors::invalid_destination(&error.to_string()))?;
-    if !node.knows_bucket(destination.bucket()) {
-        return Err(errors::invalid_destination(&format!(
-            "The bucket {} is not one of this server's buckets",
-            destination.bucket()
-        )));
+    if !node.knows_bucket(&bucket) {
+        let reason = format!("The bucket {bucket} is not one of this server's buckets");
+        return Err(errors::invalid_destination(&reason));
     }
     Ok(destination)
 }
@@ -85,38 +85,44 @@ fn to_domain(configuration: ExtendedS3DestinationConfiguration, extended: bool) 
     let logging = configuration.cloud_watch_logging_options;
     Ok(S3Destination {
         extended,
-        bucket_arn: configuration.bucket_arn,
-        role_arn: configuration.role_arn,
-        prefix: configuration.prefix,
-        error_prefix: configuration.error_output_prefix,
-        buffering,
-        compression,
+        bucket: BucketSettings {
+            bucket_arn: configuration.bucket_arn,
+            role_arn: configuration.role_arn,
+            prefix: configuration.prefix,
+            error_prefix: configuration.error_output_prefix,
+            buffering,
+            compression,
+            logging: logging.map(|options| CloudWatchLogging {
+                enabled: options.enabled.unwrap_or(false),
+                group: options.log_group_name,
+                stream: options.log_stream_name,
+            }),
+            kms_key_arn: None,
+        },
         file_extension: configuration.file_extension,
         time_zone: configuration.custom_time_zone,
-        logging: logging.map(|options| CloudWatchLogging {
-            enabled: options.enabled.unwrap_or(false),
-            group: options.log_group_name,
-            stream: options.log_stream_name,
-        }),
-        kms_key_arn: None,
+        processing: None,
+        partitioning: None,
+        backup_enabled: false,
+        backup: None,
     })
 }
 
 /// The destination as its owner configured it.
 pub(super) fn to_wire(destination: &S3Destination) -> ExtendedS3DestinationConfiguration {
-    let kms = destination.kms_key_arn.clone();
+    let kms = destination.bucket.kms_key_arn.clone();
     ExtendedS3DestinationConfiguration {
-        bucket_arn: destination.bucket_arn.clone(),
+        bucket_arn: destination.bucket.bucket_arn.clone(),
         buffering_hints: Some(BufferingHints {
-            interval_in_seconds: Some(destination.buffering.interval_secs),
-            size_in_mbs: Some(destination.buffering.size_mb),
+            interval_in_seconds: Some(destination.bucket.buffering.interval_secs),
+            size_in_mbs: Some(destination.bucket.buffering.size_mb),
         }),
-        cloud_watch_logging_options: destination.logging.as_ref().map(|logging| CloudWatchLoggingOptions {
+        cloud_watch_logging_options: destination.bucket.logging.as_ref().map(|logging| CloudWatchLoggingOptions {
             enabled: Some(logging.enabled),
             log_group_name: logging.group.clone(),
             log_stream_name: logging.stream.clone(),
         }),
-        compression_format: Some(match destination.compression {
+        compression_format: Some(match destination.bucket.compression {
             Compression::Uncompressed => CompressionFormat::Uncompressed,
             Compression::Gzip => CompressionFormat::Gzip,
             Compression::Zip => CompressionFormat::Zip,
@@ -130,11 +136,11 @@ pub(super) fn to_wire(destination: &S3Destination) -> ExtendedS3DestinationConfi
             kms_encryption_config: Some(KmsEncryptionConfig { aws_kms_key_arn }),
             no_encryption_config: None,
         }),
-        error_output_prefix: destination.error_prefix.clone(),
+        error_output_prefix: destination.bucket.error_prefix.clone(),
         file_extension: destination.file_extension.clone(),
-        prefix: destination.prefix.clone(),
+        prefix: destination.bucket.prefix.clone(),
         processing_configuration: None,
-        role_arn: destination.role_arn.clone(),
+        role_arn: destination.bucket.role_arn.clone(),
         s3_backup_configuration: None,
         s3_backup_mode: None,
     }

@@ -244,7 +244,7 @@ impl Run {
         let state = &self.world.node.state;
         assert_eq!(&self.world.node.replay().unwrap().state, state);
         let streams = state.all_streams().flat_map(|stream| stream.unfinished());
-        let deliveries = state.all_delivery_streams().filter_map(|stream| stream.unfinished());
+        let deliveries = state.all_delivery_streams().flat_map(|stream| stream.unfinished());
         let first = streams.chain(deliveries).map(|unfinished| unfinished.due).min();
         assert_eq!(state.next_due(), first);
         for stream in state.all_streams() {
