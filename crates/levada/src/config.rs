@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use levada_core::catalog::Account;
 use serde::Deserialize;
 
-pub use self::limits::{Limits, ORDINARY_RECORD_BYTES, ShardLimits};
+pub use self::limits::{Limits, ORDINARY_RECORD_BYTES, PutLimits, ShardLimits};
 use crate::cli::{AuthMode, LifecycleMode, ServeArgs};
 
 /// Default listening port: kinesalite's, which people's configurations already name.

@@ -265,7 +265,10 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
         match stream {
             Some(stream) if stream.status == DeliveryStatus::Active => node.start_delivery(&stream),
             Some(_) => {}
-            None => node.metrics.forget_delivery_stream(key),
+            None => {
+                node.metrics.forget_delivery_stream(key);
+                node.direct_put.forget(key.incarnation);
+            }
         }
     }
     if let Command::FinishStream(key) = &command
