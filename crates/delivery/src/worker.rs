@@ -32,6 +32,8 @@ use crate::delivery::{Dropped, Shared};
 use crate::gap::first_readable;
 use crate::metrics::Metrics;
 use crate::past::Past;
+use crate::prefix::ObjectOf;
+use crate::record::ErrorType;
 use crate::upload::{Finished, Outcome, Signals, Upload, backoff};
 
 /// Bytes and records that are counted at a time.
@@ -455,8 +457,16 @@ impl Worker {
         }
         let mut seed = [0; 16];
         env.random.fill(&mut seed);
-        let extension = bucketing.compression.extension();
-        let key = bucketing.layout.key(&self.spec.name, self.spec.config_version, oldest_arrival, extension, seed);
+        let object = ObjectOf {
+            stream: &self.spec.name,
+            version: self.spec.config_version,
+            oldest: oldest_arrival,
+            extension: bucketing.compression.extension(),
+            seed,
+            partition: None,
+        };
+        let layout = &bucketing.layout;
+        let key = layout.key(&object).unwrap_or_else(|_| layout.error_key(ErrorType::Processing, &object));
         let cut = Cut {
             id: session.control.state().next_id,
             from: buffer.from,

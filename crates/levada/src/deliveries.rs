@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use levada_core::catalog::{Compression, DeliveryStream, Destination, DestinationKind};
-use levada_delivery::{Bucketing, Buffering, Config, Delimiter, Handle, KeyLayout, PrefixError};
+use levada_delivery::{
+    Bucketing, Buffering, Config, Delimiter, Handle, KeyLayout, LayoutSpec, Partitioning, PrefixError,
+};
 
 use crate::metrics::Sample;
 
@@ -14,9 +16,6 @@ pub enum Undeliverable {
     /// Its keys cannot be built.
     #[error(transparent)]
     Keys(#[from] PrefixError),
-    /// Its objects cannot be compressed.
-    #[error("compression {0} is not implemented")]
-    Compression(&'static str),
     /// Nobody takes its requests.
     #[error("destinations of the kind {0:?} are not implemented")]
     Kind(DestinationKind),
@@ -34,28 +33,26 @@ pub fn delivery_config(destination: &Destination) -> Result<Config, Undeliverabl
         }
     };
     let bucket = &s3.bucket;
-    let layout = KeyLayout::new(
-        bucket.prefix.as_deref(),
-        bucket.error_prefix.as_deref(),
-        s3.time_zone.as_deref(),
-        s3.file_extension.as_deref(),
-    )?;
+    let layout = KeyLayout::new(&LayoutSpec {
+        prefix: bucket.prefix.as_deref(),
+        error_prefix: bucket.error_prefix.as_deref(),
+        time_zone: s3.time_zone.as_deref(),
+        file_extension: s3.file_extension.as_deref(),
+        partitioning: Partitioning::Off,
+    })?;
     let compression = match bucket.compression {
         Compression::Uncompressed => levada_delivery::Compression::Uncompressed,
         Compression::Gzip => levada_delivery::Compression::Gzip,
-        other @ (Compression::Zip | Compression::Snappy | Compression::HadoopSnappy) => {
-            return Err(Undeliverable::Compression(other.name()));
-        }
+        Compression::Zip => levada_delivery::Compression::Zip,
+        Compression::Snappy => levada_delivery::Compression::Snappy,
+        Compression::HadoopSnappy => levada_delivery::Compression::HadoopSnappy,
     };
     Ok(Config::s3(Bucketing {
         bucket: bucket.bucket().to_owned(),
         layout,
         compression,
         delimiter: Delimiter::None,
-        buffering: Buffering {
-            size_mib: bucket.buffering.size_mb,
-            interval_s: bucket.buffering.interval_secs,
-        },
+        buffering: Buffering { size_mib: bucket.buffering.size_mb, interval_s: bucket.buffering.interval_secs },
     }))
 }
 
