@@ -8,11 +8,12 @@ import pytest
 
 from clients.boto import Boto
 from conftest import FUNCTION
-from deliveries import HINTS, ROLE, arn_of, plain, processors, s3
+from deliveries import HINTS, ROLE, Maker, arn_of, plain, processors, s3
 from endpoint import ARN
 from results import Results
 from tools import until
 
+fact = pytest.mark.fact
 ERRORS = "failed/!{firehose:error-output-type}/"
 DELIMITER = ("AppendDelimiterToRecord", {"Delimiter": "\\n"})
 # With dynamic partitioning AWS wants at least 64 MB and a minute; the node's clock is moved.
@@ -39,6 +40,7 @@ def upper(event):
     return {"records": replies}
 
 
+@fact("firehose-raw-data")
 def test_a_function_over_http(deliver, send, functions, bucket):
     functions.functions["upper"] = upper
     name = deliver(s3(bucket[0], Prefix="good/", ErrorOutputPrefix=ERRORS, BufferingHints=HINTS, **processors(function("upper"))))
@@ -76,6 +78,7 @@ def test_a_function_that_is_a_local_command(deliver, send, bucket):
     until(lambda: b"".join(bucket[1]().values()) == b"cbafed", "what the command made")
 
 
+@fact("firehose-no-delimiter")
 def test_partitions_by_jq(deliver, send, bucket, node):
     query = {"MetadataExtractionQuery": "{customer:.customer,kind:.event.kind}", "JsonParsingEngine": "JQ-1.6"}
     name = deliver(s3(
@@ -126,6 +129,34 @@ def test_json_records_are_taken_apart(deliver, send, bucket, node):
     put(send, name, [b'{"n":1}{"n":2}\n{"n":3}'])
     node.advance(61)
     until(lambda: sorted(key.split("/")[0] for key in bucket[1]()) == ["1", "2", "3"], "three records")
+
+
+@fact("firehose-message-extraction")
+def test_cloudwatch_logs_are_decompressed(send, node, bucket):
+    """From a data stream: direct puts of such records are CloudWatch's alone."""
+    kinesis = Boto(node.client("kinesis"), Results(None))
+    kinesis("CreateStream", StreamName="logs", ShardCount=1)
+    status = lambda: kinesis("DescribeStreamSummary", StreamName="logs")["StreamDescriptionSummary"]["StreamStatus"]
+    until(lambda: status() == "ACTIVE", "ACTIVE")
+    chain = processors(("Decompression", {"CompressionFormat": "GZIP"}), ("CloudWatchLogProcessing", {"DataMessageExtraction": "true"}))
+    maker = Maker("decompressed", send)
+    maker(
+        s3(bucket[0], BufferingHints=HINTS, ErrorOutputPrefix=ERRORS, **chain), DeliveryStreamType="KinesisStreamAsSource",
+        KinesisStreamSourceConfiguration={"KinesisStreamARN": ARN + "logs", "RoleARN": ROLE},
+    )
+    events = [{"id": str(n), "timestamp": n, "message": f"message {n}"} for n in range(3)]
+    logs = {
+        "messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s", "subscriptionFilters": ["f"],
+        "logEvents": events,
+    }
+    for data in (gzip.compress(json.dumps(logs).encode()), b"not compressed"):
+        kinesis("PutRecord", StreamName="logs", PartitionKey="k", Data=data)
+    good = lambda: b"".join(content for key, content in bucket[1]().items() if not key.startswith("failed/"))
+    until(lambda: good() == b"message 0\nmessage 1\nmessage 2\n", "the messages")
+    failed = until(lambda: bucket[1]("failed/decompression-failed/"), "the other record")
+    (line,) = map(json.loads, b"".join(failed.values()).splitlines())
+    assert base64.b64decode(line["rawData"]) == b"not compressed"
+    maker.delete()
 
 
 def test_the_source_is_backed_up(deliver, send, functions, bucket):

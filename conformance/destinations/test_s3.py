@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import zipfile
 
@@ -15,6 +16,7 @@ from deliveries import HINTS, s3
 from servers import JVM
 from tools import until
 
+fact = pytest.mark.fact
 RECORDS = [f"record {n} {'x' * (n % 50)}\n".encode() for n in range(400)]
 EVERYTHING = b"".join(RECORDS)
 
@@ -43,6 +45,15 @@ def unzip(content):
         return archive.read(entry)
 
 
+def check_framing(compression, content):
+    """The first block's header, byte for byte."""
+    if compression == "Snappy":
+        assert content[:16] == b"\x82SNAPPY\x00" + struct.pack(">II", 1, 1)
+    elif compression == "HADOOP_SNAPPY":
+        plain, compressed = struct.unpack(">II", content[:8])
+        assert plain <= len(EVERYTHING) and compressed <= len(content) - 8
+
+
 FORMATS = [
     ("UNCOMPRESSED", "", None, lambda content: content),
     ("GZIP", ".gz", "gzip", gzip.decompress),
@@ -52,6 +63,7 @@ FORMATS = [
 ]
 
 
+@fact("firehose-compression-suffixes", "firehose-content-encodings", "firehose-snappy-framing", "firehose-no-delimiter")
 @pytest.mark.parametrize("row", FORMATS, ids=lambda row: row[0])
 def test_compressed_objects_are_read_by_other_libraries(deliver, send, store, row):
     compression, extension, encoding, read = row
@@ -61,6 +73,8 @@ def test_compressed_objects_are_read_by_other_libraries(deliver, send, store, ro
     until(lambda: sum(len(read(content)) for content in store.objects("store", prefix).values()) >= len(EVERYTHING), "delivered")
     objects = store.objects("store", prefix)
     assert b"".join(read(content) for content in objects.values()) == EVERYTHING
+    for content in objects.values():
+        check_framing(compression, content)
     day = r"\d{4}/\d\d/\d\d/\d\d/"
     uuid = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     for key in objects:
@@ -110,6 +124,7 @@ def test_prefix_expressions_and_time_zone(deliver, send, store):
     assert re.fullmatch(r"expr/\d{4}-quoted-\d\d/[A-Za-z0-9]{11}/" + re.escape(name) + r"-1-[-\da-f]+\.json", key), key
 
 
+@fact("firehose-configuration-when-cut")
 def test_an_object_has_one_key(deliver, send, store, node):
     """A flush on demand, and an update between: each record is in one object, named after its version."""
     name = deliver(s3("store", Prefix="once/", BufferingHints={"SizeInMBs": 128, "IntervalInSeconds": 900}))

@@ -212,6 +212,12 @@ def send_firehose(server):
     return Boto(server.client("firehose"), Results(None))
 
 
+@pytest.fixture(scope="session")
+def boto_firehose_at():
+    """`boto_firehose_at(server)`: the same at another node."""
+    return lambda server: Boto(server.client("firehose"), Results(None))
+
+
 @pytest.fixture
 def deliver(send_firehose, request):
     """Makes delivery streams named after the test, ACTIVE, and deletes them: `deliver(s3(Prefix="p/"))`."""

@@ -1,4 +1,4 @@
-"""boto3 against the six Firehose operations, and what is delivered to a bucket directory."""
+"""boto3 against Firehose, and what is delivered to a bucket directory."""
 
 import datetime
 import gzip
@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from endpoint import ACCOUNT
 from tools import until
 
+fact = pytest.mark.fact
 ROLE = "arn:aws:iam::000000000000:role/levada"
 MISSING = f"Firehose nothing under account {ACCOUNT} not found."
 
@@ -46,6 +47,7 @@ def bucket(server):
     return make
 
 
+@fact("firehose-described-defaults", "firehose-both-s3-descriptions", "firehose-destination-id")
 def test_describe_shows_aws_s_defaults(firehose, delivery):
     name = delivery()
     described = firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
@@ -173,6 +175,7 @@ def test_constraints(firehose, row):
     assert message.startswith("1 validation error detected: ") and fragment in message, message
 
 
+@fact("firehose-no-delimiter", "firehose-encrypted-member")
 def test_records_are_delivered_to_a_directory(firehose, delivery, bucket):
     bucket_name, objects = bucket()
     name = delivery(BucketARN=f"arn:aws:s3:::{bucket_name}", BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 1})
@@ -201,6 +204,7 @@ def test_buffers_are_cut_by_size(firehose, delivery, bucket):
     assert all(len(content) <= 2 * 1024 * 1024 for content in objects().values())
 
 
+@fact("firehose-literal-prefix")
 def test_gzip_prefix_and_extension(firehose, delivery, bucket):
     bucket_name, objects = bucket()
     name = delivery(
