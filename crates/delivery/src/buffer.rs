@@ -6,7 +6,7 @@ use std::time::Duration;
 use levada_core::batch::RECORD_HEADER_BYTES;
 use levada_core::engine::{Millis, Offset, Page};
 
-use crate::config::Config;
+use crate::config::Buffering;
 
 /// A contiguous range at the end of what has been cut.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +45,7 @@ impl Buffer {
 
     /// By the bytes of data, as the size hint is meant; or, where records are smaller than their headers in the log, by
     /// those: without that, empty records would fill no buffer however many they are.
-    pub(crate) fn is_full(&self, config: &Config) -> bool {
+    pub(crate) fn is_full(&self, config: Buffering) -> bool {
         self.bytes.max(self.header_bytes()) >= config.size_bytes()
     }
 
@@ -54,12 +54,12 @@ impl Buffer {
     }
 
     /// Bytes to read next: not more than the buffer can take.
-    pub(crate) fn room(&self, config: &Config) -> u64 {
+    pub(crate) fn room(&self, config: Buffering) -> u64 {
         config.size_bytes().saturating_sub(self.bytes).max(1)
     }
 
     /// Counts a page that was read from `next`, up to the record with which the buffer is full.
-    pub(crate) fn count(&mut self, page: &Page, config: &Config, now: Duration) -> Counted {
+    pub(crate) fn count(&mut self, page: &Page, config: Buffering, now: Duration) -> Counted {
         match page.chunks.first() {
             Some(chunk) if chunk.first > self.next => return Counted::StartsAt(chunk.first),
             None if page.tail.start > self.next => return Counted::StartsAt(page.tail.start),
@@ -81,7 +81,7 @@ impl Buffer {
 
     /// How long until the interval has passed since the oldest record arrived, by the wall clock or by the monotonic
     /// one, whichever says so first: a wall clock that was set back does not hold records up. `None` while empty.
-    pub(crate) fn due_in(&self, config: &Config, wall: Millis, monotonic: Duration) -> Option<Duration> {
+    pub(crate) fn due_in(&self, config: Buffering, wall: Millis, monotonic: Duration) -> Option<Duration> {
         let (arrival, seen) = self.oldest?;
         let interval = Duration::from_secs(u64::from(config.interval_s));
         let by_wall = Duration::from_millis((arrival + interval.as_millis() as u64).saturating_sub(wall));

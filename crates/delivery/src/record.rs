@@ -233,6 +233,12 @@ impl Envelope {
         key
     }
 
+    /// Whether a key is that of a [`Envelope::Mark`].
+    #[must_use]
+    pub fn is_mark(key: &[u8]) -> bool {
+        key == [MARK]
+    }
+
     /// What a key says.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ use std::time::Duration;
 use levada_core::engine::{EngineError, LogId};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::body::{Body, Range, build};
+use crate::body::{Body, Format, Range, build};
+use crate::config::Delimiter;
 use crate::control::Cut;
 use crate::delivery::{Env, Shared};
 use crate::memory::Hold;
@@ -216,7 +217,9 @@ impl Upload {
             return Ok(Outcome::Interrupted);
         };
         let range = Range { log: self.data, from: cut.from, to: cut.to, bytes: cut.bytes };
-        let body = build(&env.engine, range, cut.compression, env.blocking).await.map_err(Failure::Engine)?;
+        let key = cut.objects.first().map_or("", |name| name.key.as_str());
+        let format = Format { compression: cut.compression, delimiter: &Delimiter::None, key };
+        let body = build(&env.engine, range, format, env.blocking).await.map_err(Failure::Engine)?;
         let Body { bytes, records, lost, record_bytes } = body;
         let hold = Hold::new(memory, turn, bytes.len());
         let bytes = hold.by(bytes);

@@ -26,12 +26,14 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::backlog::Backlog;
 use crate::buffer::{Buffer, Counted};
-use crate::config::{Config, Spec};
+use crate::config::{Block, Config, Spec};
 use crate::control::{ControlError, ControlLog, Cut, ObjectName, Record, State};
 use crate::delivery::{Dropped, Shared};
 use crate::gap::first_readable;
 use crate::metrics::Metrics;
 use crate::past::Past;
+use crate::prefix::ObjectOf;
+use crate::record::ErrorType;
 use crate::upload::{Finished, Outcome, Signals, Upload, backoff};
 
 /// Bytes and records that are counted at a time.
@@ -45,7 +47,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) enum Command {
     Nudge,
     Flush(oneshot::Sender<()>),
-    Reconfigure(Config, u64),
+    Reconfigure(Box<(Config, u64, Option<Block>)>),
     Stop(Duration),
     Delete(oneshot::Sender<Dropped>),
 }
@@ -158,7 +160,7 @@ impl Worker {
                     let _ = done.send(self.report_dropped(dropped));
                     return ControlFlow::Break(());
                 }
-                Some(Command::Reconfigure(config, version)) => self.reconfigure(config, version),
+                Some(Command::Reconfigure(new)) => self.reconfigure(*new),
                 // Dropped when the worker has ended for good; else the next session cuts all there is.
                 Some(Command::Flush(done)) if wait.is_some() => self.flushes.push(Flush { upto: Offset::MAX, done }),
                 Some(Command::Flush(_) | Command::Nudge) => {}
@@ -231,7 +233,7 @@ impl Worker {
         // Without a free upload nothing can be cut, and the end of an upload wakes the worker anyway.
         let free = session.uploads.len() < env.tuning.parallel_uploads.max(1);
         let due = buffer
-            .due_in(&self.spec.config, env.clock.now_ms(), env.clock.monotonic())
+            .due_in(self.spec.config.buffering(), env.clock.now_ms(), env.clock.monotonic())
             .filter(|_| free)
             .map(|wait| wait.max(Duration::from_millis(1)));
         tokio::select! {
@@ -255,7 +257,7 @@ impl Worker {
                 session.buffer.at_end = upto <= session.buffer.next;
                 self.flushes.push(Flush { upto, done });
             }
-            Some(Command::Reconfigure(config, version)) => self.reconfigure(config, version),
+            Some(Command::Reconfigure(new)) => self.reconfigure(*new),
             Some(Command::Stop(grace)) => {
                 // What cannot be written down now is done again by the next worker.
                 if let Err(error) = self.drain(session, grace).await {
@@ -277,9 +279,10 @@ impl Worker {
         Ok(None)
     }
 
-    fn reconfigure(&mut self, config: Config, version: u64) {
+    fn reconfigure(&mut self, (config, version, block): (Config, u64, Option<Block>)) {
         self.spec.config = config;
         self.spec.config_version = version;
+        self.spec.block = block;
     }
 
     /// Lets uploads in flight end for `grace`.
@@ -392,7 +395,7 @@ impl Worker {
 
     /// Counts one more page, and answers whether there was one to count.
     async fn count(&mut self, session: &mut Session) -> Result<bool, ControlError> {
-        let (config, env) = (&self.spec.config, &self.shared.env);
+        let (config, env) = (self.spec.config.buffering(), &self.shared.env);
         let buffer = &mut session.buffer;
         if buffer.at_end || buffer.before_gap || buffer.is_full(config) {
             return Ok(false);
@@ -438,7 +441,8 @@ impl Worker {
 
     /// Fixes the buffer's range as a cut, if it is due and an upload is free for it.
     async fn cut_if_due(&mut self, session: &mut Session) -> Result<bool, ControlError> {
-        let (config, env) = (&self.spec.config, &self.shared.env);
+        let (config, env) = (self.spec.config.buffering(), &self.shared.env);
+        let bucketing = self.spec.config.errors();
         let buffer = session.buffer;
         let busy = session.uploads.len() + session.waiting.len() >= env.tuning.parallel_uploads.max(1);
         let Some((oldest_arrival, _)) = buffer.oldest else { return Ok(false) };
@@ -453,16 +457,24 @@ impl Worker {
         }
         let mut seed = [0; 16];
         env.random.fill(&mut seed);
-        let extension = config.compression.extension();
-        let key = config.layout.key(&self.spec.name, self.spec.config_version, oldest_arrival, extension, seed);
+        let object = ObjectOf {
+            stream: &self.spec.name,
+            version: self.spec.config_version,
+            oldest: oldest_arrival,
+            extension: bucketing.compression.extension(),
+            seed,
+            partition: None,
+        };
+        let layout = &bucketing.layout;
+        let key = layout.key(&object).unwrap_or_else(|_| layout.error_key(ErrorType::Processing, &object));
         let cut = Cut {
             id: session.control.state().next_id,
             from: buffer.from,
             to: buffer.next,
             bytes: buffer.bytes,
             config_version: self.spec.config_version,
-            compression: config.compression,
-            objects: vec![ObjectName { bucket: config.bucket.clone(), key }],
+            compression: bucketing.compression,
+            objects: vec![ObjectName { bucket: bucketing.bucket.clone(), key }],
             oldest_arrival,
             due: now.min(oldest_arrival + u64::from(config.interval_s) * 1000),
             created: now,

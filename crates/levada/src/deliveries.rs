@@ -2,8 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use levada_core::catalog::{Compression, DeliveryStream, S3Destination};
-use levada_delivery::{Config, Handle, KeyLayout, PrefixError};
+use levada_core::catalog::{Compression, DeliveryStream, Destination, DestinationKind};
+use levada_delivery::{
+    Bucketing, Buffering, Config, Delimiter, Handle, KeyLayout, LayoutSpec, Partitioning, PrefixError,
+};
 
 use crate::metrics::Sample;
 
@@ -14,36 +16,44 @@ pub enum Undeliverable {
     /// Its keys cannot be built.
     #[error(transparent)]
     Keys(#[from] PrefixError),
-    /// Its objects cannot be compressed.
-    #[error("compression {0} is not implemented")]
-    Compression(&'static str),
+    /// Nobody takes its requests.
+    #[error("destinations of the kind {0:?} are not implemented")]
+    Kind(DestinationKind),
 }
 
 /// What a worker needs to know of a destination.
 ///
 /// # Errors
 /// [`Undeliverable`].
-pub fn delivery_config(destination: &S3Destination) -> Result<Config, Undeliverable> {
-    let layout = KeyLayout::new(
-        destination.prefix.as_deref(),
-        destination.error_prefix.as_deref(),
-        destination.time_zone.as_deref(),
-        destination.file_extension.as_deref(),
-    )?;
-    let compression = match destination.compression {
-        Compression::Uncompressed => levada_delivery::Compression::Uncompressed,
-        Compression::Gzip => levada_delivery::Compression::Gzip,
-        other @ (Compression::Zip | Compression::Snappy | Compression::HadoopSnappy) => {
-            return Err(Undeliverable::Compression(other.name()));
+pub fn delivery_config(destination: &Destination) -> Result<Config, Undeliverable> {
+    let s3 = match destination {
+        Destination::S3(s3) => s3,
+        other @ (Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_)) => {
+            return Err(Undeliverable::Kind(other.kind()));
         }
     };
-    Ok(Config {
-        bucket: destination.bucket().to_owned(),
+    let bucket = &s3.bucket;
+    let layout = KeyLayout::new(&LayoutSpec {
+        prefix: bucket.prefix.as_deref(),
+        error_prefix: bucket.error_prefix.as_deref(),
+        time_zone: s3.time_zone.as_deref(),
+        file_extension: s3.file_extension.as_deref(),
+        partitioning: Partitioning::Off,
+    })?;
+    let compression = match bucket.compression {
+        Compression::Uncompressed => levada_delivery::Compression::Uncompressed,
+        Compression::Gzip => levada_delivery::Compression::Gzip,
+        Compression::Zip => levada_delivery::Compression::Zip,
+        Compression::Snappy => levada_delivery::Compression::Snappy,
+        Compression::HadoopSnappy => levada_delivery::Compression::HadoopSnappy,
+    };
+    Ok(Config::s3(Bucketing {
+        bucket: bucket.bucket().to_owned(),
         layout,
         compression,
-        size_mib: destination.buffering.size_mb,
-        interval_s: destination.buffering.interval_secs,
-    })
+        delimiter: Delimiter::None,
+        buffering: Buffering { size_mib: bucket.buffering.size_mb, interval_s: bucket.buffering.interval_secs },
+    }))
 }
 
 /// What `/metrics` says of a delivery stream's delivery.

@@ -124,13 +124,19 @@ fn concerned(state: &State, command: &Command) -> Option<u64> {
         | Command::Untag { resource, .. }
         | Command::PutPolicy { resource, .. }
         | Command::DeletePolicy { resource } => stream(&resource.scope, &resource.stream),
-        Command::CreateDeliveryStream { scope, name, .. } | Command::DeleteDeliveryStream { scope, name } => {
-            delivery_stream(scope, name)
-        }
+        Command::CreateDeliveryStream(new) => delivery_stream(&new.scope, &new.name),
+        Command::DeleteDeliveryStream { scope, name }
+        | Command::UpdateDestination { scope, name, .. }
+        | Command::StartDeliveryEncryption { scope, name, .. }
+        | Command::StopDeliveryEncryption { scope, name }
+        | Command::TagDeliveryStream { scope, name, .. }
+        | Command::UntagDeliveryStream { scope, name, .. } => delivery_stream(scope, name),
         Command::FinishUpdate(key)
         | Command::AdvanceReshard { stream: key, .. }
         | Command::FinishStream(key)
         | Command::FinishDeliveryStream(key)
+        | Command::FinishDeliveryEncryption(key)
+        | Command::AssignLogBlock(key)
         | Command::FailDeliveryStream { key, .. }
         | Command::SealShards { stream: key, .. }
         | Command::ExpireShards { stream: key, .. }

@@ -252,6 +252,7 @@ impl Node {
             name: stream.name.to_string(),
             data: stream.data_log,
             control: stream.control_log,
+            block: None,
             config,
             config_version: stream.version,
             backlog_quota_bytes: self.config.backlog_bytes,
