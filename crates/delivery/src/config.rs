@@ -130,18 +130,6 @@ impl Config {
     }
 }
 
-/// What stands between the records of an object, or after them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Delimiter {
-    /// Nothing.
-    #[default]
-    None,
-    /// Between two records, not after the last one: `AppendDelimiterToRecord`.
-    Between(String),
-    /// A newline after each: lines of error output.
-    Lines,
-}
-
 /// `CompressionFormat`. Extensions and encodings are those of objects that AWS has written; its guide calls the extension
 /// of `HADOOP_SNAPPY` `.hsnappy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -206,6 +194,18 @@ impl Compression {
             Self::HadoopSnappy => Some("hadoop-snappy"),
         }
     }
+}
+
+/// What stands between the records of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Delimiter {
+    /// Nothing.
+    #[default]
+    None,
+    /// This between two records, and nothing after the last: the processor `AppendDelimiterToRecord`.
+    Between(String),
+    /// A newline after each: error output.
+    Lines,
 }
 
 /// Knobs of the node, the same for all its delivery streams.
