@@ -30,12 +30,20 @@ mod stream;
 mod unfinished;
 
 pub use command::{
-    Command, MAX_SHARDS_PER_STREAM, MAX_TAGS, MAX_TARGET_SHARDS, MAX_WARM_MIBPS, NewStream, Resource, StreamUpdate,
+    Command, MAX_SHARDS_PER_STREAM, MAX_TAGS, MAX_TARGET_SHARDS, MAX_WARM_MIBPS, NewDeliveryStream, NewStream,
+    Resource, StreamUpdate,
 };
 pub use consumer::{Consumer, ConsumerRef, ConsumerStatus, MAX_CONSUMERS};
 pub use decide::decide;
-pub use delivery_stream::{Buffering, CloudWatchLogging, Compression, DeliveryStatus, DeliveryStream, S3Destination};
-pub use error::{DomainError, SettingError};
+pub use delivery_stream::{
+    BackupMode, BucketSettings, BucketUpdate, Buffering, CloudWatchLogging, Compression, ContentEncoding,
+    DeliveryStatus, DeliveryStream, Destination, DestinationKind, DestinationUpdate, DocumentIdFormat, Encryption,
+    EncryptionKey, EncryptionStatus, HecEndpointType, HttpEndpointDestination, HttpEndpointUpdate, IndexRotation,
+    KinesisSource, LogBlock, ObjectEncryption, OpenSearchDestination, OpenSearchUpdate, Partitioning, Processing,
+    Processor, ProcessorKind, ProcessorParameter, RequestConfiguration, Requests, RequestsUpdate, S3Destination,
+    S3Update, SearchAddress, SearchFlavour, Secret, SecretsManager, Source, SplunkDestination, SplunkUpdate, Vpc,
+};
+pub use error::{DeliveryError, DomainError, SettingError};
 pub use event::{Entry, Event, Transition};
 pub use fold::{Contradiction, fold};
 pub use replay::{Growth, ReplayError, Replayed, Replayer, SNAPSHOT_PART_BYTES, snapshot_batches};

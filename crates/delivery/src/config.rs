@@ -1,7 +1,11 @@
 //! What a delivery stream is told: its destination, its buffering hints, and the knobs of the node.
 
+use std::sync::Arc;
+
 use levada_core::engine::LogId;
 
+use crate::chain::Chain;
+use crate::endpoint::Endpoint;
 use crate::prefix::KeyLayout;
 
 /// AWS writes "MB" for buffering hints; here, as in its limits of the same pages, that is 1,048,576 bytes.
@@ -16,41 +20,118 @@ pub const DEFAULT_BACKLOG_QUOTA_BYTES: u64 = 4 * 1024 * MIB;
 pub struct Spec {
     /// Its name: part of each object's key, and of each log line.
     pub name: String,
-    /// The log of producers' records, one engine record for each Firehose record, keys empty.
+    /// The log of producers' records, one engine record for each Firehose record; see [`crate::record`] for keys.
     pub data: LogId,
     /// The log of this module's own records (cuts and what became of them).
     pub control: LogId,
+    /// Logs for records between processing and delivery.
+    pub block: Option<Block>,
     /// The destination configuration in force.
     pub config: Config,
     /// The `VersionId` of that configuration, from 1.
     pub config_version: u64,
-    /// Ceiling of the bytes that the data log may retain; beyond it [`crate::Handle::reserve`] says no.
+    /// Ceiling of the bytes that the delivery stream's logs may retain; beyond it [`crate::Handle::reserve`] says no.
     pub backlog_quota_bytes: u64,
 }
 
-/// A destination configuration: bucket, keys, compression, buffering hints. Objects use the one in force when cut.
+/// Ids of logs that the catalog keeps for one delivery stream. The worker creates the logs when it needs them; who
+/// deletes the delivery stream deletes all of them, whether they exist or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The processed log.
+    pub first: LogId,
+    /// Number of ids from `first` on. [`Block::WHOLE`] serves as many partitions as AWS.
+    pub count: u32,
+}
+
+impl Block {
+    /// The processed log, 500 partitions, the records without partition, all types of error output, and a few spare.
+    pub const WHOLE: u32 = 512;
+}
+
+/// A destination configuration. What is cut uses the one in force at the cut.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Name of the bucket (the last part of `BucketARN`).
+    /// Where records go.
+    pub target: Target,
+    /// What is done to records first. Needs [`Spec::block`]; without one the delivery stream waits.
+    pub chain: Option<Arc<dyn Chain>>,
+    /// Where all source records go besides, as they were sent.
+    pub backup: Option<Bucketing>,
+}
+
+/// Where records go.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A bucket, error output too.
+    S3(Bucketing),
+    /// Requests.
+    Endpoint {
+        /// Takes them.
+        endpoint: Arc<dyn Endpoint>,
+        /// When a request is made.
+        buffering: Buffering,
+        /// Where error output goes.
+        errors: Bucketing,
+    },
+}
+
+/// A bucket and how objects are made for it.
+#[derive(Clone, Debug)]
+pub struct Bucketing {
+    /// Its name (the last part of `BucketARN`).
     pub bucket: String,
     /// How keys are built.
     pub layout: KeyLayout,
     /// How objects are compressed.
     pub compression: Compression,
+    /// What stands between records. Error output has a newline after each line instead.
+    pub delimiter: Delimiter,
+    /// When an object is made.
+    pub buffering: Buffering,
+}
+
+/// Buffering hints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffering {
     /// `BufferingHints.SizeInMBs`, in MiB: 1 to 128.
     pub size_mib: u32,
     /// `BufferingHints.IntervalInSeconds`: 0 to 900.
     pub interval_s: u32,
 }
 
-impl Config {
+impl Buffering {
     /// The buffer's size in bytes.
-    pub(crate) fn size_bytes(&self) -> u64 {
+    pub(crate) fn size_bytes(self) -> u64 {
         u64::from(self.size_mib.max(1)) * MIB
     }
 }
 
-/// `CompressionFormat`, as far as it is implemented.
+impl Config {
+    /// Records to a bucket, and nothing else.
+    #[must_use]
+    pub fn s3(bucketing: Bucketing) -> Self {
+        Self { target: Target::S3(bucketing), chain: None, backup: None }
+    }
+
+    /// When what is cut for the destination is due.
+    pub(crate) fn buffering(&self) -> Buffering {
+        match &self.target {
+            Target::S3(bucketing) => bucketing.buffering,
+            Target::Endpoint { buffering, .. } => *buffering,
+        }
+    }
+
+    /// Where error output goes.
+    pub(crate) fn errors(&self) -> &Bucketing {
+        match &self.target {
+            Target::S3(bucketing) | Target::Endpoint { errors: bucketing, .. } => bucketing,
+        }
+    }
+}
+
+/// `CompressionFormat`. Extensions and encodings are those of objects that AWS has written; its guide calls the extension
+/// of `HADOOP_SNAPPY` `.hsnappy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Compression {
     /// Records as they are.
@@ -59,36 +140,72 @@ pub enum Compression {
     /// One gzip member, level 6.
     #[serde(rename = "GZIP")]
     Gzip,
+    /// An archive of one entry, level 6.
+    #[serde(rename = "ZIP")]
+    Zip,
+    /// The stream of snappy-java (xerial).
+    Snappy,
+    /// Hadoop's blocks.
+    #[serde(rename = "HADOOP_SNAPPY")]
+    HadoopSnappy,
 }
 
 impl Compression {
-    /// The format of that name in the Firehose model, or `None` if it is not implemented.
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Uncompressed, Self::Gzip, Self::Zip, Self::Snappy, Self::HadoopSnappy];
+
+    /// The format of that name in the Firehose model.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "UNCOMPRESSED" => Some(Self::Uncompressed),
-            "GZIP" => Some(Self::Gzip),
-            _ => None,
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// Its name in the Firehose model.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uncompressed => "UNCOMPRESSED",
+            Self::Gzip => "GZIP",
+            Self::Zip => "ZIP",
+            Self::Snappy => "Snappy",
+            Self::HadoopSnappy => "HADOOP_SNAPPY",
         }
     }
 
     /// What a key ends with unless `FileExtension` replaces it.
     #[must_use]
-    pub fn extension(self) -> &'static str {
+    pub const fn extension(self) -> &'static str {
         match self {
             Self::Uncompressed => "",
             Self::Gzip => ".gz",
+            Self::Zip => ".zip",
+            Self::Snappy | Self::HadoopSnappy => ".snappy",
         }
     }
 
     /// The object's `Content-Encoding`.
     #[must_use]
-    pub fn content_encoding(self) -> Option<&'static str> {
+    pub const fn content_encoding(self) -> Option<&'static str> {
         match self {
             Self::Uncompressed => None,
             Self::Gzip => Some("gzip"),
+            Self::Zip => Some("zip"),
+            Self::Snappy => Some("snappy-java"),
+            Self::HadoopSnappy => Some("hadoop-snappy"),
         }
     }
+}
+
+/// What stands between the records of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Delimiter {
+    /// Nothing.
+    #[default]
+    None,
+    /// This between two records, and nothing after the last: the processor `AppendDelimiterToRecord`.
+    Between(String),
+    /// A newline after each: error output.
+    Lines,
 }
 
 /// Knobs of the node, the same for all its delivery streams.

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::backlog::{Backlog, Reservation};
 use crate::blocking::Blocking;
-use crate::config::{Config, Spec, Tuning};
+use crate::config::{Block, Config, Spec, Tuning};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::sink::Sink;
@@ -157,9 +157,9 @@ impl Handle {
         flushed.await.map_err(|_| Stopped)
     }
 
-    /// Changes the configuration: objects that are cut from now on follow it.
-    pub fn reconfigure(&self, config: Config, config_version: u64) {
-        let _ = self.inner.commands.send(Command::Reconfigure(config, config_version));
+    /// Changes the configuration: what is cut from now on follows it. `block` as in [`Spec`].
+    pub fn reconfigure(&self, config: Config, config_version: u64, block: Option<Block>) {
+        let _ = self.inner.commands.send(Command::Reconfigure(Box::new((config, config_version, block))));
     }
 
     /// Stops: nothing more is cut, and uploads in flight get `grace` to end. What does not end is done again by the

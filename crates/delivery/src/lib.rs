@@ -21,6 +21,7 @@ mod backlog;
 mod blocking;
 mod body;
 mod buffer;
+pub mod chain;
 mod config;
 mod control;
 mod delivery;
@@ -31,8 +32,10 @@ mod memory;
 mod metrics;
 mod past;
 pub mod prefix;
+pub mod process;
 pub mod record;
 mod sink;
+pub mod source;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -40,10 +43,12 @@ mod worker;
 
 pub use backlog::Reservation;
 pub use blocking::{Blocking, GivenUp};
-pub use config::{Compression, Config, DEFAULT_BACKLOG_QUOTA_BYTES, MIB, Spec, Tuning};
+pub use config::{
+    Block, Bucketing, Buffering, Compression, Config, DEFAULT_BACKLOG_QUOTA_BYTES, Delimiter, MIB, Spec, Target, Tuning,
+};
 pub use delivery::{Delivery, Dropped, Env, Handle, Stopped};
-pub use metrics::Metrics;
-pub use prefix::{KeyLayout, PrefixError};
+pub use metrics::{Delivered, Metrics};
+pub use prefix::{KeyError, KeyLayout, LayoutSpec, ObjectOf, Partitioning, PrefixError, QueryKeys};
 pub use sink::{Attempt, Buckets, DirectoryBucket, Object, Sink, SinkError, escape};
 #[cfg(feature = "s3")]
 pub use sink::{S3Bucket, S3Config, StaticKeys};

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use levada_core::engine::Millis;
 
+use crate::chain::ChainCounters;
+
 /// Counters since the process started. AWS's names (`AWS/Firehose`, dimension `DeliveryStreamName`) stand at the
 /// fields that have one.
 #[derive(Debug, Default)]
@@ -16,8 +18,30 @@ pub struct Metrics {
     pub records: AtomicU64,
     /// Objects put; the sum of `DeliveryToS3.Success`.
     pub puts_succeeded: AtomicU64,
-    /// Attempts to put that failed; with `puts_succeeded`, the sample count of `DeliveryToS3.Success`.
+    /// Attempts to put that failed, of objects of any kind; with `puts_succeeded`, the sample count of
+    /// `DeliveryToS3.Success`.
     pub puts_failed: AtomicU64,
+    /// `BackupToS3`: objects with the source records, and objects with what an endpoint did not take.
+    pub backup: Delivered,
+    /// Objects with error output of the processing.
+    pub errors: Delivered,
+    /// `DeliveryToHttpEndpoint`, `DeliveryToSplunk`, `DeliveryToAmazonOpenSearchService` …: what the endpoint took;
+    /// [`Delivered::failed`] counts attempts that left something to do.
+    pub endpoint: Delivered,
+    /// Records that an endpoint refused or did not take in time; they became error output.
+    pub endpoint_failed_records: AtomicU64,
+    /// What the chain of processors counts.
+    pub chain: ChainCounters,
+    /// `PartitionCount`: partitions that hold undelivered records.
+    pub partitions: AtomicU64,
+    /// `PartitionCountExceeded`: 1 while all partitions are taken and records of others become error output.
+    pub partitions_exceeded: AtomicU64,
+    /// Records that became error output because there were too many partitions.
+    pub partition_overflow_records: AtomicU64,
+    /// Largest `PerPartitionThroughput` of the last minute in which records were sorted, in bytes a second.
+    pub partition_throughput: AtomicU64,
+    /// Times that the chain of processors could not work and was run again.
+    pub chain_held_up: AtomicU64,
     /// Records given up because the destination was away for too long.
     pub abandoned_records: AtomicU64,
     /// Records that could not be read any more when their turn came (trimmed or corrupt).
@@ -27,21 +51,47 @@ pub struct Metrics {
     /// 1 once the worker has ended by itself, because another took over, its logs are gone, or its control log is
     /// unreadable; then nothing is delivered any more.
     pub halted: AtomicU64,
-    /// Arrival time of the oldest undelivered record that the worker has seen, in ms; 0 if there is none.
+    /// Arrival time of the oldest record not yet at its destination that the worker has seen, in ms; 0 if there is
+    /// none.
     pub oldest_undelivered: AtomicU64,
+    /// The same of the backup of source records.
+    pub oldest_not_backed_up: AtomicU64,
+}
+
+/// What arrived at a kind of destination.
+#[derive(Debug, Default)]
+pub struct Delivered {
+    /// `….Bytes`: of the objects or requests.
+    pub bytes: AtomicU64,
+    /// `….Records`.
+    pub records: AtomicU64,
+    /// The sum of `….Success`.
+    pub succeeded: AtomicU64,
+    /// Attempts that failed; with `succeeded`, the sample count of `….Success`.
+    pub failed: AtomicU64,
 }
 
 impl Metrics {
-    /// `DeliveryToS3.DataFreshness`: age in ms of the oldest undelivered record at `now`; 0 if there is none.
+    /// `DeliveryTo….DataFreshness`: age in ms of the oldest undelivered record at `now`; 0 if there is none.
     #[must_use]
     pub fn data_freshness_ms(&self, now: Millis) -> u64 {
-        match self.oldest_undelivered.load(Ordering::Relaxed) {
-            0 => 0,
-            arrival => now.saturating_sub(arrival),
-        }
+        age(&self.oldest_undelivered, now)
+    }
+
+    /// `BackupToS3.DataFreshness`: the same of the backup of source records.
+    #[must_use]
+    pub fn backup_freshness_ms(&self, now: Millis) -> u64 {
+        age(&self.oldest_not_backed_up, now)
     }
 
     pub(crate) fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+fn age(oldest: &AtomicU64, now: Millis) -> u64 {
+    match oldest.load(Ordering::Relaxed) {
+        0 => 0,
+        arrival => now.saturating_sub(arrival),
     }
 }

@@ -9,7 +9,10 @@ use levada_core::batch::BatchBuilder;
 use levada_core::engine::{Append, Appended, Engine, Expect, LogId, LogSpec};
 use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_core::env::{Disk, Open};
-use levada_delivery::{Blocking, Buckets, Compression, Config, Delivery, Env, Handle, KeyLayout, MIB, Spec, Tuning};
+use levada_delivery::{
+    Blocking, Bucketing, Buckets, Buffering, Compression, Config, Delimiter, Delivery, Env, Handle, KeyLayout,
+    LayoutSpec, MIB, Spec, Tuning,
+};
 use levada_log::{EmbeddedLog, Options};
 use tokio::task::JoinHandle;
 
@@ -60,17 +63,18 @@ impl Node {
             blocking: Blocking::Inline,
             tuning: Tuning { memory_bytes: MIB, snapshot_every: 7, ..Tuning::default() },
         });
-        let config = Config {
+        let config = Config::s3(Bucketing {
             bucket: "lake".into(),
-            layout: KeyLayout::new(None, None, None, None).unwrap(),
+            layout: KeyLayout::new(&LayoutSpec::default()).unwrap(),
             compression: Compression::Uncompressed,
-            size_mib: 1,
-            interval_s: 0,
-        };
+            delimiter: Delimiter::None,
+            buffering: Buffering { size_mib: 1, interval_s: 0 },
+        });
         let spec = Spec {
             name: "orders".into(),
             data: DATA,
             control: CONTROL,
+            block: None,
             config,
             config_version: 1,
             backlog_quota_bytes: 64 * MIB,

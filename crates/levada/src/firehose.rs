@@ -1,5 +1,6 @@
 //! Data Firehose: from a decoded request to the domain and back.
 
+mod control;
 mod describe;
 mod destination;
 mod put;
@@ -7,16 +8,16 @@ mod put;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_core::catalog::{Command, DeliveryStream, Scope};
+use levada_core::catalog::{DeliveryStream, Scope};
 use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
-use levada_wire::firehose::{Request, decode, errors, types};
+use levada_wire::firehose::{Request, decode, errors};
 use levada_wire::operation::FirehoseOp;
 use levada_wire::typed::{WriteMember, to_bytes};
 
 use crate::call::{Answer, Principal, Reply};
 use crate::node::Node;
-use crate::refusal::{not_submitted, refused};
+use crate::refusal::refused;
 
 /// Answers a request of an authenticated caller.
 ///
@@ -35,13 +36,18 @@ pub async fn answer(
         return put::put_record_batch(caller, body).await;
     }
     match decode(op, protocol, body)? {
-        Request::CreateDeliveryStream(request) => create(caller, &request).await,
-        Request::DeleteDeliveryStream(request) => delete(caller, &request).await,
+        Request::CreateDeliveryStream(request) => control::create(caller, &request).await,
+        Request::DeleteDeliveryStream(request) => control::delete(caller, &request).await,
         Request::DescribeDeliveryStream(request) => describe::stream(caller, &request),
         Request::ListDeliveryStreams(request) => describe::list(caller, &request),
+        Request::ListTagsForDeliveryStream(request) => control::list_tags(caller, &request),
         Request::PutRecord(request) => put::put_record(caller, &request).await,
         Request::PutRecordBatch(_) => Err(AwsError::internal_failure()),
-        Request::Unserved(..) => Err(AwsError::unknown_operation()),
+        Request::StartDeliveryStreamEncryption(request) => control::start_encryption(caller, &request).await,
+        Request::StopDeliveryStreamEncryption(request) => control::stop_encryption(caller, &request).await,
+        Request::TagDeliveryStream(request) => control::tag(caller, &request).await,
+        Request::UntagDeliveryStream(request) => control::untag(caller, &request).await,
+        Request::UpdateDestination(request) => control::update(caller, &request).await,
     }
 }
 
@@ -66,29 +72,6 @@ impl Caller<'_> {
     fn stream(&self, name: &str) -> Result<Arc<DeliveryStream>, AwsError> {
         self.node.registry.state().delivery_stream(&self.scope(), name).cloned().map_err(|e| refused(&e))
     }
-}
-
-async fn create(caller: Caller<'_>, request: &types::CreateDeliveryStream) -> Answer {
-    let destination = destination::of(caller.node, request)?;
-    let scope = caller.scope();
-    let name = request.delivery_stream_name.as_str();
-    let tags = request.tags.iter().flatten();
-    let command = Command::CreateDeliveryStream {
-        scope: scope.clone(),
-        name: name.into(),
-        destination,
-        tags: tags.map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default())).collect(),
-    };
-    caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
-    let delivery_stream_arn = scope.arn("firehose", &format!("deliverystream/{name}"));
-    caller.reply(&types::CreateDeliveryStreamReply { delivery_stream_arn })
-}
-
-async fn delete(caller: Caller<'_>, request: &types::DeleteDeliveryStream) -> Answer {
-    let name: Arc<str> = request.delivery_stream_name.as_str().into();
-    let command = Command::DeleteDeliveryStream { scope: caller.scope(), name };
-    caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;
-    caller.reply(&types::DeleteDeliveryStreamReply {})
 }
 
 /// The delivery stream takes no records: it is not there, or not (any more) ACTIVE.

@@ -1,8 +1,9 @@
 //! Refusals of the catalog in AWS's words: the one place where the one becomes the other.
 
-use levada_core::catalog::{DomainError, MAX_TARGET_SHARDS, SettingError};
+use levada_core::catalog::{DeliveryError, DestinationKind, DomainError, MAX_TARGET_SHARDS, SettingError};
 use levada_core::reshard::ReshardError;
 use levada_wire::error::AwsError;
+use levada_wire::kinesis::arn::{Arn, Resource};
 use levada_wire::kinesis::errors::{self, StreamText};
 
 use crate::registry::SubmitError;
@@ -63,7 +64,58 @@ pub(crate) fn refused(error: &DomainError) -> AwsError {
         DomainError::DeliveryStreamBusy { name, account, status } => {
             firehose::not_deletable(name, account.as_str(), status.name())
         }
+        DomainError::Delivery(error) => delivery_refused(error),
     }
+}
+
+fn delivery_refused(error: &DeliveryError) -> AwsError {
+    use levada_wire::firehose::errors as firehose;
+    match error {
+        DeliveryError::Limit { scope, limit } => firehose::too_many_delivery_streams(scope.account.as_str(), *limit),
+        DeliveryError::TooManyTags { name, account } => {
+            firehose::too_many_tags(name, account.as_str(), levada_core::catalog::MAX_TAGS)
+        }
+        DeliveryError::SourceNotFound { arn } => firehose::source_refused(&source_not_found(arn)),
+        DeliveryError::NotActive { name, account, status } => {
+            firehose::not_changeable(name, account.as_str(), status.name())
+        }
+        DeliveryError::Version { name, current, specified } => firehose::version_mismatch(name, *current, specified),
+        DeliveryError::DestinationType { from, to } => firehose::type_change(destination_type(*from, *to)),
+        DeliveryError::BackupDisabled | DeliveryError::BackupModeChange(_) => firehose::backup_disabled(),
+        DeliveryError::BackupWithoutBucket => firehose::backup_missing(),
+        DeliveryError::PartitioningChange { .. } => firehose::partitioning_is_for_creation(),
+        DeliveryError::EncryptionOfSource { .. } => firehose::encryption_of_source(),
+        DeliveryError::EncryptionBusy { name, account, status } => {
+            firehose::encryption_changing(name, account.as_str(), status.name())
+        }
+        DeliveryError::EncryptionLimit { name, account, limit } => {
+            firehose::encryption_limit(name, account.as_str(), *limit)
+        }
+    }
+}
+
+/// What Kinesis says of a stream that is not there.
+fn source_not_found(arn: &str) -> AwsError {
+    match Arn::parse(arn) {
+        Some(Arn { account, resource: Resource::Stream { stream }, .. }) => {
+            errors::stream_not_found(StreamText { stream, account })
+        }
+        _ => errors::stream_not_found(StreamText { stream: arn, account: "" }),
+    }
+}
+
+/// The type that cannot be changed to or from: the one of the two that is not S3. How AWS names types in this text is
+/// not known.
+fn destination_type(from: DestinationKind, to: DestinationKind) -> &'static str {
+    let name = |kind| match kind {
+        DestinationKind::S3 => "S3",
+        DestinationKind::HttpEndpoint => "HttpEndpoint",
+        DestinationKind::Splunk => "Splunk",
+        DestinationKind::OpenSearch => "Amazonopensearchservice",
+        DestinationKind::OpenSearchServerless => "AmazonOpenSearchServerless",
+        DestinationKind::Elasticsearch => "Elasticsearch",
+    };
+    name(if to == DestinationKind::S3 { from } else { to })
 }
 
 fn setting_refused(error: &SettingError) -> AwsError {

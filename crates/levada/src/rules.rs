@@ -32,6 +32,8 @@ pub fn quotas() -> Quotas {
         mode_switches: daily(KinesisOp::UpdateStreamMode),
         encryption_changes: daily(KinesisOp::StartStreamEncryption),
         shard_count_updates: daily(KinesisOp::UpdateShardCount),
+        delivery_streams: limits::DELIVERY_STREAMS_PER_ACCOUNT,
+        delivery_encryption_changes: limits::DELIVERY_ENCRYPTION_CHANGES,
     }
 }
 

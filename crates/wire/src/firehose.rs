@@ -10,7 +10,7 @@ use crate::error::AwsError;
 use crate::operation::{FirehoseOp, Service};
 use crate::value::Value;
 
-/// A decoded request of an operation that is served.
+/// A decoded request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// `CreateDeliveryStream`
@@ -21,12 +21,22 @@ pub enum Request {
     DescribeDeliveryStream(types::DescribeDeliveryStream),
     /// `ListDeliveryStreams`
     ListDeliveryStreams(types::ListDeliveryStreams),
+    /// `ListTagsForDeliveryStream`
+    ListTagsForDeliveryStream(types::ListTagsForDeliveryStream),
     /// `PutRecord`
     PutRecord(types::PutRecord),
     /// `PutRecordBatch`. [`put_record_batch::decode`] avoids the intermediate tree.
     PutRecordBatch(types::PutRecordBatch),
-    /// An operation of the model that this version does not serve, with its checked request.
-    Unserved(FirehoseOp, Value),
+    /// `StartDeliveryStreamEncryption`
+    StartDeliveryStreamEncryption(types::StartDeliveryStreamEncryption),
+    /// `StopDeliveryStreamEncryption`
+    StopDeliveryStreamEncryption(types::StopDeliveryStreamEncryption),
+    /// `TagDeliveryStream`
+    TagDeliveryStream(types::TagDeliveryStream),
+    /// `UntagDeliveryStream`
+    UntagDeliveryStream(types::UntagDeliveryStream),
+    /// `UpdateDestination`
+    UpdateDestination(Box<types::UpdateDestination>),
 }
 
 /// Decodes and checks a request: syntax, types, constraints.
@@ -39,7 +49,7 @@ pub fn decode(op: FirehoseOp, protocol: Protocol, body: &[u8]) -> Result<Request
     typed(op, value).map_err(AwsError::from)
 }
 
-/// True for the operations that this version serves.
+/// True for the operations that this version serves: all of the model.
 #[must_use]
 pub const fn is_served(op: FirehoseOp) -> bool {
     use FirehoseOp as Op;
@@ -48,14 +58,14 @@ pub const fn is_served(op: FirehoseOp) -> bool {
         | Op::DeleteDeliveryStream
         | Op::DescribeDeliveryStream
         | Op::ListDeliveryStreams
+        | Op::ListTagsForDeliveryStream
         | Op::PutRecord
-        | Op::PutRecordBatch => true,
-        Op::ListTagsForDeliveryStream
+        | Op::PutRecordBatch
         | Op::StartDeliveryStreamEncryption
         | Op::StopDeliveryStreamEncryption
         | Op::TagDeliveryStream
         | Op::UntagDeliveryStream
-        | Op::UpdateDestination => false,
+        | Op::UpdateDestination => true,
     }
 }
 
@@ -70,14 +80,20 @@ fn typed(op: FirehoseOp, value: Value) -> Result<Request, crate::typed::Mismatch
             Request::DescribeDeliveryStream(types::DescribeDeliveryStream::from_value(value)?)
         }
         Op::ListDeliveryStreams => Request::ListDeliveryStreams(types::ListDeliveryStreams::from_value(value)?),
+        Op::ListTagsForDeliveryStream => {
+            Request::ListTagsForDeliveryStream(types::ListTagsForDeliveryStream::from_value(value)?)
+        }
         Op::PutRecord => Request::PutRecord(types::PutRecord::from_value(value)?),
         Op::PutRecordBatch => Request::PutRecordBatch(types::PutRecordBatch::from_value(value)?),
-        Op::ListTagsForDeliveryStream
-        | Op::StartDeliveryStreamEncryption
-        | Op::StopDeliveryStreamEncryption
-        | Op::TagDeliveryStream
-        | Op::UntagDeliveryStream
-        | Op::UpdateDestination => Request::Unserved(op, value),
+        Op::StartDeliveryStreamEncryption => {
+            Request::StartDeliveryStreamEncryption(types::StartDeliveryStreamEncryption::from_value(value)?)
+        }
+        Op::StopDeliveryStreamEncryption => {
+            Request::StopDeliveryStreamEncryption(types::StopDeliveryStreamEncryption::from_value(value)?)
+        }
+        Op::TagDeliveryStream => Request::TagDeliveryStream(types::TagDeliveryStream::from_value(value)?),
+        Op::UntagDeliveryStream => Request::UntagDeliveryStream(types::UntagDeliveryStream::from_value(value)?),
+        Op::UpdateDestination => Request::UpdateDestination(Box::new(types::UpdateDestination::from_value(value)?)),
     })
 }
 

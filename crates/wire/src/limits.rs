@@ -6,6 +6,8 @@
 
 mod rates;
 
+use std::ops::RangeInclusive;
+
 pub use rates::{Rate, RateScope, control_rate, daily_limit};
 
 /// Bytes in a MiB.
@@ -129,17 +131,68 @@ pub const FIREHOSE_BATCH_BYTES: usize = 4 * MIB;
 pub const LIST_DELIVERY_STREAMS_DEFAULT: u32 = 10;
 /// Delivery streams on a `ListDeliveryStreams` page at most (model: `ListDeliveryStreamsInputLimit`).
 pub const LIST_DELIVERY_STREAMS_MAX: u32 = 10_000;
-/// Records per second of direct put in us-east-1, us-west-2 and eu-west-1 (Firehose quota).
-pub const FIREHOSE_RECORDS_PER_SECOND: u32 = 500_000;
-/// Requests per second of direct put in the same regions (Firehose quota).
-pub const FIREHOSE_REQUESTS_PER_SECOND: u32 = 2_000;
-/// Bytes per second of direct put in the same regions (Firehose quota).
-pub const FIREHOSE_BYTES_PER_SECOND: usize = 5 * MIB;
+/// Delivery streams per account and region (API reference, `CreateDeliveryStream`).
+pub const DELIVERY_STREAMS_PER_ACCOUNT: usize = 5_000;
+/// `StartDeliveryStreamEncryption` and `StopDeliveryStreamEncryption` of a delivery stream in 24 hours, together (API
+/// reference).
+pub const DELIVERY_ENCRYPTION_CHANGES: usize = 25;
+/// What a delivery stream of type DirectPut takes in a second, by `PutRecord` and `PutRecordBatch` together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectPutRates {
+    /// Calls.
+    pub requests: u32,
+    /// Records.
+    pub records: u32,
+    /// Bytes of data before base64.
+    pub bytes: u64,
+}
 
-/// Default of `BufferingHints.SizeInMBs` for S3 (API reference).
-pub const BUFFERING_SIZE_MB_DEFAULT: u32 = 5;
-/// Default of `BufferingHints.IntervalInSeconds` for S3 (API reference).
-pub const BUFFERING_INTERVAL_S_DEFAULT: u32 = 300;
+/// What the API reference of `PutRecord` and `PutRecordBatch` grants to every delivery stream by default: 2,000
+/// transactions, 5,000 records and 5 MB a second.
+pub const DIRECT_PUT_REFERENCE: DirectPutRates =
+    DirectPutRates { requests: 2_000, records: 5_000, bytes: 5 * MIB as u64 };
+
+/// What the quota page of today grants to a delivery stream in a region (Firehose quota).
+#[must_use]
+pub fn direct_put_quota(region: &str) -> DirectPutRates {
+    match region {
+        "us-east-1" | "us-west-2" | "eu-west-1" => {
+            DirectPutRates { requests: 2_000, records: 500_000, bytes: 5 * MIB as u64 }
+        }
+        _ => DirectPutRates { requests: 1_000, records: 100_000, bytes: MIB as u64 },
+    }
+}
+
+/// Least `BufferingHints.SizeInMBs` with dynamic partitioning or conversion (observed).
+pub const PARTITIONED_BUFFER_MB_MIN: u32 = 64;
+/// Least `BufferingHints.IntervalInSeconds` with dynamic partitioning (observed).
+pub const PARTITIONED_INTERVAL_S_MIN: u32 = 60;
+/// Default of `BufferingHints.SizeInMBs` with dynamic partitioning. Observed with conversion; unverified for
+/// partitioning, where the guide says so.
+pub const PARTITIONED_BUFFER_MB_DEFAULT: u32 = 128;
+/// Default of `RetryOptions.DurationInSeconds` of OpenSearch (API reference), and, unverified, of HTTP endpoints and
+/// Splunk.
+pub const RETRY_S_DEFAULT: u32 = 300;
+/// Default of `HECAcknowledgmentTimeoutInSeconds`: the least that the model allows. Unverified.
+pub const HEC_ACK_TIMEOUT_S_DEFAULT: u32 = 180;
+/// Processors of a processing that is enabled (observed).
+pub const PROCESSORS: RangeInclusive<usize> = 1..=5;
+/// `NumberOfRetries` of a function (observed).
+pub const FUNCTION_RETRIES: RangeInclusive<u32> = 0..=300;
+/// Default of `NumberOfRetries` (developer guide).
+pub const FUNCTION_RETRIES_DEFAULT: &str = "3";
+/// `BufferSizeInMBs` of a function; the bounds are exact (observed).
+pub const FUNCTION_BUFFER_MB: RangeInclusive<f64> = 0.2..=3.0;
+/// Default of a function's `BufferSizeInMBs` (developer guide).
+pub const FUNCTION_BUFFER_MB_DEFAULT: &str = "1";
+/// The same for Splunk: 256 KB (developer guide).
+pub const SPLUNK_FUNCTION_BUFFER_MB_DEFAULT: &str = "0.25";
+/// `BufferIntervalInSeconds` of a function (observed).
+pub const FUNCTION_BUFFER_INTERVAL_S: RangeInclusive<u32> = 0..=900;
+/// Default of a function's `BufferIntervalInSeconds` (developer guide).
+pub const FUNCTION_BUFFER_INTERVAL_S_DEFAULT: &str = "60";
+/// Tags on a `ListTagsForDeliveryStream` page, by default and at most (model: `ListTagsForDeliveryStreamInputLimit`).
+pub const LIST_TAGS_FOR_DELIVERY_STREAM: u32 = 50;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@
 //! test holds every declaration to the model's table. Adding an operation means declaring its structures and a
 //! variant.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::codec::{Protocol, Writer};
@@ -109,12 +111,6 @@ members_of_one_variant! {
     bool = Boolean(truth) => truth;
 }
 
-impl FromMember for Value {
-    fn from_member(value: Option<Value>) -> Result<Self, Mismatch> {
-        value.ok_or(Mismatch)
-    }
-}
-
 impl<T: FromMember> FromMember for Option<T> {
     fn from_member(value: Option<Value>) -> Result<Self, Mismatch> {
         value.map(|value| T::from_member(Some(value))).transpose()
@@ -127,6 +123,53 @@ impl<T: FromMember> FromMember for Vec<T> {
             Some(Value::List(items)) => items.into_iter().map(|item| T::from_member(Some(item))).collect(),
             _ => Err(Mismatch),
         }
+    }
+}
+
+/// Text that does not print: access keys and tokens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Keeps a text secret.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself, for what has to send or store it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(..)")
+    }
+}
+
+impl FromMember for SecretText {
+    fn from_member(value: Option<Value>) -> Result<Self, Mismatch> {
+        String::from_member(value).map(Self)
+    }
+}
+
+impl WriteMember for SecretText {
+    fn write(&self, out: &mut Writer) {
+        out.string(&self.0);
+    }
+}
+
+/// A member that was sent, of a feature that is not served: it passed its constraints, and only that it was there is
+/// kept. What it said may hold passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presence;
+
+impl FromMember for Presence {
+    fn from_member(value: Option<Value>) -> Result<Self, Mismatch> {
+        value.map(|_| Self).ok_or(Mismatch)
     }
 }
 

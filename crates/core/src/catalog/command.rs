@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::consumer::ConsumerRef;
-use super::delivery_stream::S3Destination;
+use super::delivery_stream::{Destination, EncryptionKey, Source};
 use super::scope::{ResourceKey, Scope};
 use super::settings::{Distribution, ShardMetric};
 use super::stream::StreamMode;
@@ -43,6 +43,23 @@ pub struct NewStream {
     pub warm_mibps: Option<u32>,
     /// Who chooses the shard of a record; `AUTO` on-demand only.
     pub distribution: Option<Distribution>,
+    /// Its first tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A delivery stream as its owner wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDeliveryStream {
+    /// Where the name holds.
+    pub scope: Scope,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where its records come from.
+    pub source: Source,
+    /// Where its records go.
+    pub destination: Destination,
+    /// The key to encrypt its records with; direct put only.
+    pub encryption: Option<EncryptionKey>,
     /// Its first tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -109,7 +126,6 @@ pub enum StreamUpdate {
 
 /// A wish, checked for syntax but not for meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "commands are few and short-lived")]
 pub enum Command {
     /// Creates a stream.
     CreateStream(NewStream),
@@ -242,17 +258,59 @@ pub enum Command {
     },
     /// The stream's logs are created, or deleted, as its status demanded. Nothing happens if it has gone on.
     FinishStream(ResourceKey),
-    /// Creates a delivery stream of type DirectPut.
-    CreateDeliveryStream {
+    /// Creates a delivery stream.
+    CreateDeliveryStream(NewDeliveryStream),
+    /// Gives a delivery stream the destination that [`updated`](super::DeliveryStream::updated) made. An equal one
+    /// changes nothing.
+    UpdateDestination {
         /// Where the name holds.
         scope: Scope,
         /// Its name.
         name: Arc<str>,
-        /// Where its records go.
-        destination: S3Destination,
-        /// Its first tags.
+        /// The version that the update is made on (`CurrentDeliveryStreamVersionId`), as it was given.
+        version: String,
+        /// Where its records go from now on.
+        destination: Destination,
+    },
+    /// Encrypts a delivery stream's records with this key, also if another is in use.
+    StartDeliveryEncryption {
+        /// Where the name holds.
+        scope: Scope,
+        /// Its name.
+        name: Arc<str>,
+        /// The key.
+        key: EncryptionKey,
+    },
+    /// Encrypts a delivery stream's records no more.
+    StopDeliveryEncryption {
+        /// Where the name holds.
+        scope: Scope,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// The delivery stream's ENABLING or DISABLING is over.
+    FinishDeliveryEncryption(ResourceKey),
+    /// Adds tags to a delivery stream, or gives them new values.
+    TagDeliveryStream {
+        /// Where the name holds.
+        scope: Scope,
+        /// Its name.
+        name: Arc<str>,
+        /// The tags.
         tags: BTreeMap<String, String>,
     },
+    /// Removes tags from a delivery stream. Absent ones are passed over.
+    UntagDeliveryStream {
+        /// Where the name holds.
+        scope: Scope,
+        /// Its name.
+        name: Arc<str>,
+        /// Their keys.
+        keys: BTreeSet<String>,
+    },
+    /// Gives log ids to a delivery stream that an earlier release created. To be told at the start, before its worker
+    /// runs; so nobody else meets one without.
+    AssignLogBlock(ResourceKey),
     /// Deletes a delivery stream with what it has not delivered.
     DeleteDeliveryStream {
         /// Where the name holds.

@@ -57,9 +57,20 @@ pub fn decide(state: &State, now_ms: Millis, rules: &Rules, command: &Command) -
         Command::PutPolicy { resource, policy } => resource::put_policy(moment, resource, policy),
         Command::DeletePolicy { resource } => resource::delete_policy(moment, resource),
         Command::SetCommitment { scope, enabled } => Ok(settings::commitment(moment, scope, *enabled)),
-        Command::CreateDeliveryStream { scope, name, destination, tags } => {
-            delivery_stream::create(moment, scope, name, destination, tags)
+        Command::CreateDeliveryStream(new) => delivery_stream::create(moment, new),
+        Command::UpdateDestination { scope, name, version, destination } => {
+            delivery_stream::update(moment, scope, name, version, destination)
         }
+        Command::StartDeliveryEncryption { scope, name, key } => {
+            delivery_stream::change_encryption(moment, scope, name, Some(key))
+        }
+        Command::StopDeliveryEncryption { scope, name } => {
+            delivery_stream::change_encryption(moment, scope, name, None)
+        }
+        Command::FinishDeliveryEncryption(key) => Ok(delivery_stream::finish_encryption(moment, key)),
+        Command::TagDeliveryStream { scope, name, tags } => delivery_stream::tag(moment, scope, name, tags),
+        Command::UntagDeliveryStream { scope, name, keys } => delivery_stream::untag(moment, scope, name, keys),
+        Command::AssignLogBlock(key) => Ok(delivery_stream::assign_block(moment, key)),
         Command::DeleteDeliveryStream { scope, name } => delivery_stream::delete(moment, scope, name),
         Command::NoteClock => Ok((state.clock_noted != Some(now_ms)).then_some(Event::ClockNoted(now_ms))),
         Command::FinishDeliveryStream(key) => Ok(delivery_stream::finish(moment, key)),

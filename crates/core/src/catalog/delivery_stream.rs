@@ -1,11 +1,34 @@
-//! A delivery stream of type DirectPut: an internal log, and where its records go.
+//! A delivery stream: where its records come from, what is done to them, where they go, and the logs between.
+
+mod destination;
+mod encryption;
+mod processing;
+mod secret;
+mod source;
+mod update;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use destination::{
+    BackupMode, BucketSettings, Buffering, CloudWatchLogging, Compression, ContentEncoding, Destination,
+    DestinationKind, DocumentIdFormat, HecEndpointType, HttpEndpointDestination, IndexRotation, OpenSearchDestination,
+    Partitioning, RequestConfiguration, Requests, S3Destination, SearchAddress, SearchFlavour, SecretsManager,
+    SplunkDestination, Vpc,
+};
+pub use encryption::{Encryption, EncryptionKey, EncryptionStatus};
+pub use processing::{Processing, Processor, ProcessorKind, ProcessorParameter};
+pub use secret::Secret;
+pub use source::{KinesisSource, Source};
+pub use update::{
+    BucketUpdate, DestinationUpdate, HttpEndpointUpdate, ObjectEncryption, OpenSearchUpdate, RequestsUpdate, S3Update,
+    SplunkUpdate,
+};
+
 use super::command::Command;
+use super::error::{DeliveryError, DomainError};
 use super::scope::{ResourceKey, Scope};
 use super::stream::is_zero;
 use super::unfinished::{Unfinished, Work};
@@ -27,6 +50,10 @@ pub enum DeliveryStatus {
 }
 
 impl DeliveryStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Creating, Self::CreatingFailed, Self::Deleting, Self::DeletingFailed, Self::Active];
+
     /// As AWS writes it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -40,105 +67,29 @@ impl DeliveryStatus {
     }
 }
 
-/// When a buffer is delivered: at this size or this age, whichever comes first.
+/// Consecutive log ids that a delivery stream has for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Buffering {
-    /// In MiB.
-    pub size_mb: u32,
-    /// In seconds.
-    pub interval_secs: u32,
+pub struct LogBlock {
+    /// The first.
+    pub first: LogId,
+    /// How many.
+    pub count: u32,
 }
 
-/// AWS's defaults for S3.
-impl Default for Buffering {
-    fn default() -> Self {
-        Self { size_mb: 5, interval_secs: 300 }
+impl LogBlock {
+    /// How many a delivery stream gets: a log between processing and delivery, and one for each of 500 active
+    /// partitions and of the kinds of error output, with some to spare.
+    pub const COUNT: u32 = 512;
+
+    /// The ids, in order.
+    pub fn ids(self) -> impl Iterator<Item = LogId> {
+        (0..u64::from(self.count)).map(move |n| LogId(self.first.0 + n))
     }
-}
 
-/// How objects are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Compression {
-    /// Not at all.
-    #[default]
-    Uncompressed,
-    /// GZIP.
-    Gzip,
-    /// A ZIP archive of one entry.
-    Zip,
-    /// Snappy in the framing of snappy-java.
-    Snappy,
-    /// Snappy in Hadoop's framing.
-    HadoopSnappy,
-}
-
-impl Compression {
-    /// As AWS writes it.
+    /// The id at this place, if the block is that long.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Uncompressed => "UNCOMPRESSED",
-            Self::Gzip => "GZIP",
-            Self::Zip => "ZIP",
-            Self::Snappy => "Snappy",
-            Self::HadoopSnappy => "HADOOP_SNAPPY",
-        }
-    }
-}
-
-/// Where AWS would write error logs. Kept and described back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CloudWatchLogging {
-    /// Whether logging is on.
-    pub enabled: bool,
-    /// Name of the log group.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// Name of the log stream.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream: Option<String>,
-}
-
-/// A bucket, and how objects get into it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct S3Destination {
-    /// True if it was given as an ExtendedS3DestinationConfiguration.
-    pub extended: bool,
-    /// ARN of the bucket.
-    pub bucket_arn: String,
-    /// Role in whose name AWS would write. Kept and described back.
-    pub role_arn: String,
-    /// Front part of object keys, before evaluation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
-    /// Front part of keys of objects with failed records, before evaluation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error_prefix: Option<String>,
-    /// When a buffer is delivered.
-    #[serde(default)]
-    pub buffering: Buffering,
-    /// How objects are compressed.
-    #[serde(default)]
-    pub compression: Compression,
-    /// End of object keys, in place of the compression's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file_extension: Option<String>,
-    /// Time zone of keys, `UTC` if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
-    /// Error logging. Kept and described back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logging: Option<CloudWatchLogging>,
-    /// Key that AWS would encrypt objects with. Kept and described back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kms_key_arn: Option<String>,
-}
-
-impl S3Destination {
-    /// Name of the bucket: the last part of its ARN.
-    #[must_use]
-    pub fn bucket(&self) -> &str {
-        self.bucket_arn.rsplit(':').next().unwrap_or_default()
+    pub fn get(self, n: u32) -> Option<LogId> {
+        (n < self.count).then(|| LogId(self.first.0 + u64::from(n)))
     }
 }
 
@@ -166,12 +117,26 @@ pub struct DeliveryStream {
     pub updated_ms: Option<Millis>,
     /// Version of the configuration, from 1.
     pub version: u64,
+    /// Where its records come from.
+    #[serde(default, skip_serializing_if = "Source::is_default")]
+    pub source: Source,
     /// Where its records go.
-    pub destination: S3Destination,
+    #[serde(deserialize_with = "destination::read")]
+    pub destination: Destination,
+    /// Encryption at rest; none for a Kinesis source, whose records are encrypted as its data stream says.
+    #[serde(default = "not_encrypted", skip_serializing_if = "is_not_encrypted")]
+    pub encryption: Option<Encryption>,
+    /// When encryption was started or stopped in the last 24 hours, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encryption_changes: Vec<Millis>,
     /// The log of its records.
     pub data_log: LogId,
     /// The log of its cuts and checkpoints.
     pub control_log: LogId,
+    /// The logs between processing and delivery, each created when it is needed. Absent only in one that an earlier
+    /// release created, until the node has started ([`Command::AssignLogBlock`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<LogBlock>,
     /// The owner's tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -201,26 +166,70 @@ impl DeliveryStream {
         "destinationId-000000000001"
     }
 
-    /// What remains to be done before its status changes by itself.
+    /// All its logs. Some may never have existed.
+    pub fn logs(&self) -> impl Iterator<Item = LogId> {
+        [self.data_log, self.control_log].into_iter().chain(self.block.into_iter().flat_map(LogBlock::ids))
+    }
+
+    /// The destination as `update` makes it, for whoever says that `version` is the present one
+    /// (`CurrentDeliveryStreamVersionId`). To be submitted with the same `version`: then nothing comes between.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Version`], and what [`DestinationUpdate::merge`] refuses.
+    pub fn updated(&self, version: &str, update: DestinationUpdate) -> Result<Destination, DomainError> {
+        self.check_version(version)?;
+        Ok(update.merge(&self.destination)?)
+    }
+
+    pub(super) fn check_version(&self, version: &str) -> Result<(), DomainError> {
+        if version == self.version.to_string() {
+            return Ok(());
+        }
+        let (current, specified) = (self.version, version.to_owned());
+        Err(DeliveryError::Version { name: self.name.clone(), current, specified }.into())
+    }
+
+    /// What remains to be done before a status changes by itself.
     #[must_use]
-    pub fn unfinished(&self) -> Option<Unfinished> {
+    pub fn unfinished(&self) -> Vec<Unfinished> {
         let then = Command::FinishDeliveryStream(self.key());
         let work = match self.status {
             DeliveryStatus::Creating => {
                 let log = |id, class| LogSpec { id, class, floor: self.created_ms };
                 let logs = vec![log(self.data_log, Self::DATA_CLASS), log(self.control_log, Self::CONTROL_CLASS)];
-                Work::CreateLogs { logs, then }
+                Some(Work::CreateLogs { logs, then })
             }
-            DeliveryStatus::Deleting => Work::DeleteLogs { logs: vec![self.data_log, self.control_log], then },
-            DeliveryStatus::Active | DeliveryStatus::CreatingFailed | DeliveryStatus::DeletingFailed => return None,
+            DeliveryStatus::Deleting => Some(Work::DeleteLogs { logs: self.logs().collect(), then }),
+            DeliveryStatus::Active | DeliveryStatus::CreatingFailed | DeliveryStatus::DeletingFailed => None,
         };
-        Some(Unfinished { due: self.due, work })
+        let encryption = self.changing_encryption().map(|encryption| {
+            let then = Command::FinishDeliveryEncryption(self.key());
+            Unfinished { due: encryption.due, work: Work::Nothing { then } }
+        });
+        work.map(|work| Unfinished { due: self.due, work }).into_iter().chain(encryption).collect()
+    }
+
+    /// Encryption that changes by itself. What is asked for at creation comes with ACTIVE.
+    pub(super) fn changing_encryption(&self) -> Option<&Encryption> {
+        let active = self.status == DeliveryStatus::Active;
+        self.encryption.as_ref().filter(|encryption| active && encryption.is_changing())
     }
 
     pub(super) fn next_due(&self) -> Option<Millis> {
-        match self.status {
+        let status = match self.status {
             DeliveryStatus::Creating | DeliveryStatus::Deleting => Some(self.due),
             DeliveryStatus::Active | DeliveryStatus::CreatingFailed | DeliveryStatus::DeletingFailed => None,
-        }
+        };
+        status.into_iter().chain(self.changing_encryption().map(|encryption| encryption.due)).min()
     }
+}
+
+/// Before version 3 there was no encryption.
+fn not_encrypted() -> Option<Encryption> {
+    Some(Encryption::default())
+}
+
+#[expect(clippy::ref_option, reason = "serde asks so")]
+fn is_not_encrypted(encryption: &Option<Encryption>) -> bool {
+    *encryption == not_encrypted()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::delivery_stream::DeliveryStatus;
+use super::delivery_stream::{DeliveryStatus, DestinationKind, EncryptionStatus};
 use super::scope::{Account, Scope};
 use super::stream::StreamStatus;
 use crate::reshard::ReshardError;
@@ -207,7 +207,7 @@ pub enum DomainError {
         /// Its account.
         account: Account,
     },
-    /// The delivery stream's status forbids it.
+    /// The delivery stream's status forbids its deletion.
     #[error("delivery stream {name} under account {account} is {}", status.name())]
     DeliveryStreamBusy {
         /// The delivery stream.
@@ -216,6 +216,105 @@ pub enum DomainError {
         account: Account,
         /// Its status.
         status: DeliveryStatus,
+    },
+    /// A delivery stream cannot be made or changed so.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+}
+
+/// Why a delivery stream cannot be made or changed so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeliveryError {
+    /// More delivery streams than the quota allows.
+    #[error("account {} has {limit} delivery streams in {}", scope.account, scope.region)]
+    Limit {
+        /// The account and region.
+        scope: Scope,
+        /// The quota.
+        limit: usize,
+    },
+    /// More tags than [`MAX_TAGS`](super::MAX_TAGS).
+    #[error("delivery stream {name} would have too many tags")]
+    TooManyTags {
+        /// The delivery stream.
+        name: Arc<str>,
+        /// Its account.
+        account: Account,
+    },
+    /// The data stream that is to be its source is not there, or is being created or deleted.
+    #[error("no data stream {arn}")]
+    SourceNotFound {
+        /// As it was given.
+        arn: String,
+    },
+    /// Nothing but deletion is possible, or not even that.
+    #[error("delivery stream {name} under account {account} is {}", status.name())]
+    NotActive {
+        /// The delivery stream.
+        name: Arc<str>,
+        /// Its account.
+        account: Account,
+        /// Its status.
+        status: DeliveryStatus,
+    },
+    /// An update of another version than the present one.
+    #[error("delivery stream {name} has version {current}, {specified} was specified")]
+    Version {
+        /// The delivery stream.
+        name: Arc<str>,
+        /// The present version.
+        current: u64,
+        /// As it was given.
+        specified: String,
+    },
+    /// A destination stays of its kind.
+    #[error("a destination {from:?} cannot become {to:?}")]
+    DestinationType {
+        /// What it is.
+        from: DestinationKind,
+        /// What was asked for.
+        to: DestinationKind,
+    },
+    /// Backup of source records can only be turned on.
+    #[error("backup cannot be turned off")]
+    BackupDisabled,
+    /// Backup of source records needs a bucket and a role.
+    #[error("backup without a bucket")]
+    BackupWithoutBucket,
+    /// This destination's backup mode does not change, or not so.
+    #[error("the backup mode of a destination {0:?} cannot change so")]
+    BackupModeChange(DestinationKind),
+    /// Dynamic partitioning is turned on at creation or never.
+    #[error("dynamic partitioning cannot be turned {}", if *enable { "on" } else { "off" })]
+    PartitioningChange {
+        /// What was asked for.
+        enable: bool,
+    },
+    /// Records of a Kinesis source are encrypted as the data stream says.
+    #[error("delivery stream {name} does not take records by direct put")]
+    EncryptionOfSource {
+        /// The delivery stream.
+        name: Arc<str>,
+    },
+    /// Encryption is changing already.
+    #[error("encryption of delivery stream {name} is {}", status.name())]
+    EncryptionBusy {
+        /// The delivery stream.
+        name: Arc<str>,
+        /// Its account.
+        account: Account,
+        /// Where its encryption stands.
+        status: EncryptionStatus,
+    },
+    /// Encryption was started and stopped too often in 24 hours.
+    #[error("encryption of delivery stream {name} was changed {limit} times in 24 hours")]
+    EncryptionLimit {
+        /// The delivery stream.
+        name: Arc<str>,
+        /// Its account.
+        account: Account,
+        /// The quota.
+        limit: usize,
     },
 }
 

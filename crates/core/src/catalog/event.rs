@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! record data := head [0x0a raw]
-//! head        := JSON object {"v": 2, "at": <ms>, "event": {…}}
-//!              | JSON object {"v": 2, "at": <ms>, "snapshot": {"part": <from 0>, "parts": <count>}}
+//! head        := JSON object {"v": 3, "at": <ms>, "event": {…}}
+//!              | JSON object {"v": 3, "at": <ms>, "snapshot": {"part": <from 0>, "parts": <count>}}
 //! raw         := a part's bytes (only after a snapshot head)
 //! ```
 //!
-//! Version 1 knew CREATING and DELETING only, and none of the events of consumers, tags, policies, updates and reshards; its
-//! records mean the same in version 2, and are read. The version rises whenever an earlier reader would misunderstand a record; a reader refuses versions that it does
-//! not know, because half a history is none.
+//! Version 1 knew CREATING and DELETING only, and none of the events of consumers, tags, policies, updates and reshards.
+//! Version 2 knew delivery streams of one kind only: direct put, S3, two logs; it wrote a destination without its kind.
+//! Records of both mean the same in version 3, and are read. The version rises whenever an earlier reader would
+//! misunderstand a record; a reader refuses versions that it does not know, because half a history is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::consumer::{Consumer, ConsumerRef};
-use super::delivery_stream::DeliveryStream;
+use super::delivery_stream::{DeliveryStream, Destination, Encryption, LogBlock};
 use super::scope::{ResourceKey, Scope};
 use super::settings::{Change, Commitment, PendingUpdate};
 use super::stream::{Stream, is_zero};
@@ -26,7 +27,7 @@ use crate::reshard::NewShards;
 use crate::scaling::Load;
 
 /// Version of the catalog's records.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// A resource begins to change its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +189,47 @@ pub enum Event {
         key: ResourceKey,
         /// For people.
         reason: String,
+    },
+    /// Its destination is another.
+    DestinationUpdated {
+        /// The delivery stream.
+        key: ResourceKey,
+        /// When.
+        at: Millis,
+        /// Where its records go.
+        destination: Box<Destination>,
+    },
+    /// Its encryption begins to change.
+    DeliveryEncryptionStarted {
+        /// The delivery stream.
+        key: ResourceKey,
+        /// When this was decided.
+        at: Millis,
+        /// ENABLING or DISABLING, and until when.
+        encryption: Encryption,
+    },
+    /// Its encryption has changed.
+    DeliveryEncryptionFinished(ResourceKey),
+    /// Its tags came, or got new values.
+    DeliveryStreamTagged {
+        /// The delivery stream.
+        key: ResourceKey,
+        /// The tags.
+        tags: BTreeMap<String, String>,
+    },
+    /// Its tags went.
+    DeliveryStreamUntagged {
+        /// The delivery stream.
+        key: ResourceKey,
+        /// Their keys.
+        keys: BTreeSet<String>,
+    },
+    /// One that an earlier release created has log ids for what that release did not do.
+    LogBlockAssigned {
+        /// The delivery stream.
+        key: ResourceKey,
+        /// The ids.
+        block: LogBlock,
     },
     /// It is to be deleted.
     DeliveryStreamDeletionStarted(Transition),

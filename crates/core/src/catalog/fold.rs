@@ -59,6 +59,14 @@ pub fn fold(state: &mut State, event: &Event) -> Result<(), Contradiction> {
         Event::DeliveryStreamCreated(stream) => delivery_stream::create(state, stream),
         Event::DeliveryStreamBecameActive(key) => delivery_stream::become_active(state, key),
         Event::DeliveryStreamFailed { key, reason } => delivery_stream::fail(state, key, reason),
+        Event::DestinationUpdated { key, at, destination } => delivery_stream::update(state, key, *at, destination),
+        Event::DeliveryEncryptionStarted { key, at, encryption } => {
+            delivery_stream::start_encryption(state, key, *at, encryption)
+        }
+        Event::DeliveryEncryptionFinished(key) => delivery_stream::finish_encryption(state, key),
+        Event::DeliveryStreamTagged { key, tags } => delivery_stream::tag(state, key, tags),
+        Event::DeliveryStreamUntagged { key, keys } => delivery_stream::untag(state, key, keys),
+        Event::LogBlockAssigned { key, block } => delivery_stream::assign_block(state, key, *block),
         Event::DeliveryStreamDeletionStarted(transition) => delivery_stream::start_deletion(state, transition),
         Event::DeliveryStreamGone(key) => delivery_stream::remove(state, key),
         Event::ClockNoted(at) => {

@@ -17,17 +17,28 @@ pub struct Lifecycle {
     pub consumer_delete: Millis,
     /// A stream is UPDATING for each generation of shards of a reshard.
     pub reshard_step: Millis,
+    /// A delivery stream's encryption is ENABLING or DISABLING.
+    pub delivery_encryption: Millis,
     /// From a reshard's decision until the parents take no more records.
     pub close_gap: Millis,
 }
 
 impl Lifecycle {
     /// As long as the work, so that a waiter's first look finds the final state.
-    pub const INSTANT: Self =
-        Self { create: 0, delete: 0, update: 0, consumer_create: 0, consumer_delete: 0, reshard_step: 0, close_gap: 0 };
+    pub const INSTANT: Self = Self {
+        create: 0,
+        delete: 0,
+        update: 0,
+        consumer_create: 0,
+        consumer_delete: 0,
+        reshard_step: 0,
+        delivery_encryption: 0,
+        close_gap: 0,
+    };
 
     /// As AWS was seen to take in 2026: create and delete 4 to 6 s, updates 3 to 5, consumers ACTIVE after 4 to 6 and
-    /// gone after 3 to 4; a split decided at :30 was listed at :36 and closed the parent at :55.
+    /// gone after 3 to 4; a split decided at :30 was listed at :36 and closed the parent at :55. Nobody has timed a delivery
+    /// stream's encryption; it takes as long here as that of a stream.
     pub const AWS: Self = Self {
         create: 5_000,
         delete: 5_000,
@@ -35,6 +46,7 @@ impl Lifecycle {
         consumer_create: 5_000,
         consumer_delete: 3_500,
         reshard_step: 6_000,
+        delivery_encryption: 4_000,
         close_gap: 25_000,
     };
 }
@@ -60,6 +72,10 @@ pub struct Quotas {
     pub encryption_changes: usize,
     /// `UpdateShardCount`s of a stream in 24 hours.
     pub shard_count_updates: usize,
+    /// Delivery streams of an account and region.
+    pub delivery_streams: usize,
+    /// Starts and stops of a delivery stream's encryption in 24 hours, together.
+    pub delivery_encryption_changes: usize,
 }
 
 /// What [`decide`](super::decide) goes by, besides the state and the time.

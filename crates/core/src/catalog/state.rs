@@ -251,7 +251,7 @@ impl State {
         match owner {
             Owner::Stream(key) => self.stream_incarnation(key).map(|stream| stream.unfinished()).unwrap_or_default(),
             Owner::DeliveryStream(key) => {
-                self.delivery_stream_incarnation(key).and_then(|stream| stream.unfinished()).into_iter().collect()
+                self.delivery_stream_incarnation(key).map(|stream| stream.unfinished()).unwrap_or_default()
             }
         }
     }

@@ -17,7 +17,8 @@ use tokio::time::Instant;
 
 use crate::worker::Worker;
 use crate::{
-    Attempt, Blocking, Compression, Config, Delivery, Env, Handle, KeyLayout, Object, Sink, SinkError, Spec, Tuning,
+    Attempt, Blocking, Bucketing, Buffering, Compression, Config, Delimiter, Delivery, Env, Handle, KeyLayout,
+    LayoutSpec, Object, Sink, SinkError, Spec, Tuning,
 };
 
 pub(crate) const DATA: LogId = LogId(1);
@@ -172,7 +173,7 @@ impl TestEngine {
             log.records[log.start as usize..]
                 .iter()
                 .map(|(_, data)| {
-                    assert_eq!(data[0], 1, "the version");
+                    assert_eq!(data[0], 2, "the version");
                     serde_json::from_slice(&data[1..]).unwrap()
                 })
                 .collect()
@@ -481,6 +482,7 @@ impl World {
             name: "orders".into(),
             data: DATA,
             control: CONTROL,
+            block: None,
             config: self.config.clone(),
             config_version: 1,
             backlog_quota_bytes: 10_000,
@@ -490,7 +492,7 @@ impl World {
     /// Both delivery streams, on one node.
     pub(crate) fn start_with_swamp(&self) -> (Handle, Handle) {
         let delivery = self.delivery();
-        let config = Config { bucket: SWAMP.into(), ..self.config.clone() };
+        let config = Config::s3(Bucketing { bucket: SWAMP.into(), ..bucketing(&self.config) });
         let swamp = Spec { name: SWAMP.into(), data: SWAMP_DATA, control: SWAMP_CONTROL, config, ..self.spec() };
         (delivery.start(self.spec()), delivery.start(swamp))
     }
@@ -529,8 +531,19 @@ impl World {
 }
 
 pub(crate) fn config(size_mib: u32, interval_s: u32) -> Config {
-    let layout = KeyLayout::new(None, None, None, None).unwrap();
-    Config { bucket: "lake".into(), layout, compression: Compression::Uncompressed, size_mib, interval_s }
+    let layout = KeyLayout::new(&LayoutSpec::default()).unwrap();
+    let compression = Compression::Uncompressed;
+    let (bucket, delimiter) = ("lake".into(), Delimiter::None);
+    Config::s3(Bucketing { bucket, layout, compression, delimiter, buffering: Buffering { size_mib, interval_s } })
+}
+
+pub(crate) fn bucketing(config: &Config) -> Bucketing {
+    config.errors().clone()
+}
+
+/// The same, compressed.
+pub(crate) fn compressed(config: &Config, compression: Compression) -> Config {
+    Config::s3(Bucketing { compression, ..bucketing(config) })
 }
 
 /// A record that says its number and ends with a newline; 50 to 150 KiB long, so that about ten make a mebibyte.

@@ -1,0 +1,127 @@
+//! What AWS demands of a destination as a whole, at creation and after each update.
+
+use levada_core::catalog::{
+    CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination, Scope, SecretsManager,
+    Source, SplunkDestination,
+};
+use levada_wire::error::AwsError;
+use levada_wire::firehose::errors;
+use levada_wire::limits;
+
+use crate::node::Node;
+
+/// Checks a destination of a delivery stream that is or is to be.
+///
+/// # Errors
+/// AWS's for what is wrong, and ours for what this node cannot deliver to.
+pub(in crate::firehose) fn check(
+    node: &Node,
+    scope: &Scope,
+    name: &str,
+    source: &Source,
+    destination: &Destination,
+) -> Result<(), AwsError> {
+    let region = &scope.region;
+    match destination {
+        Destination::S3(s3) => partitioned(s3)?,
+        Destination::HttpEndpoint(http) => http_endpoint(http, region)?,
+        Destination::Splunk(to) => splunk(to, region)?,
+        Destination::OpenSearch(_) => {}
+    }
+    log_streams(destination)?;
+    processors(destination)?;
+    let checked = node.check_destination(scope, name, source, destination);
+    checked.map_err(|error| errors::invalid_destination(&error.to_string()))
+}
+
+/// Dynamic partitioning, and the backup that S3 has for itself.
+fn partitioned(s3: &S3Destination) -> Result<(), AwsError> {
+    if s3.backup_enabled && s3.backup.is_none() {
+        return Err(errors::backup_missing());
+    }
+    if !s3.partitioning.is_some_and(|partitioning| partitioning.enabled) {
+        return Ok(());
+    }
+    if s3.bucket.buffering.size_mb < limits::PARTITIONED_BUFFER_MB_MIN {
+        return Err(errors::partitioned_buffer_too_small());
+    }
+    if s3.bucket.buffering.interval_secs < limits::PARTITIONED_INTERVAL_S_MIN {
+        return Err(errors::partitioned_interval_too_short());
+    }
+    let names_partitions = |kind| s3.processing.as_ref().is_some_and(|processing| processing.active(kind).is_some());
+    if names_partitions(ProcessorKind::MetadataExtraction) || names_partitions(ProcessorKind::Lambda) {
+        Ok(())
+    } else {
+        Err(errors::partitioning_without_processing())
+    }
+}
+
+fn http_endpoint(http: &HttpEndpointDestination, region: &str) -> Result<(), AwsError> {
+    let attributes = http.request.iter().flat_map(|request| &request.common_attributes);
+    let names: Vec<&str> = attributes.map(|(name, _)| name.as_str()).collect();
+    for (n, name) in names.iter().enumerate() {
+        if names[..n].contains(name) {
+            return Err(errors::duplicate_attribute(name));
+        }
+    }
+    secret(http.secrets_manager.as_ref(), region)
+}
+
+fn splunk(to: &SplunkDestination, region: &str) -> Result<(), AwsError> {
+    let host = to.endpoint.strip_prefix("https://");
+    if host.is_none_or(|host| host.is_empty() || host.starts_with([':', '/'])) {
+        return Err(errors::bad_hec_endpoint());
+    }
+    secret(to.secrets_manager.as_ref(), region)?;
+    match (&to.token, &to.secrets_manager) {
+        (Some(_), _) => Ok(()),
+        (None, Some(manager)) if manager.enabled => {
+            Err(errors::unsupported("SecretsManagerConfiguration in the place of HECToken"))
+        }
+        (None, _) => Err(errors::hec_token_missing()),
+    }
+}
+
+fn secret(manager: Option<&SecretsManager>, region: &str) -> Result<(), AwsError> {
+    let Some(manager) = manager.filter(|manager| manager.enabled) else { return Ok(()) };
+    let arn = manager.secret_arn.as_deref().ok_or_else(errors::secret_arn_missing)?;
+    // arn:aws:secretsmanager:REGION:…
+    if arn.split(':').nth(3) == Some(region) { Ok(()) } else { Err(errors::secret_of_other_region()) }
+}
+
+/// Error logging is kept and described only, but has to be said in full.
+fn log_streams(destination: &Destination) -> Result<(), AwsError> {
+    let own = match destination {
+        Destination::S3(_) => None,
+        Destination::HttpEndpoint(http) => http.common.logging.as_ref(),
+        Destination::Splunk(splunk) => splunk.common.logging.as_ref(),
+        Destination::OpenSearch(search) => search.common.logging.as_ref(),
+    };
+    let of_buckets = destination.buckets().filter_map(|bucket| bucket.logging.as_ref());
+    for logging in own.into_iter().chain(of_buckets).filter(|logging| logging.enabled) {
+        let CloudWatchLogging { enabled: _, group, stream } = logging;
+        let said = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.is_empty());
+        if !said(group) {
+            return Err(errors::log_group_missing());
+        }
+        if !said(stream) {
+            return Err(errors::log_stream_missing());
+        }
+    }
+    Ok(())
+}
+
+/// Two kinds of processors belong to dynamic partitioning.
+fn processors(destination: &Destination) -> Result<(), AwsError> {
+    let partitioned = match destination {
+        Destination::S3(s3) => s3.partitioning.is_some_and(|partitioning| partitioning.enabled),
+        Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => false,
+    };
+    let given = destination.processing().into_iter().flat_map(|processing| &processing.processors).map(|p| p.kind);
+    let of_partitioning =
+        |kind: &ProcessorKind| matches!(kind, ProcessorKind::RecordDeAggregation | ProcessorKind::MetadataExtraction);
+    match given.into_iter().find(of_partitioning) {
+        Some(kind) if !partitioned => Err(errors::needs_partitioning(kind.name())),
+        _ => Ok(()),
+    }
+}
