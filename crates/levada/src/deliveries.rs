@@ -52,10 +52,7 @@ pub fn delivery_config(destination: &Destination) -> Result<Config, Undeliverabl
         layout,
         compression,
         delimiter: Delimiter::None,
-        buffering: Buffering {
-            size_mib: bucket.buffering.size_mb,
-            interval_s: bucket.buffering.interval_secs,
-        },
+        buffering: Buffering { size_mib: bucket.buffering.size_mb, interval_s: bucket.buffering.interval_secs },
     }))
 }
 

@@ -14,8 +14,8 @@ use crate::node::Node;
 /// Checks a destination of a delivery stream in `region`.
 ///
 /// # Errors
-/// AWS's for what is wrong, and ours for what this node cannot deliver to.
-pub(in crate::firehose) fn check(node: &Node, region: &str, destination: &Destination) -> Result<(), AwsError> {
+/// AWS's for what is wrong.
+pub(in crate::firehose) fn check(region: &str, destination: &Destination) -> Result<(), AwsError> {
     match destination {
         Destination::S3(s3) => partitioned(s3)?,
         Destination::HttpEndpoint(http) => http_endpoint(http, region)?,
@@ -23,7 +23,14 @@ pub(in crate::firehose) fn check(node: &Node, region: &str, destination: &Destin
         Destination::OpenSearch(_) => {}
     }
     log_streams(destination)?;
-    processors(destination)?;
+    processors(destination)
+}
+
+/// Whether this node can deliver there: keys can be built, queries compiled, buckets and addresses are known.
+///
+/// # Errors
+/// AWS's where its words are known, and ours.
+pub(in crate::firehose) fn deliverable(node: &Node, destination: &Destination) -> Result<(), AwsError> {
     delivery_config(destination).map_err(|error| errors::invalid_destination(&error.to_string()))?;
     for bucket in destination.buckets().map(BucketSettings::bucket) {
         if !node.knows_bucket(bucket) {
