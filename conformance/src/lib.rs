@@ -10,4 +10,6 @@
 
 pub mod http;
 pub mod random;
+#[cfg(feature = "receiver")]
+pub mod receiver;
 pub mod server;

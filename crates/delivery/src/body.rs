@@ -1,29 +1,24 @@
-//! An object's content: the records of a range, undelimited, compressed or not.
-//!
-//! The content is a function of the records and the compression alone, so that an object rewritten after a crash has
-//! the same bytes: the compressor is fed in blocks of one size, whatever the pages of the log were.
+//! An object's content: the records of a range, joined and compressed. An object rewritten after a crash has the same
+//! bytes.
 
-use std::io::Write;
+mod encoder;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use flate2::write::GzEncoder;
 use levada_core::engine::{Engine, EngineError, LogId, Offset, ReadRequest};
 
+pub(crate) use self::encoder::{Encoder, Format};
 use crate::blocking::Blocking;
-use crate::config::Compression;
 use crate::gap::first_readable;
-
-/// Bytes handed to the compressor at a time.
-const BLOCK_BYTES: usize = 64 * 1024;
+use crate::record::Envelope;
 
 /// Bytes read from the log at a time: what one piece of blocking work compresses, about 20 ms.
 const PAGE_BYTES: u64 = 1024 * 1024;
 
 /// Records read at a time: their bytes alone bound nothing, because records may be empty.
 const PAGE_RECORDS: u32 = 10_000;
-
-/// Level of gzip; what zlib takes by default.
-const GZIP_LEVEL: u32 = 6;
 
 /// An object's content.
 #[derive(Debug)]
@@ -37,7 +32,7 @@ pub(crate) struct Body {
     pub(crate) record_bytes: u64,
 }
 
-/// A range of a data log, to be made into an object.
+/// A range of a log, to be made into an object.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range {
     pub(crate) log: LogId,
@@ -47,17 +42,17 @@ pub(crate) struct Range {
     pub(crate) bytes: u64,
 }
 
-/// Reads a range and compresses it. What is trimmed or corrupt is counted as lost, the rest is taken.
+/// Reads a range and encodes it. What is trimmed or corrupt is counted as lost, the rest is taken; marks are no records.
 ///
 /// # Errors
 /// [`EngineError::Missing`] and [`EngineError::Unavailable`].
 pub(crate) async fn build(
     engine: &Arc<dyn Engine>,
     range: Range,
-    compression: Compression,
+    format: Format<'_>,
     blocking: Blocking,
 ) -> Result<Body, EngineError> {
-    let mut encoder = Encoder::new(compression, range.bytes);
+    let mut encoder = Encoder::new(format, range.bytes).map_err(|error| EngineError::Unavailable(error.to_string()))?;
     let (mut at, mut records, mut lost, mut record_bytes) = (range.from, 0, 0, 0);
     while at < range.to {
         let max_records = u32::try_from(range.to - at).unwrap_or(u32::MAX).min(PAGE_RECORDS);
@@ -79,18 +74,20 @@ pub(crate) async fn build(
             lost += start - at;
         }
         at = page.next.clamp(start, range.to);
-        records += at - start;
         let chunks = page.chunks;
         let work = move || {
-            let mut bytes = 0;
-            for record in chunks.iter().flat_map(|chunk| chunk.records()).take_while(|(offset, _)| *offset < range.to) {
-                bytes += record.1.data.len() as u64;
-                encoder.write(record.1.data)?;
+            let (mut count, mut bytes) = (0, 0);
+            let all = chunks.iter().flat_map(|chunk| chunk.records()).take_while(|(offset, _)| *offset < range.to);
+            for (_, record) in all.filter(|(_, record)| !Envelope::is_mark(record.key)) {
+                count += 1;
+                bytes += record.data.len() as u64;
+                encoder.record(record.data)?;
             }
-            Ok::<_, std::io::Error>((encoder, bytes))
+            Ok::<_, std::io::Error>((encoder, count, bytes))
         };
-        let (back, bytes) = settled(blocking.run(work).await)?;
+        let (back, count, bytes) = settled(blocking.run(work).await)?;
         encoder = back;
+        records += count;
         record_bytes += bytes;
     }
     let bytes = settled(blocking.run(move || encoder.finish()).await)?;
@@ -103,96 +100,5 @@ fn settled<T>(result: Result<std::io::Result<T>, crate::blocking::GivenUp>) -> R
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(EngineError::Unavailable(error.to_string())),
         Err(error) => Err(EngineError::Unavailable(error.to_string())),
-    }
-}
-
-/// Concatenates, and compresses block by block.
-struct Encoder {
-    format: Format,
-    block: Vec<u8>,
-}
-
-enum Format {
-    Plain(Vec<u8>),
-    Gzip(Box<GzEncoder<Vec<u8>>>),
-}
-
-impl Encoder {
-    fn new(compression: Compression, bytes: u64) -> Self {
-        match compression {
-            Compression::Uncompressed => Self {
-                format: Format::Plain(Vec::with_capacity(usize::try_from(bytes).unwrap_or_default())),
-                block: Vec::new(),
-            },
-            Compression::Gzip => Self {
-                format: Format::Gzip(Box::new(GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL)))),
-                block: Vec::with_capacity(BLOCK_BYTES),
-            },
-        }
-    }
-
-    fn write(&mut self, mut data: &[u8]) -> std::io::Result<()> {
-        match &mut self.format {
-            Format::Plain(out) => out.extend_from_slice(data),
-            Format::Gzip(out) => {
-                while self.block.len() + data.len() >= BLOCK_BYTES {
-                    let (now, later) = data.split_at(BLOCK_BYTES - self.block.len());
-                    self.block.extend_from_slice(now);
-                    out.write_all(&self.block)?;
-                    self.block.clear();
-                    data = later;
-                }
-                self.block.extend_from_slice(data);
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> std::io::Result<Vec<u8>> {
-        match self.format {
-            Format::Plain(out) => Ok(out),
-            Format::Gzip(mut out) => {
-                out.write_all(&self.block)?;
-                out.finish()
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn encode(compression: Compression, data: &[u8], pieces: &[usize]) -> Vec<u8> {
-        let mut encoder = Encoder::new(compression, data.len() as u64);
-        let mut rest = data;
-        for piece in pieces.iter().cycle() {
-            if rest.is_empty() {
-                break;
-            }
-            let (now, later) = rest.split_at((*piece).min(rest.len()));
-            encoder.write(now).unwrap();
-            rest = later;
-        }
-        encoder.finish().unwrap()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-
-        #[test]
-        fn how_records_were_paged_does_not_show(
-            words in proptest::collection::vec("[a-f]{1,9}", 1..2_000),
-            repeat in 1usize..30,
-            pieces in proptest::collection::vec(1usize..100_000, 1..10),
-        ) {
-            let data = words.concat().repeat(repeat);
-            for compression in [Compression::Uncompressed, Compression::Gzip] {
-                let whole = encode(compression, data.as_bytes(), &[usize::MAX]);
-                prop_assert!(whole == encode(compression, data.as_bytes(), &pieces));
-            }
-        }
     }
 }

@@ -130,19 +130,8 @@ impl Config {
     }
 }
 
-/// What stands between the records of an object, or after them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Delimiter {
-    /// Nothing.
-    #[default]
-    None,
-    /// Between two records, not after the last one: `AppendDelimiterToRecord`.
-    Between(String),
-    /// A newline after each: lines of error output.
-    Lines,
-}
-
-/// `CompressionFormat`, as far as it is implemented.
+/// `CompressionFormat`. Extensions and encodings are those of objects that AWS has written; its guide calls the extension
+/// of `HADOOP_SNAPPY` `.hsnappy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Compression {
     /// Records as they are.
@@ -151,36 +140,72 @@ pub enum Compression {
     /// One gzip member, level 6.
     #[serde(rename = "GZIP")]
     Gzip,
+    /// An archive of one entry, level 6.
+    #[serde(rename = "ZIP")]
+    Zip,
+    /// The stream of snappy-java (xerial).
+    Snappy,
+    /// Hadoop's blocks.
+    #[serde(rename = "HADOOP_SNAPPY")]
+    HadoopSnappy,
 }
 
 impl Compression {
-    /// The format of that name in the Firehose model, or `None` if it is not implemented.
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Uncompressed, Self::Gzip, Self::Zip, Self::Snappy, Self::HadoopSnappy];
+
+    /// The format of that name in the Firehose model.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "UNCOMPRESSED" => Some(Self::Uncompressed),
-            "GZIP" => Some(Self::Gzip),
-            _ => None,
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// Its name in the Firehose model.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uncompressed => "UNCOMPRESSED",
+            Self::Gzip => "GZIP",
+            Self::Zip => "ZIP",
+            Self::Snappy => "Snappy",
+            Self::HadoopSnappy => "HADOOP_SNAPPY",
         }
     }
 
     /// What a key ends with unless `FileExtension` replaces it.
     #[must_use]
-    pub fn extension(self) -> &'static str {
+    pub const fn extension(self) -> &'static str {
         match self {
             Self::Uncompressed => "",
             Self::Gzip => ".gz",
+            Self::Zip => ".zip",
+            Self::Snappy | Self::HadoopSnappy => ".snappy",
         }
     }
 
     /// The object's `Content-Encoding`.
     #[must_use]
-    pub fn content_encoding(self) -> Option<&'static str> {
+    pub const fn content_encoding(self) -> Option<&'static str> {
         match self {
             Self::Uncompressed => None,
             Self::Gzip => Some("gzip"),
+            Self::Zip => Some("zip"),
+            Self::Snappy => Some("snappy-java"),
+            Self::HadoopSnappy => Some("hadoop-snappy"),
         }
     }
+}
+
+/// What stands between the records of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Delimiter {
+    /// Nothing.
+    #[default]
+    None,
+    /// This between two records, and nothing after the last: the processor `AppendDelimiterToRecord`.
+    Between(String),
+    /// A newline after each: error output.
+    Lines,
 }
 
 /// Knobs of the node, the same for all its delivery streams.

@@ -4,11 +4,20 @@
 //! each record what became of it. The driver attempts again what is worth it, for as long as the configuration says,
 //! and writes the rest to the backup bucket as error output.
 
+mod http_endpoint;
+mod line;
+mod opensearch;
+mod splunk;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use levada_core::engine::{BoxFuture, Millis};
 
+pub use self::http_endpoint::{HttpEndpoint, HttpEndpointSpec};
+pub use self::opensearch::{DocumentIds, Flavour, OpenSearch, OpenSearchSpec, Rotation};
+pub use self::splunk::{HecKind, Splunk, SplunkSpec};
+use crate::http::{Address, BadAddress};
 use crate::record::{ErrorType, Origin};
 
 /// Records of one cut that are not delivered yet.
@@ -100,4 +109,29 @@ pub trait Endpoint: Send + Sync + std::fmt::Debug + 'static {
 
     /// The AWS metric's middle part: `HttpEndpoint`, `Splunk`, `AmazonOpenSearchService` …
     fn metric_name(&self) -> &'static str;
+}
+
+/// Why no endpoint can be made of a specification. The texts are for the caller of the API; they hold no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadEndpoint {
+    /// Nothing can be sent there.
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+    /// Paths are appended to this URL, which a query or fragment prevents.
+    #[error("The URL must not have a query or a fragment.")]
+    Query,
+    /// A header cannot carry it.
+    #[error("The {0} has characters that an HTTP header cannot carry.")]
+    Header(&'static str),
+}
+
+/// Checks an address that paths are appended to.
+fn takes_paths(address: &Address) -> Result<(), BadEndpoint> {
+    address.check()?;
+    if address.target().contains(['?', '#']) { Err(BadEndpoint::Query) } else { Ok(()) }
+}
+
+/// Whether a header can carry a text (RFC 9110: visible characters, spaces and tabs).
+fn is_header_value(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
 }

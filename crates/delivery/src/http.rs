@@ -1,9 +1,17 @@
 //! Requests to destinations and functions, as far as they know of the network.
 
+mod address;
+#[cfg(feature = "http")]
+pub mod client;
+mod mapping;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use levada_core::engine::BoxFuture;
+
+pub use self::address::{BadAddress, forbidden};
+pub use self::mapping::{BadMapping, Mappings};
 
 /// A POST or GET.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +45,8 @@ pub enum Method {
     Put,
 }
 
-/// The URL of a destination, and where it is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The URL of a destination, and where it is reached. Prints as its host alone: paths may hold keys, mappings a password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     /// As configured through the API: what AWS would call.
     pub url: String,
@@ -108,6 +116,17 @@ pub enum HttpError {
     /// The address may not be called: local or private and not mapped, or no URL at all.
     #[error("address not permitted: {0}")]
     Forbidden(String),
+}
+
+impl HttpError {
+    /// How the reason begins if there was a connection but no agreement on its encryption.
+    const TLS: &str = "TLS: ";
+
+    /// Whether the reason of [`HttpError::Connect`] is one of encryption or certificates.
+    #[must_use]
+    pub fn is_tls(reason: &str) -> bool {
+        reason.starts_with(Self::TLS)
+    }
 }
 
 /// Sends requests. Redirects are not followed, compressed answers are not decoded.

@@ -1,254 +1,349 @@
 //! The keys of objects: `Prefix`, `ErrorOutputPrefix`, `CustomTimeZone` and `FileExtension`.
 //!
 //! ```text
-//! key    := prefix stream "-" version "-" yyyy-MM-dd-HH-mm-ss "-" uuid extension
-//! prefix := what Prefix evaluates to, then yyyy/MM/dd/HH/ unless Prefix has a timestamp expression
+//! key       := evaluated(Prefix) date? name extension
+//! error key := evaluated(ErrorOutputPrefix) name                            if there is an ErrorOutputPrefix
+//!            | Prefix error-output-type "/" date name                       if not: then Prefix has no expressions
+//! date      := yyyy/MM/dd/HH/                                               unless Prefix has an expression
+//! name      := stream "-" version "-" yyyy-MM-dd-HH-mm-ss "-" uuid
 //! ```
 //!
 //! All times are those of the arrival of the oldest record in the object, in `CustomTimeZone` (UTC by default).
-//! Source: Amazon Data Firehose developer guide, "Understand custom prefixes for Amazon S3 objects" and "Configure
-//! Amazon S3 object name format". Of a prefix whose only expressions are random strings the guide says that the date
-//! is appended; an observation of AWS says that it is not. Here the guide is followed.
+//!
+//! Sources: Amazon Data Firehose developer guide, "Understand custom prefixes for Amazon S3 objects", "Configure Amazon
+//! S3 object name format" and "Use Amazon S3 bucket prefix to deliver data"; objects seen in buckets of AWS. Of a prefix
+//! without a timestamp expression the guide says that the date is appended; seen was that it is not if the prefix has
+//! any expression, and the guide's own example of partition keys has none. Values of partition keys are taken as they
+//! are: functions are known that make whole paths, with slashes, by one key.
 
+mod error;
+mod expression;
 mod pattern;
 #[cfg(test)]
 mod tests;
+mod zones;
 
 use jiff::Timestamp;
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 use levada_core::engine::Millis;
 
+pub use self::error::{KeyError, Member, PrefixError};
+use self::expression::{Part, parse};
 use self::pattern::Pattern;
+use crate::record::{ErrorType, Partition};
 
-/// Longest evaluated prefix in bytes, before the implicit date. The guide says 512 characters; bytes keep the whole
-/// key below the 1,024 bytes of S3.
+/// Longest evaluated prefix in bytes, before the date. The guide says 512 characters; bytes keep the whole key below
+/// the 1,024 bytes of S3.
 pub const MAX_EVALUATED_BYTES: usize = 512;
 
 /// Length of `!{firehose:random-string}` in characters.
 pub const RANDOM_STRING_CHARS: usize = 11;
 
-/// The implicit date, and the date in an object's name.
+/// Longest key of S3 in bytes.
+const MAX_KEY_BYTES: usize = 1024;
+
+/// What a key has at most behind its prefix: the date, names of 64 characters and versions of 20 digits, and an
+/// extension of 128 (the model's `FileExtension`).
+const MAX_BEHIND_PREFIX_BYTES: usize = 14 + 64 + 1 + 20 + 1 + 19 + 1 + 36 + 128;
+const _: () = assert!(MAX_EVALUATED_BYTES + MAX_BEHIND_PREFIX_BYTES <= MAX_KEY_BYTES);
+
+/// The date that is appended, and the date in an object's name.
 const DATE: &str = "yyyy/MM/dd/HH/";
-const SUFFIX_DATE: &str = "yyyy-MM-dd-HH-mm-ss";
+const NAME_DATE: &str = "yyyy-MM-dd-HH-mm-ss";
 
 /// An hour whose names are as long as they get: 10:00 on Wednesday, 27 September 2023.
 const LONGEST_TIME: Millis = 1_695_808_800_000;
 
-/// Why a combination of `Prefix`, `ErrorOutputPrefix` and `CustomTimeZone` is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PrefixError {
-    /// `!{` without `}`.
-    #[error("the expression that begins at {0:?} is not closed")]
-    Unclosed(String),
-    /// An expression that is none of `timestamp:…`, `firehose:…` or `partitionKeyFrom…:…`.
-    #[error("unknown expression {0:?}")]
-    UnknownExpression(String),
-    /// A timestamp pattern that Java's `DateTimeFormatter` would refuse, or that is not supported.
-    #[error("invalid timestamp pattern {pattern:?}: {reason}")]
-    BadPattern {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong with it.
-        reason: String,
+/// What a destination configuration says about keys. `None` and an empty string both mean "not given".
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LayoutSpec<'a> {
+    /// `Prefix`
+    pub prefix: Option<&'a str>,
+    /// `ErrorOutputPrefix`
+    pub error_prefix: Option<&'a str>,
+    /// `CustomTimeZone`
+    pub time_zone: Option<&'a str>,
+    /// `FileExtension`
+    pub file_extension: Option<&'a str>,
+    /// `DynamicPartitioningConfiguration` and the processors that make partition keys.
+    pub partitioning: Partitioning<'a>,
+}
+
+/// Which partition keys there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Partitioning<'a> {
+    /// None: dynamic partitioning is not enabled.
+    #[default]
+    Off,
+    /// Dynamic partitioning is enabled.
+    On {
+        /// What the processor MetadataExtraction makes.
+        query: QueryKeys<'a>,
+        /// Whether there is a function; it may make keys of any name.
+        lambda: bool,
     },
-    /// Expressions in `Prefix` and no `ErrorOutputPrefix`.
-    #[error("ErrorOutputPrefix cannot be empty when Prefix contains expressions")]
-    ErrorPrefixRequired,
-    /// Expressions in `ErrorOutputPrefix`, none of them `!{firehose:error-output-type}`.
-    #[error("ErrorOutputPrefix with expressions must contain !{{firehose:error-output-type}}")]
-    ErrorTypeMissing,
-    /// `!{firehose:error-output-type}` in `Prefix`.
-    #[error("Prefix cannot contain !{{firehose:error-output-type}}")]
-    ErrorTypeInPrefix,
-    /// A partition key in `ErrorOutputPrefix`.
-    #[error("ErrorOutputPrefix cannot contain partition keys")]
-    PartitionKeyInErrorPrefix,
-    /// A partition key in `Prefix`, while dynamic partitioning is not enabled.
-    #[error("Prefix cannot contain partition keys when dynamic partitioning is disabled")]
-    PartitioningDisabled,
-    /// Too long once evaluated.
-    #[error("{member} is longer than {MAX_EVALUATED_BYTES} bytes once evaluated")]
-    TooLong {
-        /// `Prefix` or `ErrorOutputPrefix`.
-        member: &'static str,
-    },
-    /// No such time zone.
-    #[error("unknown time zone {0:?}")]
-    UnknownTimeZone(String),
+}
+
+/// Names of the partition keys that `MetadataExtractionQuery` makes.
+#[derive(Clone, Copy, Debug)]
+pub enum QueryKeys<'a> {
+    /// There is no such processor.
+    None,
+    /// Exactly these.
+    These(&'a [String]),
+    /// Only running it tells.
+    Any,
+}
+
+/// Names of the partition keys that a prefix contains, each once, in the order of their first use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartitionKeys {
+    /// `!{partitionKeyFromQuery:name}`
+    pub query: Vec<String>,
+    /// `!{partitionKeyFromLambda:name}`
+    pub lambda: Vec<String>,
+}
+
+/// What is known of an object when its key is built.
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectOf<'a> {
+    /// Name of the delivery stream.
+    pub stream: &'a str,
+    /// The configuration's `VersionId`.
+    pub version: u64,
+    /// Arrival of the oldest record at its source, in ms.
+    pub oldest: Millis,
+    /// Of the compression, with its dot; `FileExtension` replaces it. Error keys have none.
+    pub extension: &'a str,
+    /// The UUID and all random strings are functions of it.
+    pub seed: [u8; 16],
+    /// With dynamic partitioning.
+    pub partition: Option<&'a Partition>,
 }
 
 /// How the keys of a delivery stream are built. Valid by construction.
 #[derive(Clone, Debug)]
 pub struct KeyLayout {
-    pieces: Vec<Piece>,
+    prefix: Vec<Part>,
+    error_prefix: Vec<Part>,
     date: Option<Pattern>,
-    suffix_date: Pattern,
+    name_date: Pattern,
     zone: TimeZone,
     extension: Option<String>,
+    partition_keys: PartitionKeys,
 }
 
-/// A part of a delivered object's prefix.
-#[derive(Clone, Debug)]
-enum Piece {
-    Literal(String),
-    Timestamp(Pattern),
-    RandomString,
-}
-
-/// A part of either prefix as it was written.
-enum Expression {
-    Literal(String),
-    Timestamp(Pattern),
-    RandomString,
-    ErrorOutputType,
-    PartitionKey,
-}
-
-/// Checks what a destination configuration says about keys.
-///
-/// # Errors
-/// The first thing that is wrong.
-pub fn validate(prefix: Option<&str>, error_prefix: Option<&str>, time_zone: Option<&str>) -> Result<(), PrefixError> {
-    KeyLayout::new(prefix, error_prefix, time_zone, None).map(drop)
+/// What expressions are evaluated with.
+struct Values<'a> {
+    time: jiff::Zoned,
+    random: RandomStrings,
+    error_type: &'a str,
+    partition: Option<&'a Partition>,
 }
 
 impl KeyLayout {
-    /// The layout of these settings; `None` and an empty string both mean "not given".
+    /// The layout of these settings.
     ///
     /// # Errors
-    /// See [`PrefixError`].
-    pub fn new(
-        prefix: Option<&str>,
-        error_prefix: Option<&str>,
-        time_zone: Option<&str>,
-        file_extension: Option<&str>,
-    ) -> Result<Self, PrefixError> {
-        let zone = zone(time_zone.unwrap_or_default())?;
-        let expressions = parse(prefix.unwrap_or_default())?;
-        check_error_prefix(parse(error_prefix.unwrap_or_default())?, &expressions, &zone)?;
-        let mut pieces = Vec::new();
-        for expression in expressions {
-            pieces.push(match expression {
-                Expression::Literal(text) => Piece::Literal(text),
-                Expression::Timestamp(pattern) => Piece::Timestamp(pattern),
-                Expression::RandomString => Piece::RandomString,
-                Expression::ErrorOutputType => return Err(PrefixError::ErrorTypeInPrefix),
-                Expression::PartitionKey => return Err(PrefixError::PartitioningDisabled),
-            });
+    /// The first thing that is wrong. AWS's order of checks is not known.
+    pub fn new(spec: &LayoutSpec<'_>) -> Result<Self, PrefixError> {
+        let zone = zones::find(spec.time_zone.unwrap_or_default())?;
+        let prefix = parse(Member::Prefix, spec.prefix.unwrap_or_default())?;
+        let error_prefix = parse(Member::ErrorOutputPrefix, spec.error_prefix.unwrap_or_default())?;
+        check_types(&prefix, &error_prefix)?;
+        let partition_keys = partition_keys(&prefix);
+        check_partitioning(&spec.partitioning, &partition_keys)?;
+        for (member, parts) in [(Member::Prefix, &prefix), (Member::ErrorOutputPrefix, &error_prefix)] {
+            if longest(parts, &zone) > MAX_EVALUATED_BYTES {
+                return Err(PrefixError::TooLong(member));
+            }
         }
-        let dated = pieces.iter().any(|piece| matches!(piece, Piece::Timestamp(_)));
-        let layout = Self {
-            pieces,
-            date: if dated { None } else { Some(Pattern::parse(DATE)?) },
-            suffix_date: Pattern::parse(SUFFIX_DATE)?,
-            zone,
-            extension: file_extension.filter(|extension| !extension.is_empty()).map(str::to_owned),
+        let date = known_pattern(DATE)?;
+        let error_prefix = if error_prefix.is_empty() {
+            let default = [Part::ErrorOutputType, Part::Literal("/".to_owned()), Part::Timestamp(date.clone())];
+            prefix.iter().cloned().chain(default).collect()
+        } else {
+            error_prefix
         };
-        let mut evaluated = String::new();
-        layout.write_prefix(&mut evaluated, &instant(LONGEST_TIME, &layout.zone), &mut RandomStrings::new([0; 16]));
-        if evaluated.len() > MAX_EVALUATED_BYTES {
-            return Err(PrefixError::TooLong { member: "Prefix" });
-        }
-        Ok(layout)
+        Ok(Self {
+            date: (!prefix.iter().any(Part::is_expression)).then_some(date),
+            prefix,
+            error_prefix,
+            name_date: known_pattern(NAME_DATE)?,
+            zone,
+            extension: spec.file_extension.filter(|extension| !extension.is_empty()).map(str::to_owned),
+            partition_keys,
+        })
     }
 
-    /// The key of an object of delivery stream `stream` under configuration `version`, whose oldest record arrived
-    /// at `oldest`. `extension` is that of the compression. The UUID and the random strings are functions of `seed`.
-    #[must_use]
-    pub fn key(&self, stream: &str, version: u64, oldest: Millis, extension: &str, seed: [u8; 16]) -> String {
-        let time = instant(oldest, &self.zone);
-        let mut key = String::new();
-        self.write_prefix(&mut key, &time, &mut RandomStrings::new(seed));
+    /// The key of an object of delivered records.
+    ///
+    /// # Errors
+    /// [`KeyError`], only if the prefix has partition keys. What [`KeyLayout::check`] has accepted is an error only
+    /// under another configuration.
+    pub fn key(&self, object: &ObjectOf<'_>) -> Result<String, KeyError> {
+        let mut values = self.values(object, "");
+        let mut key = evaluated(&self.prefix, &mut values)?;
         if let Some(date) = &self.date {
-            date.write(&mut key, &time);
+            date.write(&mut key, &values.time);
         }
-        key.push_str(stream);
-        key.push('-');
-        key.push_str(&version.to_string());
-        key.push('-');
-        self.suffix_date.write(&mut key, &time);
-        key.push('-');
-        key.push_str(&uuid::Builder::from_random_bytes(seed).into_uuid().hyphenated().to_string());
-        key.push_str(self.extension.as_deref().unwrap_or(extension));
+        self.write_name(&mut key, object, &values.time);
+        key.push_str(self.extension.as_deref().unwrap_or(object.extension));
+        Ok(key)
+    }
+
+    /// The key of an object of error output. It has no extension, whatever the compression and `FileExtension` are.
+    #[must_use]
+    pub fn error_key(&self, kind: ErrorType, object: &ObjectOf<'_>) -> String {
+        let mut values = self.values(object, kind.name());
+        let mut key = String::new();
+        for part in &self.error_prefix {
+            // An error prefix has no partition keys, so nothing can be missing.
+            let _ = write(part, &mut key, &mut values);
+        }
+        self.write_name(&mut key, object, &values.time);
         key
     }
 
-    fn write_prefix(&self, key: &mut String, time: &jiff::Zoned, random: &mut RandomStrings) {
-        for piece in &self.pieces {
-            match piece {
-                Piece::Literal(text) => key.push_str(text),
-                Piece::Timestamp(pattern) => pattern.write(key, time),
-                Piece::RandomString => random.write(key),
-            }
-        }
+    /// Names of the partition keys that `Prefix` contains. Each record needs a value for all of them.
+    #[must_use]
+    pub fn partition_keys(&self) -> &PartitionKeys {
+        &self.partition_keys
+    }
+
+    /// Whether records of this partition can have a key, whenever they arrived.
+    ///
+    /// # Errors
+    /// [`KeyError`]: they belong into the error output.
+    pub fn check(&self, partition: &Partition) -> Result<(), KeyError> {
+        let time = instant(LONGEST_TIME, &self.zone);
+        let random = RandomStrings::new([0; 16]);
+        let mut values = Values { time, random, error_type: "", partition: Some(partition) };
+        evaluated(&self.prefix, &mut values).map(drop)
+    }
+
+    fn values<'a>(&self, object: &ObjectOf<'a>, error_type: &'a str) -> Values<'a> {
+        let time = instant(object.oldest, &self.zone);
+        Values { time, random: RandomStrings::new(object.seed), error_type, partition: object.partition }
+    }
+
+    fn write_name(&self, key: &mut String, object: &ObjectOf<'_>, time: &jiff::Zoned) {
+        key.push_str(object.stream);
+        key.push('-');
+        key.push_str(&object.version.to_string());
+        key.push('-');
+        self.name_date.write(key, time);
+        key.push('-');
+        key.push_str(&uuid::Builder::from_random_bytes(object.seed).into_uuid().hyphenated().to_string());
     }
 }
 
-fn check_error_prefix(error: Vec<Expression>, prefix: &[Expression], zone: &TimeZone) -> Result<(), PrefixError> {
-    let is_expression = |piece: &Expression| !matches!(piece, Expression::Literal(_));
-    if error.is_empty() && prefix.iter().any(is_expression) {
-        return Err(PrefixError::ErrorPrefixRequired);
+fn evaluated(parts: &[Part], values: &mut Values<'_>) -> Result<String, KeyError> {
+    let mut out = String::new();
+    for part in parts {
+        write(part, &mut out, values)?;
     }
-    if error.iter().any(|piece| matches!(piece, Expression::PartitionKey)) {
+    if out.len() > MAX_EVALUATED_BYTES { Err(KeyError::TooLong { bytes: out.len() }) } else { Ok(out) }
+}
+
+fn write(part: &Part, out: &mut String, values: &mut Values<'_>) -> Result<(), KeyError> {
+    match part {
+        Part::Literal(text) => out.push_str(text),
+        Part::Timestamp(pattern) => pattern.write(out, &values.time),
+        Part::RandomString => values.random.write(out),
+        Part::ErrorOutputType => out.push_str(values.error_type),
+        Part::QueryKey(name) => {
+            let keys = values.partition.map(|partition| partition.query.as_slice());
+            out.push_str(find(keys, "partitionKeyFromQuery", name)?);
+        }
+        Part::LambdaKey(name) => {
+            let keys = values.partition.map(|partition| partition.lambda.as_slice());
+            out.push_str(find(keys, "partitionKeyFromLambda", name)?);
+        }
+    }
+    Ok(())
+}
+
+fn find<'a>(keys: Option<&'a [(String, String)]>, namespace: &'static str, wanted: &str) -> Result<&'a str, KeyError> {
+    let found = keys.unwrap_or_default().iter().find(|(name, _)| name == wanted);
+    let missing = || KeyError::MissingPartitionKey { namespace, name: wanted.to_owned() };
+    found.map(|(_, value)| value.as_str()).ok_or_else(missing)
+}
+
+/// Rules about which expressions may stand where.
+fn check_types(prefix: &[Part], error_prefix: &[Part]) -> Result<(), PrefixError> {
+    if prefix.contains(&Part::ErrorOutputType) {
+        return Err(PrefixError::ErrorTypeInPrefix);
+    }
+    if error_prefix.iter().any(Part::is_partition_key) {
         return Err(PrefixError::PartitionKeyInErrorPrefix);
     }
-    let typed = error.iter().any(|piece| matches!(piece, Expression::ErrorOutputType));
-    if error.iter().any(is_expression) && !typed {
+    if error_prefix.is_empty() && prefix.iter().any(Part::is_expression) {
+        return Err(PrefixError::ErrorPrefixRequired);
+    }
+    if error_prefix.iter().any(Part::is_expression) && !error_prefix.contains(&Part::ErrorOutputType) {
         return Err(PrefixError::ErrorTypeMissing);
     }
-    // The longest of the error types that AWS lists.
-    let longest_type = "AmazonOpenSearchService-failed".len();
-    let time = instant(LONGEST_TIME, zone);
-    let evaluated: usize = error
-        .iter()
-        .map(|piece| match piece {
-            Expression::Literal(text) => text.len(),
-            Expression::Timestamp(pattern) => {
-                let mut text = String::new();
-                pattern.write(&mut text, &time);
-                text.len()
-            }
-            Expression::RandomString => RANDOM_STRING_CHARS,
-            Expression::ErrorOutputType => longest_type,
-            Expression::PartitionKey => 0,
-        })
-        .sum();
-    if evaluated > MAX_EVALUATED_BYTES { Err(PrefixError::TooLong { member: "ErrorOutputPrefix" }) } else { Ok(()) }
+    Ok(())
 }
 
-fn parse(mut text: &str) -> Result<Vec<Expression>, PrefixError> {
-    let mut expressions = Vec::new();
-    while let Some((literal, rest)) = text.split_once("!{") {
-        if !literal.is_empty() {
-            expressions.push(Expression::Literal(literal.to_owned()));
+fn check_partitioning(partitioning: &Partitioning<'_>, used: &PartitionKeys) -> Result<(), PrefixError> {
+    let none_used = used.query.is_empty() && used.lambda.is_empty();
+    let (query, lambda) = match partitioning {
+        Partitioning::Off if none_used => return Ok(()),
+        Partitioning::Off => return Err(PrefixError::PartitioningDisabled),
+        Partitioning::On { .. } if none_used => return Err(PrefixError::PartitionKeyMissing),
+        Partitioning::On { query, lambda } => (query, lambda),
+    };
+    if !used.lambda.is_empty() && !lambda {
+        return Err(PrefixError::NoLambda);
+    }
+    let made = match query {
+        QueryKeys::None if !used.query.is_empty() => return Err(PrefixError::NoQuery),
+        QueryKeys::None | QueryKeys::Any => return Ok(()),
+        QueryKeys::These(made) => made,
+    };
+    if let Some(name) = used.query.iter().find(|name| !made.contains(name)) {
+        return Err(PrefixError::QueryKeyUnknown(name.clone()));
+    }
+    match made.iter().find(|name| !used.query.contains(name)) {
+        Some(name) => Err(PrefixError::QueryKeyUnused(name.clone())),
+        None => Ok(()),
+    }
+}
+
+fn partition_keys(parts: &[Part]) -> PartitionKeys {
+    let mut keys = PartitionKeys::default();
+    for part in parts {
+        let (names, name) = match part {
+            Part::QueryKey(name) => (&mut keys.query, name),
+            Part::LambdaKey(name) => (&mut keys.lambda, name),
+            Part::Literal(_) | Part::Timestamp(_) | Part::RandomString | Part::ErrorOutputType => continue,
+        };
+        if !names.contains(name) {
+            names.push(name.clone());
         }
-        let (inner, after) =
-            rest.split_once('}').ok_or_else(|| PrefixError::Unclosed(text[literal.len()..].to_owned()))?;
-        expressions.push(expression(inner)?);
-        text = after;
     }
-    if !text.is_empty() {
-        expressions.push(Expression::Literal(text.to_owned()));
-    }
-    Ok(expressions)
+    keys
 }
 
-fn expression(inner: &str) -> Result<Expression, PrefixError> {
-    match inner.split_once(':') {
-        Some(("timestamp", pattern)) => Ok(Expression::Timestamp(Pattern::parse(pattern)?)),
-        Some(("firehose", "random-string")) => Ok(Expression::RandomString),
-        Some(("firehose", "error-output-type")) => Ok(Expression::ErrorOutputType),
-        Some(("partitionKeyFromQuery" | "partitionKeyFromLambda", _)) => Ok(Expression::PartitionKey),
-        _ => Err(PrefixError::UnknownExpression(inner.to_owned())),
+/// Length of the evaluated parts at their longest, the values of partition keys not counted.
+fn longest(parts: &[Part], zone: &TimeZone) -> usize {
+    let time = instant(LONGEST_TIME, zone);
+    let longest_type = ErrorType::ALL.map(|kind| kind.name()).into_iter().max_by_key(|name| name.len());
+    let random = RandomStrings::new([0; 16]);
+    let mut values = Values { time, random, error_type: longest_type.unwrap_or_default(), partition: None };
+    let mut out = String::new();
+    for part in parts.iter().filter(|part| !part.is_partition_key()) {
+        // Only partition keys can be missing.
+        let _ = write(part, &mut out, &mut values);
     }
+    out.len()
 }
 
-/// From the bundled data, so that a key does not depend on the machine.
-fn zone(name: &str) -> Result<TimeZone, PrefixError> {
-    if name.is_empty() || name == "UTC" {
-        return Ok(TimeZone::UTC);
-    }
-    TimeZoneDatabase::bundled().get(name).map_err(|_| PrefixError::UnknownTimeZone(name.to_owned()))
+fn known_pattern(pattern: &str) -> Result<Pattern, PrefixError> {
+    let bad = |reason| PrefixError::BadValue { member: Member::Prefix, value: pattern.to_owned(), reason };
+    Pattern::parse(pattern).map_err(bad)
 }
 
 /// `at` in `zone`; a time beyond the year 9999 counts as its end.
@@ -263,6 +358,9 @@ struct RandomStrings {
 }
 
 impl RandomStrings {
+    /// AWS's documentation shows letters of both cases and digits.
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
     fn new(seed: [u8; 16]) -> Self {
         let seed = u128::from_le_bytes(seed);
         Self { state: (seed as u64) ^ ((seed >> 64) as u64).rotate_left(32) }
@@ -278,9 +376,8 @@ impl RandomStrings {
     fn write(&mut self, key: &mut String) {
         let mut bits = self.next();
         for _ in 0..RANDOM_STRING_CHARS {
-            let digit = (bits % 36) as u8;
-            key.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
-            bits /= 36;
+            key.push(char::from(Self::ALPHABET[(bits % 62) as usize]));
+            bits /= 62;
         }
     }
 }

@@ -10,8 +10,8 @@ use levada_core::engine::{Append, Appended, Engine, Expect, LogId, LogSpec};
 use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_core::env::{Disk, Open};
 use levada_delivery::{
-    Blocking, Bucketing, Buckets, Buffering, Compression, Config, Delimiter, Delivery, Env, Handle, KeyLayout, MIB,
-    Spec, Tuning,
+    Blocking, Bucketing, Buckets, Buffering, Compression, Config, Delimiter, Delivery, Env, Handle, KeyLayout,
+    LayoutSpec, MIB, Spec, Tuning,
 };
 use levada_log::{EmbeddedLog, Options};
 use tokio::task::JoinHandle;
@@ -65,7 +65,7 @@ impl Node {
         });
         let config = Config::s3(Bucketing {
             bucket: "lake".into(),
-            layout: KeyLayout::new(None, None, None, None).unwrap(),
+            layout: KeyLayout::new(&LayoutSpec::default()).unwrap(),
             compression: Compression::Uncompressed,
             delimiter: Delimiter::None,
             buffering: Buffering { size_mib: 1, interval_s: 0 },

@@ -2,45 +2,14 @@
 #![cfg(feature = "s3")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod wire;
+
 use bytes::Bytes;
 use levada_delivery::{Attempt, Object, S3Bucket, S3Config, Sink, SinkError, StaticKeys};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
-struct Request {
-    line: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Request {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
-    }
-}
-
-async fn receive(stream: &mut TcpStream) -> Request {
-    let mut bytes = Vec::new();
-    let head_len = loop {
-        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "the request ends early");
-        if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at + 4;
-        }
-    };
-    let head = String::from_utf8(bytes[..head_len].to_vec()).unwrap();
-    let mut lines = head.split("\r\n");
-    let line = lines.next().unwrap().to_owned();
-    let headers: Vec<(String, String)> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-        .collect();
-    let mut request = Request { line, headers, body: bytes.split_off(head_len) };
-    let length: usize = request.header("content-length").unwrap().parse().unwrap();
-    while request.body.len() < length {
-        assert_ne!(stream.read_buf(&mut request.body).await.unwrap(), 0, "the body ends early");
-    }
-    request
-}
+use wire::{Request, receive};
 
 /// Puts an object into a store that answers with `answer`, and tells what the store saw.
 async fn put(key: &str, encoding: Option<&'static str>, answer: &'static str) -> (Request, Result<(), SinkError>) {
@@ -48,7 +17,7 @@ async fn put(key: &str, encoding: Option<&'static str>, answer: &'static str) ->
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = async {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let request = receive(&mut stream).await;
+        let request = receive(&mut stream).await.unwrap();
         stream.write_all(answer.as_bytes()).await.unwrap();
         request
     };

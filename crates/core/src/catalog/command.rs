@@ -126,7 +126,6 @@ pub enum StreamUpdate {
 
 /// A wish, checked for syntax but not for meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "commands are few and short-lived")]
 pub enum Command {
     /// Creates a stream.
     CreateStream(NewStream),

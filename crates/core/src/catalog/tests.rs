@@ -7,6 +7,7 @@ use crate::engine::{LogSpec, Millis, Offset};
 use crate::shard::{Shard, ShardId};
 
 mod consumers;
+mod deliveries;
 mod random;
 mod reshard;
 mod settings;
@@ -333,6 +334,12 @@ fn records_of_version_1_are_read() {
     let active = r#"{"v":1,"at":1800000000001,"event":{"StreamBecameActive":{"scope":{"account":"123456789012","region":"us-east-1"},"name":"s","incarnation":1}}}"#;
     let delivery = r#"{"v":1,"at":1800000000002,"event":{"DeliveryStreamCreated":{"incarnation":2,"scope":{"account":"123456789012","region":"us-east-1"},"name":"d","status":"Creating","created_ms":1800000000002,"version":1,"destination":{"extended":true,"bucket_arn":"arn:aws:s3:::flights","role_arn":"arn:aws:iam::123456789012:role/firehose","prefix":"p/","buffering":{"size_mb":5,"interval_secs":300},"compression":"Gzip"},"data_log":17,"control_log":18,"tags":{}}}}"#;
     let noted = r#"{"v":1,"at":1800000000003,"event":{"ClockNoted":1800000000003}}"#;
+    let mut replayer = Replayer::new(0);
+    for (offset, record) in (0..).zip([created, active, delivery, noted]) {
+        replayer.record(offset, record.as_bytes()).unwrap();
+    }
+    let old = replayer.finish().unwrap().state;
+
     let mut node = Node::default();
     node.run(NOW, &create("s", 1)).unwrap();
     node.run(NOW + 1, &Command::FinishStream(node.state.stream(&scope(), "s").unwrap().key())).unwrap();
@@ -341,16 +348,25 @@ fn records_of_version_1_are_read() {
     node.run(NOW + 3, &Command::NoteClock).unwrap();
     assert_eq!(node.run(NOW + 3, &Command::NoteClock), Ok(None));
     assert_eq!(node.state.clock_noted(), Some(NOW + 3));
-    // Version 2 writes the same for what version 1 knew.
-    let written: Vec<_> = node.records.iter().map(|data| std::str::from_utf8(data).unwrap()).collect();
-    let version_1 = [created, active, delivery, noted];
-    assert_eq!(written, version_1.map(|record| record.replacen(r#"{"v":1"#, r#"{"v":2"#, 1)));
-    let mut replayer = Replayer::new(0);
-    for (offset, record) in (0..).zip(version_1) {
-        replayer.record(offset, record.as_bytes()).unwrap();
-    }
-    assert_eq!(replayer.finish().unwrap().state, node.state);
     assert_eq!(node.replay().unwrap().state, node.state);
+    // Version 3 writes the same for what version 1 knew, but for the kind of a destination, and a delivery stream has
+    // more logs.
+    let written: Vec<_> = node.records.iter().map(|data| std::str::from_utf8(data).unwrap()).collect();
+    let of_version_3 = |record: &str| record.replacen(r#"{"v":1"#, r#"{"v":3"#, 1);
+    let more = of_version_3(delivery)
+        .replace(r#""destination":{"#, r#""destination":{"S3":{"#)
+        .replace(r#""Gzip"}"#, r#""Gzip"}}"#)
+        .replace(r#""control_log":18"#, r#""control_log":18,"block":{"first":19,"count":512}"#);
+    assert_eq!(written, [of_version_3(created), of_version_3(active), more, of_version_3(noted)]);
+
+    // The old one gets them at the next start, and is then what the new one is.
+    let mut start = Node { state: old, ..Node::default() };
+    let stream = start.state.delivery_stream(&scope(), "d").unwrap().clone();
+    assert_eq!(stream.logs().collect::<Vec<_>>(), [LogId(17), LogId(18)]);
+    start.run(NOW + 4, &Command::AssignLogBlock(stream.key())).unwrap().unwrap();
+    assert_eq!(start.run(NOW + 4, &Command::AssignLogBlock(stream.key())), Ok(None));
+    assert_eq!(start.state, node.state);
+    assert_eq!(start.state.delivery_stream(&scope(), "d").unwrap().logs().count(), 514);
 
     let snapshot = concat!(
         r#"{"v":1,"at":5,"snapshot":{"part":0,"parts":1}}"#,
@@ -362,7 +378,7 @@ fn records_of_version_1_are_read() {
     let Replayed { state, next, last_at, .. } = replayer.finish().unwrap();
     assert_eq!((state.next_log, state.next_incarnation, next, last_at), (40, 7, 101, 5));
     let batches = snapshot_batches(&state, 5);
-    let rewritten = snapshot.replacen(r#"{"v":1"#, r#"{"v":2"#, 1);
+    let rewritten = snapshot.replacen(r#"{"v":1"#, r#"{"v":3"#, 1);
     assert_eq!(batches[0].records().next().unwrap().data, rewritten.as_bytes());
 }
 
@@ -373,8 +389,8 @@ fn records_that_cannot_be_trusted_stop_the_replay() {
     let overlapping = r#"{"v":1,"at":1,"event":{"StreamCreated":{"incarnation":1,"scope":{"account":"123456789012","region":"r"},"name":"s","status":"Creating","mode":"Provisioned","retention_hours":24,"max_record_kib":1024,"tags":{},"created_ms":1,"shards":[{"i":0,"r":["0","5"],"s":1,"l":16,"f":1}]}}}"#;
     type Expected = fn(&ReplayError) -> bool;
     let rows: [(&[u8], Expected); 9] = [
-        (br#"{"v":3,"at":1,"event":"StreamMoved"}"#, |e| matches!(e, ReplayError::Version { offset: 0, version: 3 })),
-        (br#"{"v":3,"other":"shape"}"#, |e| matches!(e, ReplayError::Version { version: 3, .. })),
+        (br#"{"v":4,"at":1,"event":"StreamMoved"}"#, |e| matches!(e, ReplayError::Version { offset: 0, version: 4 })),
+        (br#"{"v":4,"other":"shape"}"#, |e| matches!(e, ReplayError::Version { version: 4, .. })),
         (br#"{"v":0,"other":"shape"}"#, |e| matches!(e, ReplayError::Version { version: 0, .. })),
         (b"", |e| matches!(e, ReplayError::Malformed { .. })),
         (br#"{"v":1,"at":1}"#, |e| matches!(e, ReplayError::Malformed { .. })),
@@ -401,7 +417,7 @@ fn events_that_repeat_something_are_contradictions() {
     let delivery = (**node.state.delivery_stream(&scope(), "d").unwrap()).clone();
     let renamed = |edit: fn(&mut Stream)| {
         let mut stream = Stream { name: "t".into(), incarnation: 99, ..stream.clone() };
-        let fresh = |shard: &Arc<Shard>| Arc::new(Shard { log: LogId(shard.log.0 + 100), ..(**shard).clone() });
+        let fresh = |shard: &Arc<Shard>| Arc::new(Shard { log: LogId(shard.log.0 + 10_000), ..(**shard).clone() });
         stream.shards = ShardTable::new(stream.shards.all().iter().map(fresh).collect()).unwrap();
         edit(&mut stream);
         Event::StreamCreated(Arc::new(stream))

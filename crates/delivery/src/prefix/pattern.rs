@@ -1,14 +1,17 @@
-//! Patterns of Java's `DateTimeFormatter` (Java 8's documentation, which the Firehose guide links), for printing only,
-//! in the locale en-US: weeks begin on Sunday, and the week that holds 1 January is the first of its year.
+//! Patterns of Java's `DateTimeFormatter`, for printing only, in the locale en-US: weeks begin on Sunday, and the week
+//! that holds 1 January is the first of its year. The letters are those of Java 17: AWS was seen to accept `B`, `g` and
+//! `v`, which Java 8, whose documentation the Firehose guide links, does not have.
 //!
-//! Not supported, hence refused: `p` (padding), `zzzz` (full zone names), and what Java refuses too.
+//! Not supported, hence refused: `zzzz` and `v` (names of zones that are not in the time zone database), and what Java
+//! refuses too. `z` is the abbreviation of the time zone database, where Java's own data sometimes has
+//! another one.
 
 use std::fmt::Write;
+use std::iter::Peekable;
+use std::str::Chars;
 
 use jiff::Zoned;
 use jiff::civil::Date;
-
-use super::PrefixError;
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -36,35 +39,36 @@ pub(super) struct Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
     Text(String),
-    /// A letter that [`check`] has accepted, and how often it stood there.
-    Field(char, usize),
+    /// A letter that [`check`] has accepted, how often it stood there, and the width to which spaces fill it up.
+    Field(char, usize, usize),
 }
 
 impl Pattern {
-    pub(super) fn parse(pattern: &str) -> Result<Self, PrefixError> {
-        let bad = |reason: String| PrefixError::BadPattern { pattern: pattern.to_owned(), reason };
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn parse(pattern: &str) -> Result<Self, String> {
         if pattern.is_empty() {
-            return Err(bad("empty".into()));
+            return Err("empty".into());
         }
         let mut items = Vec::new();
         let mut optional_depth = 0usize;
         let mut rest = pattern.chars().peekable();
         while let Some(c) = rest.next() {
             match c {
-                '\'' => push_text(&mut items, &quoted(&mut rest).ok_or_else(|| bad("a quote is not closed".into()))?),
+                '\'' => push_text(&mut items, &quoted(&mut rest).ok_or("a quote is not closed")?),
                 // An optional section is printed if all its fields are known, and here they always are.
                 '[' => optional_depth += 1,
                 ']' => {
-                    optional_depth = optional_depth.checked_sub(1).ok_or_else(|| bad("] without [".into()))?;
+                    optional_depth = optional_depth.checked_sub(1).ok_or("] without [")?;
                 }
-                '{' | '}' | '#' => return Err(bad(format!("{c:?} is reserved"))),
+                '{' | '}' | '#' => return Err(format!("{c:?} is reserved")),
+                'p' => {
+                    let width = 1 + repeats(&mut rest, 'p');
+                    let letter = rest.next_if(char::is_ascii_alphabetic).ok_or("p must stand before a letter")?;
+                    items.push(Item::Field(letter, counted(&mut rest, letter)?, width));
+                }
                 letter if letter.is_ascii_alphabetic() => {
-                    let mut count = 1;
-                    while rest.next_if_eq(&letter).is_some() {
-                        count += 1;
-                    }
-                    check(letter, count).map_err(bad)?;
-                    items.push(Item::Field(letter, count));
+                    items.push(Item::Field(letter, counted(&mut rest, letter)?, 0));
                 }
                 other => push_text(&mut items, &other.to_string()),
             }
@@ -76,14 +80,31 @@ impl Pattern {
         for item in &self.items {
             match item {
                 Item::Text(text) => out.push_str(text),
-                Item::Field(letter, count) => field(out, *letter, *count, time),
+                Item::Field(letter, count, 0) => field(out, *letter, *count, time),
+                // Java throws where the field is wider; an object must have a key.
+                Item::Field(letter, count, width) => {
+                    let mut text = String::new();
+                    field(&mut text, *letter, *count, time);
+                    let _ = write!(out, "{text:>width$}");
+                }
             }
         }
     }
 }
 
+/// How often `letter` still follows.
+fn repeats(rest: &mut Peekable<Chars<'_>>, letter: char) -> usize {
+    std::iter::from_fn(|| rest.next_if_eq(&letter)).count()
+}
+
+/// How often `letter`, which was just read, stands there.
+fn counted(rest: &mut Peekable<Chars<'_>>, letter: char) -> Result<usize, String> {
+    let count = 1 + repeats(rest, letter);
+    check(letter, count).map(|()| count)
+}
+
 /// What stands up to the closing quote; two quotes are one. An empty text is a quote itself.
-fn quoted(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
+fn quoted(rest: &mut Peekable<Chars<'_>>) -> Option<String> {
     let mut text = String::new();
     loop {
         match rest.next()? {
@@ -104,7 +125,7 @@ fn push_text(items: &mut Vec<Item>, text: &str) {
 
 fn check(letter: char, count: usize) -> Result<(), String> {
     let allowed = match letter {
-        'u' | 'y' | 'Y' | 'A' | 'n' | 'N' => 1..=19,
+        'u' | 'y' | 'Y' | 'A' | 'n' | 'N' | 'g' => 1..=19,
         'M' | 'L' | 'Q' | 'q' | 'E' | 'e' | 'G' | 'X' | 'x' | 'Z' => 1..=5,
         'c' if count == 2 => return Err("cc is not allowed".into()),
         'c' => 1..=5,
@@ -113,6 +134,8 @@ fn check(letter: char, count: usize) -> Result<(), String> {
         'S' => 1..=9,
         'W' | 'F' | 'a' => 1..=1,
         'V' => 2..=2,
+        'B' if matches!(count, 4 | 5) => 4..=5,
+        'B' => 1..=1,
         'O' if count == 4 => 4..=4,
         'O' => 1..=1,
         _ => return Err(format!("the letter {letter} is not supported")),
@@ -147,6 +170,8 @@ fn field(out: &mut String, letter: char, count: usize, time: &Zoned) {
         'n' => number(out, nanos, count),
         'A' => number(out, of_day * 1_000 + nanos / 1_000_000, count),
         'N' => number(out, of_day * 1_000_000_000 + nanos, count),
+        'B' => out.push_str(day_period(hour, of_day, count)),
+        'g' => number(out, i64::from(days_since_1858(time.date())), count),
         'G' => out.push_str(["AD", "AD", "AD", "Anno Domini", "A"][count - 1]),
         'V' => out.push_str(time.time_zone().iana_name().unwrap_or("UTC")),
         'z' => out.push_str(time.time_zone().to_offset_info(time.timestamp()).abbreviation()),
@@ -189,6 +214,25 @@ fn quarter(out: &mut String, value: i64, count: usize) {
         5 => number(out, value, 1),
         _ => number(out, value, count),
     }
+}
+
+/// English has a name for two moments and for four parts of the day (CLDR).
+fn day_period(hour: i64, second_of_day: i64, count: usize) -> &'static str {
+    match (hour, second_of_day / 60) {
+        (_, 0) if count == 5 => "mi",
+        (_, 0) => "midnight",
+        (_, 720) if count == 5 => "n",
+        (_, 720) => "noon",
+        (6..12, _) => "in the morning",
+        (12..18, _) => "in the afternoon",
+        (18..21, _) => "in the evening",
+        _ => "at night",
+    }
+}
+
+/// The modified Julian day.
+fn days_since_1858(date: Date) -> i32 {
+    date.since(jiff::civil::date(1858, 11, 17)).map_or(0, |span| span.get_days())
 }
 
 /// Days since Sunday.

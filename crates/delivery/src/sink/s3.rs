@@ -1,5 +1,7 @@
 //! A bucket of an S3-compatible store, through the AWS SDK (docs/decisions/0004-s3-client.md).
 
+mod multipart;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -8,7 +10,6 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Credentials, Region, RequestChecksumCalculation, SharedHttpClient};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::{Client, Config};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -20,6 +21,9 @@ use super::{Object, Sink, SinkError};
 
 /// A store that does not take a connection within this time is away. How long a put may take is decided by the upload.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Of all objects, as AWS's are.
+const CONTENT_TYPE: &str = "application/octet-stream";
 
 /// Signatures need a region; stores other than AWS rarely care which.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -76,13 +80,15 @@ impl S3Bucket {
 impl Sink for S3Bucket {
     fn put(&self, object: Object) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
-            let put = self
-                .client()
-                .await
+            let client = self.client().await;
+            if object.body.len() > multipart::ABOVE_BYTES {
+                return multipart::put(client, object).await;
+            }
+            let put = client
                 .put_object()
                 .bucket(object.bucket)
                 .key(object.key)
-                .content_type("application/octet-stream")
+                .content_type(CONTENT_TYPE)
                 .set_content_encoding(object.content_encoding.map(str::to_owned))
                 .body(ByteStream::from(object.body));
             put.send().await.map(drop).map_err(explain)
@@ -141,15 +147,19 @@ fn http_client(extra_ca_pem: Option<&[u8]>) -> SharedHttpClient {
     }
 }
 
-fn explain(error: SdkError<PutObjectError>) -> SinkError {
+/// What a failure of any operation means.
+fn explain<E>(error: SdkError<E>) -> SinkError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
     match &error {
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
             let code = service.err().code().unwrap_or("no error code");
             let message = service.err().message().unwrap_or_default();
             let text = format!("HTTP {status} {code} {message}");
-            // Too early, and too often: stores ask for patience with these two as well.
-            let refused = (400..500).contains(&status) && !matches!(status, 408 | 429);
+            // Too early, and too often: stores ask for patience with these as well, S3 with the second by status 400.
+            let refused = (400..500).contains(&status) && !matches!(status, 408 | 429) && code != "RequestTimeout";
             if refused { SinkError::Refused(text) } else { SinkError::Unavailable(text) }
         }
         _ => SinkError::Unavailable(DisplayErrorContext(&error).to_string()),

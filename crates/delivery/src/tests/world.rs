@@ -17,8 +17,8 @@ use tokio::time::Instant;
 
 use crate::worker::Worker;
 use crate::{
-    Attempt, Blocking, Bucketing, Buffering, Compression, Config, Delimiter, Delivery, Env, Handle, KeyLayout, Object,
-    Sink, SinkError, Spec, Tuning,
+    Attempt, Blocking, Bucketing, Buffering, Compression, Config, Delimiter, Delivery, Env, Handle, KeyLayout,
+    LayoutSpec, Object, Sink, SinkError, Spec, Tuning,
 };
 
 pub(crate) const DATA: LogId = LogId(1);
@@ -173,7 +173,7 @@ impl TestEngine {
             log.records[log.start as usize..]
                 .iter()
                 .map(|(_, data)| {
-                    assert_eq!(data[0], 1, "the version");
+                    assert_eq!(data[0], 2, "the version");
                     serde_json::from_slice(&data[1..]).unwrap()
                 })
                 .collect()
@@ -531,7 +531,7 @@ impl World {
 }
 
 pub(crate) fn config(size_mib: u32, interval_s: u32) -> Config {
-    let layout = KeyLayout::new(None, None, None, None).unwrap();
+    let layout = KeyLayout::new(&LayoutSpec::default()).unwrap();
     let compression = Compression::Uncompressed;
     let (bucket, delimiter) = ("lake".into(), Delimiter::None);
     Config::s3(Bucketing { bucket, layout, compression, delimiter, buffering: Buffering { size_mib, interval_s } })

@@ -109,6 +109,7 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         6 => create,
         1 => delete,
+        8 => delivery_command(),
         10 => (name(), stream_update()).prop_map(|(name, wish)| update(name, wish)),
         2 => register,
         2 => deregister,
@@ -119,9 +120,40 @@ fn command() -> impl Strategy<Value = Command> {
         1 => name().prop_map(move |name| Command::PutPolicy { resource: resource(name), policy: "{}".to_owned() }),
         1 => name().prop_map(move |name| Command::DeletePolicy { resource: resource(name) }),
         1 => any::<bool>().prop_map(|enabled| Command::SetCommitment { scope: scope(), enabled }),
-        1 => name().prop_map(create_delivery),
-        1 => name().prop_map(delete_delivery),
         1 => Just(Command::NoteClock),
+    ]
+}
+
+/// Of delivery streams; their names are those of streams, too, which has no meaning.
+fn delivery_command() -> impl Strategy<Value = Command> {
+    let key = prop_oneof![Just(EncryptionKey::AwsOwned), Just(EncryptionKey::CustomerManaged("k".to_owned()))];
+    let source = prop_oneof![
+        2 => Just(Source::default()),
+        1 => name().prop_map(|name| super::deliveries::kinesis(&scope().arn("kinesis", &format!("stream/{name}")))),
+    ];
+    let new = (name(), source, proptest::option::weighted(0.3, key.clone()));
+    let create = new.prop_map(|(name, source, encryption)| {
+        Command::CreateDeliveryStream(NewDeliveryStream { source, encryption, ..new_delivery(name) })
+    });
+    let update = (name(), 1u64..4, 1u32..4).prop_map(|(name, version, size_mb)| {
+        let Destination::S3(mut s3) = destination() else { unreachable!("it is S3") };
+        s3.bucket.buffering.size_mb = size_mb;
+        let (destination, version) = (Destination::S3(s3), version.to_string());
+        Command::UpdateDestination { scope: scope(), name: name.into(), version, destination }
+    });
+    let tags = proptest::collection::btree_map("[a-c]", "[x-y]", 0..3);
+    prop_oneof![
+        4 => create,
+        1 => name().prop_map(delete_delivery),
+        3 => update,
+        2 => (name(), key).prop_map(|(name, key)| {
+            Command::StartDeliveryEncryption { scope: scope(), name: name.into(), key }
+        }),
+        2 => name().prop_map(|name| Command::StopDeliveryEncryption { scope: scope(), name: name.into() }),
+        1 => (name(), tags).prop_map(|(name, tags)| Command::TagDeliveryStream { scope: scope(), name: name.into(), tags }),
+        1 => (name(), "[a-c]").prop_map(|(name, key)| {
+            Command::UntagDeliveryStream { scope: scope(), name: name.into(), keys: BTreeSet::from([key]) }
+        }),
     ]
 }
 
@@ -271,8 +303,16 @@ impl Run {
         }
         for stream in state.all_delivery_streams() {
             if self.indexes.insert(stream.incarnation, 0).is_none() {
-                assert!(self.logs.insert(stream.data_log) && self.logs.insert(stream.control_log));
+                assert!(stream.logs().all(|log| self.logs.insert(log)), "{:?} were handed out twice", stream.name);
             }
+            let direct = stream.source.kinesis().is_none();
+            assert_eq!(stream.encryption.is_some(), direct);
+            let encryption = stream.encryption.clone().unwrap_or_default();
+            let keyed = matches!(encryption.status, EncryptionStatus::Enabled | EncryptionStatus::Enabling);
+            assert!(encryption.key.is_some() || !keyed);
+            assert!(encryption.is_changing() || encryption.due == 0);
+            // A version is an update, and nothing else is.
+            assert_eq!(stream.version > 1, stream.updated_ms.is_some());
         }
     }
 
