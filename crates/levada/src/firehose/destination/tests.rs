@@ -18,8 +18,8 @@ fn with(mut base: Value, more: &Value) -> Value {
         for (key, value) in more {
             match base.get_mut(key) {
                 Some(present) if present.is_object() && value.is_object() => *present = with(present.take(), value),
-                _ if value.is_null() => drop(base.remove(key)),
-                _ => drop(base.insert(key.clone(), value.clone())),
+                Some(_) if value.is_null() => drop(base.remove(key)),
+                Some(_) | None => drop(base.insert(key.clone(), value.clone())),
             }
         }
     }
