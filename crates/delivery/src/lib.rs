@@ -35,6 +35,7 @@ pub mod prefix;
 pub mod process;
 pub mod record;
 mod sink;
+pub mod source;
 #[cfg(test)]
 mod tests;
 mod upload;

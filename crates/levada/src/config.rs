@@ -12,7 +12,7 @@ use levada_core::catalog::Account;
 use serde::Deserialize;
 
 pub use self::destinations::{Destinations, FunctionTarget};
-pub use self::limits::{Limits, ORDINARY_RECORD_BYTES, ShardLimits};
+pub use self::limits::{Limits, ORDINARY_RECORD_BYTES, PutLimits, ShardLimits};
 use crate::cli::{AuthMode, LifecycleMode, ServeArgs};
 
 /// Default listening port: kinesalite's, which people's configurations already name.

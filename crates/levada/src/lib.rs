@@ -12,6 +12,7 @@ pub mod config;
 pub mod controls;
 pub mod deliveries;
 pub mod demo;
+pub mod direct_put;
 pub mod firehose;
 pub mod kinesis;
 pub mod ladder;

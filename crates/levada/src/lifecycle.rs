@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use levada_core::catalog::{Command, ResourceKey, State, Unfinished, Work};
+use levada_core::catalog::{Command, DeliveryStatus, ResourceKey, State, Unfinished, Work};
 use levada_core::engine::EngineError;
 use levada_core::env::Clock;
 use levada_core::shard::ShardId;
@@ -261,10 +261,14 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
     node.follow(event.as_ref());
     // Whoever's command it was that took effect starts the worker, so there is one.
     if let (Command::FinishDeliveryStream(key), true) = (&command, event.is_some()) {
-        if node.registry.state().delivery_stream_incarnation(key).is_some() {
-            node.start_delivery(key);
-        } else {
-            node.metrics.forget_delivery_stream(key);
+        let status = node.registry.state().delivery_stream_incarnation(key).map(|stream| stream.status);
+        match status {
+            Some(DeliveryStatus::Active) => node.start_delivery(key),
+            Some(_) => {}
+            None => {
+                node.metrics.forget_delivery_stream(key);
+                node.direct_put.forget(key.incarnation);
+            }
         }
     }
     if let Command::FinishStream(key) = &command

@@ -22,6 +22,7 @@ use tokio::sync::{Notify, watch};
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
 use crate::deliveries::Assembly;
+use crate::direct_put::DirectPut;
 use crate::lifecycle::Hands;
 use crate::memory::Answers;
 use crate::metrics::{Metrics, Sample};
@@ -90,6 +91,8 @@ pub struct Node {
     pub metrics: Metrics,
     /// What goes through each shard, and how much may.
     pub traffic: Traffic,
+    /// What each delivery stream may take from its producers.
+    pub direct_put: DirectPut,
     /// Memory for answers that wait for the network.
     pub answers: Answers,
     /// Who is subscribed to which shard.
@@ -163,6 +166,7 @@ impl Node {
         };
         let assembly = Assembly::new(config.destinations.clone(), env.client, chain_env);
         let traffic = Traffic::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
+        let direct_put = DirectPut::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
         let rates = Rates::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.are_strict());
         let node = Arc::new(Self {
             config,
@@ -172,6 +176,7 @@ impl Node {
             registry,
             metrics: Metrics::default(),
             traffic,
+            direct_put,
             answers: Answers::default(),
             subscriptions: Arc::default(),
             rates,
@@ -338,6 +343,7 @@ impl Node {
             samples.extend(crate::metrics::shard_samples(stream, &self.traffic.loads(stream)));
         }
         for stream in state.all_delivery_streams() {
+            samples.extend(self.direct_put.samples(stream));
             if stream.status == DeliveryStatus::Active {
                 let handle = self.delivery(stream.incarnation);
                 samples.extend(crate::deliveries::samples(stream, handle.as_ref(), self.clock.now_ms()));
