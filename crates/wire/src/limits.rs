@@ -175,6 +175,8 @@ pub const PARTITIONED_BUFFER_MB_DEFAULT: u32 = 128;
 pub const RETRY_S_DEFAULT: u32 = 300;
 /// Default of `HECAcknowledgmentTimeoutInSeconds`: the least that the model allows. Unverified.
 pub const HEC_ACK_TIMEOUT_S_DEFAULT: u32 = 180;
+/// Longest `Prefix` or `ErrorOutputPrefix` once evaluated (observed).
+pub const EVALUATED_PREFIX: usize = 512;
 /// Processors of a processing that is enabled (observed).
 pub const PROCESSORS: RangeInclusive<usize> = 1..=5;
 /// `NumberOfRetries` of a function (observed).
