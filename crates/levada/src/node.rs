@@ -11,6 +11,7 @@ use levada_core::catalog::{DeliveryStatus, DeliveryStream, Event, ResourceKey};
 use levada_core::engine::{Engine, EngineError};
 use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
+use levada_delivery::source::{Pump, Pumps};
 use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Spec, Tuning};
 use levada_log::{EmbeddedLog, Options};
 use tokio::sync::{Notify, watch};
@@ -25,7 +26,7 @@ use crate::rates::Rates;
 use crate::registry::{self, Registry};
 use crate::subscriptions::Subscriptions;
 use crate::traffic::Traffic;
-use crate::{lifecycle, retention, scaler};
+use crate::{lifecycle, retention, scaler, source};
 
 /// How long an append may take before its records are answered with `InternalFailure`.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,8 +97,11 @@ pub struct Node {
     pub(crate) hands: Hands,
     log: Arc<EmbeddedLog>,
     delivery: Delivery,
+    pub(crate) pumps: Pumps,
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
     deliveries: RwLock<BTreeMap<u64, Handle>>,
+    /// Of the delivery streams that read a data stream.
+    sources: RwLock<BTreeMap<u64, Pump>>,
     ready: AtomicBool,
     stopping: watch::Sender<bool>,
     /// Undelivered records that went with deleted delivery streams, since the start.
@@ -145,6 +149,7 @@ impl Node {
             blocking,
             tuning: Tuning::default(),
         });
+        let pumps = Pumps::new(Arc::clone(&engine), Arc::clone(&env.random));
         let traffic = Traffic::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
         let direct_put = DirectPut::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
         let rates = Rates::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.are_strict());
@@ -165,8 +170,10 @@ impl Node {
             hands: Hands::default(),
             log,
             delivery,
+            pumps,
             bucket_known: Box::new(move |name| buckets.knows(name)),
             deliveries: RwLock::default(),
+            sources: RwLock::default(),
             ready: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
             dropped_records: AtomicU64::new(0),
@@ -245,7 +252,7 @@ impl Node {
         }
     }
 
-    pub(crate) fn start_delivery(&self, stream: &DeliveryStream) {
+    pub(crate) fn start_delivery(self: &Arc<Self>, stream: &DeliveryStream) {
         let config = match crate::deliveries::delivery_config(&stream.destination) {
             Ok(config) => config,
             Err(error) => {
@@ -262,10 +269,17 @@ impl Node {
             config_version: stream.version,
             backlog_quota_bytes: self.config.backlog_bytes,
         });
+        if let Some(pump) = source::start(self, stream, handle.clone()) {
+            self.sources.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, pump);
+        }
         self.deliveries.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, handle);
     }
 
     pub(crate) async fn end_delivery(&self, key: &ResourceKey) {
+        let pump = self.sources.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
+        if let Some(pump) = pump {
+            pump.stop(DELIVERY_GRACE).await;
+        }
         let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         if let Some(handle) = handle {
             let dropped = handle.delete().await;
@@ -293,6 +307,11 @@ impl Node {
     #[must_use]
     pub fn knows_bucket(&self, name: &str) -> bool {
         (self.bucket_known)(name)
+    }
+
+    /// True while puts are refused for want of disk space.
+    pub(crate) fn is_full(&self) -> bool {
+        self.log.is_full()
     }
 
     /// True between recovery and shutdown.
@@ -324,6 +343,13 @@ impl Node {
     /// If the log did not end cleanly: the next start recovers it.
     pub async fn shutdown(&self) -> Result<(), EngineError> {
         self.not_ready();
+        // First those that append, then those that deliver.
+        let pumps = std::mem::take(&mut *self.sources.write().unwrap_or_else(PoisonError::into_inner));
+        let stops: Vec<_> =
+            pumps.into_values().map(|pump| tokio::spawn(async move { pump.stop(DELIVERY_GRACE).await })).collect();
+        for stop in stops {
+            let _ = stop.await;
+        }
         let handles: Vec<_> = {
             let mut deliveries = self.deliveries.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *deliveries).into_values().collect()
@@ -382,6 +408,9 @@ impl Node {
         }
         for stream in state.all_delivery_streams() {
             samples.extend(self.direct_put.samples(stream));
+            if let Some(pump) = self.sources.read().unwrap_or_else(PoisonError::into_inner).get(&stream.incarnation) {
+                samples.extend(source::samples(stream, pump, self.clock.now_ms()));
+            }
             let Some(handle) = self.delivery(stream.incarnation) else { continue };
             samples.extend(crate::deliveries::samples(stream, &handle, self.clock.now_ms()));
         }
