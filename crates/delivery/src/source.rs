@@ -37,8 +37,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use self::frontier::Frontier;
-use self::positions::PositionLog;
 pub use self::positions::PositionError;
+use self::positions::PositionLog;
 use crate::backlog::Reservation;
 use crate::delivery::Handle;
 

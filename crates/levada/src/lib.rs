@@ -20,6 +20,7 @@ pub mod lifecycle;
 pub mod listener;
 pub mod memory;
 pub mod metrics;
+pub mod network;
 pub mod node;
 pub mod rates;
 pub mod refusal;

@@ -39,6 +39,7 @@ impl World {
         let clock = SimClock::at(1_795_000_000_000);
         let env = Environment {
             clock: Arc::new(clock.clone()),
+            client: Arc::new(levada::network::NoNetwork),
             random: Arc::new(SimRandom::new(1)),
             disk: Arc::new(SimDisk::new()),
             log: Options {

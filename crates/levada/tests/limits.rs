@@ -42,6 +42,7 @@ impl World {
                 first_journal_segment_bytes: 16 << 20,
                 ..Options::default()
             },
+            client: Arc::new(levada::network::NoNetwork),
             threads: false,
         };
         let node = Node::start(config, env, Path::new("/data")).await.unwrap();

@@ -237,7 +237,9 @@ impl PositionLog {
     async fn who_moved_it(&mut self) -> PositionError {
         let mine = self.state.worker;
         match self.replay().await {
-            Ok(()) if self.state.worker == mine => PositionError::Unsettled("an earlier append has appeared".to_owned()),
+            Ok(()) if self.state.worker == mine => {
+                PositionError::Unsettled("an earlier append has appeared".to_owned())
+            }
             Ok(()) => PositionError::TakenOver,
             Err(error) => error,
         }

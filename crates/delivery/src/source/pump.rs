@@ -152,11 +152,7 @@ async fn asked_to_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn session(
-    world: &World,
-    stopped: &mut watch::Receiver<bool>,
-    failures: &mut u32,
-) -> Result<End, PositionError> {
+async fn session(world: &World, stopped: &mut watch::Receiver<bool>, failures: &mut u32) -> Result<End, PositionError> {
     let Some(mut session) = Session::open(world).await? else { return Ok(End::SourceGone) };
     loop {
         while let Some(joined) = session.waiting.try_join_next() {

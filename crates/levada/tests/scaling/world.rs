@@ -40,6 +40,7 @@ impl World {
                 first_journal_segment_bytes: 16 << 20,
                 ..Options::default()
             },
+            client: Arc::new(levada::network::NoNetwork),
             threads: false,
         };
         let node = Node::start(parsed, env, Path::new("/data")).await.unwrap();

@@ -420,7 +420,8 @@ impl World {
         assert_eq!(by_shard.keys().collect::<Vec<_>>(), put.keys().copied().collect::<Vec<_>>());
         for (shard, put) in put {
             let short = |text: &String| text.chars().take(12).collect::<String>();
-            let (got, wanted): (Vec<_>, Vec<_>) = (by_shard[shard].iter().map(short).collect(), put.iter().map(short).collect());
+            let (got, wanted): (Vec<_>, Vec<_>) =
+                (by_shard[shard].iter().map(short).collect(), put.iter().map(short).collect());
             assert_eq!(got, wanted, "shard {shard}");
             assert!(by_shard[shard] == *put, "shard {shard}: same numbers, other bytes");
         }
