@@ -135,6 +135,22 @@ mod tests {
     }
 
     #[test]
+    fn cloudwatch_logs_is_who_says_so() {
+        let config = Config::new(&crate::cli::ServeArgs::default(), None).unwrap();
+        let signed = "AWS4-HMAC-SHA256 Credential=k/d/r/s/t, SignedHeaders=host, Signature=0";
+        for (agent, is) in [
+            ("logs.amazonaws.com", true),
+            ("Boto3/1.43 md/Botocore#1.43 app/logs.amazonaws.com", true),
+            ("Boto3/1.43 md/Botocore#1.43", false),
+            ("", false),
+        ] {
+            let request = http::Request::builder().header(AUTHORIZATION, signed).header("x-amz-date", "d");
+            let (head, ()) = request.header(USER_AGENT, agent).body(()).unwrap().into_parts();
+            assert_eq!(authenticate(&config, &head).unwrap().is_cloudwatch_logs, is, "{agent}");
+        }
+    }
+
+    #[test]
     fn each_missing_part_is_listed_in_order() {
         let all = "AWS4-HMAC-SHA256 Credential=k/d/r/s/t, SignedHeaders=host, Signature=0";
         let rows = [

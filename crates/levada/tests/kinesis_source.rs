@@ -78,9 +78,7 @@ impl World {
 
     /// Puts numbered records, each with its own key.
     async fn put(&mut self, count: u64) {
-        let record = |n: u64| {
-            json!({"PartitionKey": format!("key-{n}"), "Data": STANDARD.encode_to_string(format!("{n:08}\n"))})
-        };
+        let record = |n: u64| json!({"PartitionKey": format!("key-{n}"), "Data": STANDARD.encode_to_string(format!("{n:08}\n"))});
         let records: Vec<Value> = (self.put..self.put + count).map(record).collect();
         let reply = self.kinesis("PutRecords", json!({"StreamName": "s", "Records": records})).await;
         assert_eq!(reply["FailedRecordCount"], 0);
@@ -213,8 +211,7 @@ async fn reshards_and_restarts_lose_nothing_and_double_nothing() {
     world.assert_delivered().await;
     for (round, shards) in [4, 3, 6].into_iter().enumerate() {
         world.put(40).await;
-        let update =
-            json!({"StreamName": "s", "TargetShardCount": shards, "ScalingType": "UNIFORM_SCALING"});
+        let update = json!({"StreamName": "s", "TargetShardCount": shards, "ScalingType": "UNIFORM_SCALING"});
         world.kinesis("UpdateShardCount", update).await;
         world.put(40).await;
         // In the middle of it all.

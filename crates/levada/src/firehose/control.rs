@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use levada_core::catalog::{
-    Command, DeliveryStatus, EncryptionKey, KinesisSource, NewDeliveryStream, Scope, Source,
-};
+use levada_core::catalog::{Command, DeliveryStatus, EncryptionKey, KinesisSource, NewDeliveryStream, Scope, Source};
 use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
 use levada_wire::firehose::types::{self, DeliveryStreamType};
