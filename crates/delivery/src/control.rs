@@ -1,7 +1,7 @@
 //! The control log of a delivery stream: what was cut, and what became of it.
 //!
 //! ```text
-//! engine record := version: u8 = 1 | JSON of one `Record`          (key empty; docs/FORMAT.md, "Delivery control logs")
+//! engine record := version: u8 = 2 | JSON of one `Record`          (key empty; docs/FORMAT.md, "Delivery control logs")
 //!
 //! Open  Cut 0  Cut 1  Done 1  Done 0  Snapshot  Cut 2 …
 //!                                     ^ what stands before the newest snapshot is trimmed
@@ -11,18 +11,21 @@
 //! ([`Expect::End`]), so of two workers of one delivery stream the one that writes second is refused; `Open` tells it
 //! whether it met another worker or its own append of unknown outcome.
 //!
-//! Architecture invariant: nothing here uploads or reads the data log.
+//! Architecture invariant: nothing here uploads or reads another log.
+
+mod state;
 
 use std::sync::Arc;
 
 use levada_core::batch::{Batch, BatchBuilder};
-use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogId, Millis, Offset, ReadRequest};
+use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogId, Offset, ReadRequest};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Compression;
+pub(crate) use self::state::{Cut, LaneId, ObjectName, Routed, Slot, State};
 
-/// First byte of each record.
-const VERSION: u8 = 1;
+/// First byte of each record. Records of version 1 have no lanes; they are read.
+const VERSION: u8 = 2;
+const VERSIONS: std::ops::RangeInclusive<u8> = 1..=VERSION;
 
 /// Records read from a control log at a time, and their bytes.
 const PAGE_RECORDS: u32 = 1_000;
@@ -34,95 +37,30 @@ const PAGE_BYTES: u64 = 1024 * 1024;
 pub(crate) enum Record {
     /// A worker has begun; whatever an earlier one still wants to write is refused from here on.
     Open { worker: u64 },
-    /// A range of the data log was fixed, and the keys of what is made of it.
+    /// A range of a lane was fixed, and the keys of what is made of it.
     Cut(Cut),
-    /// All objects of the cut are durable in their bucket. `lost` of its records could not be read any more.
+    /// All that the cut was made for is durable at its destination. `lost` of its records could not be read any more.
     Done { id: u64, lost: u64 },
     /// The cut was given up.
     Abandoned { id: u64, records: u64, reason: String },
-    /// A range of the data log that was never cut, because it could not be read.
-    Lost { from: Offset, to: Offset, reason: String },
+    /// A range of a lane that was never cut, because it could not be read.
+    Lost {
+        #[serde(default, skip_serializing_if = "LaneId::is_main")]
+        lane: LaneId,
+        from: Offset,
+        to: Offset,
+        reason: String,
+    },
+    /// The log `slot` takes records for `lane` from offset `from` on.
+    Assign { slot: LogId, lane: Routed, from: Offset },
+    /// The log is free again: all its records are delivered, and they came from before `sorted`.
+    Release { slot: LogId, sorted: Offset },
+    /// All records of the processed log before this offset are in their lanes.
+    Sorted { to: Offset },
+    /// The backup of all source records begins at this offset of the data log, or ends.
+    Backup { from: Option<Offset> },
     /// Everything that the records before say.
     Snapshot(State),
-}
-
-/// A range of the data log and what is made of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Cut {
-    /// Rising by 1 in each delivery stream, from 0.
-    pub(crate) id: u64,
-    /// Offset of its first record.
-    pub(crate) from: Offset,
-    /// Offset after its last record.
-    pub(crate) to: Offset,
-    /// Bytes of its records' data.
-    pub(crate) bytes: u64,
-    /// The configuration in force.
-    pub(crate) config_version: u64,
-    /// Of that configuration: fixes the objects' bytes.
-    pub(crate) compression: Compression,
-    /// Where they go.
-    pub(crate) objects: Vec<ObjectName>,
-    /// Arrival of its first record.
-    pub(crate) oldest_arrival: Millis,
-    /// Arrival of its oldest record plus the interval, or the moment of the cut if that was earlier: abandoning
-    /// counts from here, so that waiting for a free upload does not prolong it.
-    pub(crate) due: Millis,
-    /// When it was cut.
-    pub(crate) created: Millis,
-}
-
-impl Cut {
-    /// Number of records in the range.
-    pub(crate) fn records(&self) -> u64 {
-        self.to - self.from
-    }
-
-    /// Bytes of the range in the data log, encoded.
-    pub(crate) fn encoded_bytes(&self) -> u64 {
-        self.bytes + self.records() * levada_core::batch::RECORD_HEADER_BYTES as u64
-    }
-}
-
-/// Bucket and key of an object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ObjectName {
-    pub(crate) bucket: String,
-    pub(crate) key: String,
-}
-
-/// What the control log says so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct State {
-    /// Id of the next cut.
-    pub(crate) next_id: u64,
-    /// Everything in the data log before this offset has been cut or is lost.
-    pub(crate) cut_to: Offset,
-    /// Cuts that are neither done nor abandoned, in the order of their ids.
-    pub(crate) open: Vec<Cut>,
-    /// The worker that wrote the newest `Open`.
-    pub(crate) worker: u64,
-}
-
-impl State {
-    /// Nothing before this offset of the data log is needed any more: the lowest unfinished cut.
-    pub(crate) fn checkpoint(&self) -> Offset {
-        self.open.first().map_or(self.cut_to, |cut| cut.from)
-    }
-
-    fn fold(&mut self, record: Record) {
-        match record {
-            Record::Open { worker } => self.worker = worker,
-            Record::Cut(cut) => {
-                self.next_id = cut.id + 1;
-                self.cut_to = cut.to;
-                self.open.push(cut);
-            }
-            Record::Done { id, .. } | Record::Abandoned { id, .. } => self.open.retain(|cut| cut.id != id),
-            Record::Lost { to, .. } => self.cut_to = to,
-            Record::Snapshot(state) => *self = state,
-        }
-    }
 }
 
 /// Why the control log could not be read or written. The kinds say what the worker must do.
@@ -158,8 +96,24 @@ pub(crate) struct ControlLog {
     log: LogId,
     end: Offset,
     state: State,
-    since_snapshot: u64,
+    since_snapshot: Growth,
+    /// Of the newest snapshot.
+    snapshot_bytes: u64,
     snapshot_every: u64,
+}
+
+/// What was written since the newest snapshot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Growth {
+    records: u64,
+    bytes: u64,
+}
+
+impl Growth {
+    fn add(&mut self, records: u64, bytes: u64) {
+        self.records += records;
+        self.bytes += bytes;
+    }
 }
 
 impl ControlLog {
@@ -170,7 +124,8 @@ impl ControlLog {
         worker: u64,
         snapshot_every: u64,
     ) -> Result<Self, ControlError> {
-        let mut control = Self { engine, log, end: 0, state: State::default(), since_snapshot: 0, snapshot_every };
+        let (state, since_snapshot, snapshot_bytes) = (State::default(), Growth::default(), 0);
+        let mut control = Self { engine, log, end: 0, state, since_snapshot, snapshot_bytes, snapshot_every };
         control.replay().await?;
         let open = control.append(vec![Record::Open { worker }]).await;
         // Two workers begin at once: the log decides, and the other one sees this one's `Open`. Begin again.
@@ -186,17 +141,25 @@ impl ControlLog {
     }
 
     /// Writes what was decided. When this returns `Ok`, it is durable and part of [`ControlLog::state`].
+    ///
+    /// A snapshot comes with it when enough records have been written since the last one, and as many bytes as that one
+    /// had: a large state is not written again and again for small changes.
     pub(crate) async fn write(&mut self, mut records: Vec<Record>) -> Result<(), ControlError> {
+        if records.is_empty() {
+            return Ok(());
+        }
         let mut snapshot_at = None;
-        if self.since_snapshot + records.len() as u64 >= self.snapshot_every {
+        let grown = self.since_snapshot;
+        if grown.records + records.len() as u64 >= self.snapshot_every && grown.bytes >= self.snapshot_bytes {
             let mut state = self.state.clone();
             records.iter().cloned().for_each(|record| state.fold(record));
             snapshot_at = Some(self.end + records.len() as u64);
             records.push(Record::Snapshot(state));
         }
-        self.append(records).await?;
+        let bytes = self.append(records).await?;
         if let Some(at) = snapshot_at {
-            self.since_snapshot = 0;
+            self.since_snapshot = Growth::default();
+            self.snapshot_bytes = bytes;
             // A trim that fails is made up for by the one after the next snapshot.
             if let Err(error) = self.engine.trim(self.log, at).await {
                 tracing::warn!(log = self.log.0, %error, "the control log was not trimmed");
@@ -205,16 +168,19 @@ impl ControlLog {
         Ok(())
     }
 
-    async fn append(&mut self, records: Vec<Record>) -> Result<(), ControlError> {
+    /// Appends and folds; answers the bytes of the last record.
+    async fn append(&mut self, records: Vec<Record>) -> Result<u64, ControlError> {
         let count = records.len() as u64;
-        let Some(batch) = encode(&records)? else { return Ok(()) };
+        let (batch, last) = encode(&records)?;
+        let Some(batch) = batch else { return Ok(0) };
+        let bytes = batch.bytes().len() as u64;
         let append = Append { log: self.log, expect: Expect::End(self.end), batch };
         match self.engine.append_many(vec![append]).await.pop() {
             Some(Appended::At { .. }) => {
                 self.end += count;
-                self.since_snapshot += count;
+                self.since_snapshot.add(count, bytes);
                 records.into_iter().for_each(|record| self.state.fold(record));
-                Ok(())
+                Ok(last)
             }
             Some(Appended::Moved { .. }) => Err(self.who_moved_it().await),
             Some(Appended::Closed { .. } | Appended::Missing) => Err(ControlError::Gone),
@@ -242,9 +208,13 @@ impl ControlLog {
             let page = self.engine.read(request).await?;
             for chunk in &page.chunks {
                 for (_, record) in chunk.records() {
+                    let bytes = record.data.len() as u64;
                     let record = decode(record.data)?;
-                    self.since_snapshot =
-                        if matches!(record, Record::Snapshot(_)) { 0 } else { self.since_snapshot + 1 };
+                    if matches!(record, Record::Snapshot(_)) {
+                        (self.since_snapshot, self.snapshot_bytes) = (Growth::default(), bytes);
+                    } else {
+                        self.since_snapshot.add(1, bytes);
+                    }
                     self.state.fold(record);
                 }
             }
@@ -257,21 +227,24 @@ impl ControlLog {
     }
 }
 
-fn encode(records: &[Record]) -> Result<Option<Batch>, ControlError> {
+/// The batch, and the bytes of its last record.
+fn encode(records: &[Record]) -> Result<(Option<Batch>, u64), ControlError> {
     let mut builder = BatchBuilder::default();
+    let mut last = 0;
     for record in records {
         let json = serde_json::to_vec(record).map_err(|error| ControlError::Unreadable(error.to_string()))?;
+        last = json.len() as u64;
         builder.push_with(&[], |bytes| {
             bytes.push(VERSION);
             bytes.extend_from_slice(&json);
         });
     }
-    Ok(builder.finish())
+    Ok((builder.finish(), last))
 }
 
 fn decode(bytes: &[u8]) -> Result<Record, ControlError> {
     match bytes.split_first() {
-        Some((&VERSION, json)) => {
+        Some((version, json)) if VERSIONS.contains(version) => {
             serde_json::from_slice(json).map_err(|error| ControlError::Unreadable(error.to_string()))
         }
         Some((version, _)) => Err(ControlError::Unreadable(format!("a record of version {version}"))),

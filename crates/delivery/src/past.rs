@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A put that fails later than this was not refused: the store hangs.
+/// An attempt that fails later than this was not refused: the store hangs.
 const QUICK: Duration = Duration::from_secs(10);
 
-/// How the store has answered last.
+/// How a store has answered last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Store {
     /// It took an object, or was not asked yet.
@@ -22,16 +22,22 @@ pub(crate) enum Store {
 }
 
 /// Of one worker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Past {
     inner: Mutex<Inner>,
-    probe: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    store: Store,
+    /// By bucket; the endpoint's name is empty.
+    stores: BTreeMap<String, StorePast>,
     cuts: BTreeMap<u64, CutPast>,
+}
+
+#[derive(Debug)]
+struct StorePast {
+    store: Store,
+    probe: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -39,36 +45,47 @@ struct CutPast {
     /// When it failed first, by the monotonic clock. Each cut has its own time: a success of another one says nothing
     /// about a cut that the store refuses.
     failing_since: Option<Duration>,
+    /// How long it waited between attempts at an endpoint; what becomes of its error output has its own time.
+    waited: Duration,
     /// Taken as long as an attempt's body is held by anyone.
     turn: Arc<Semaphore>,
 }
 
-impl Default for Past {
+impl Default for StorePast {
     fn default() -> Self {
-        Self { inner: Mutex::default(), probe: Arc::new(Semaphore::new(1)) }
+        Self { store: Store::Well, probe: Arc::new(Semaphore::new(1)) }
     }
 }
 
 impl Default for CutPast {
     fn default() -> Self {
-        Self { failing_since: None, turn: Arc::new(Semaphore::new(1)) }
+        Self { failing_since: None, waited: Duration::ZERO, turn: Arc::new(Semaphore::new(1)) }
     }
 }
 
 impl Past {
-    pub(crate) fn store(&self) -> Store {
-        self.with(|inner| inner.store)
+    pub(crate) fn store(&self, name: &str) -> Store {
+        self.with(|inner| inner.stores.get(name).map(|past| past.store).unwrap_or_default())
     }
 
-    /// The store has taken an object.
-    pub(crate) fn succeeded(&self) {
-        self.with(|inner| inner.store = Store::Well);
-    }
-
-    /// A put of the cut has failed at `now`, after `took`.
-    pub(crate) fn failed(&self, cut: u64, now: Duration, took: Duration) {
+    /// The store has taken an object. One that is well is not remembered.
+    pub(crate) fn succeeded(&self, name: &str) {
         self.with(|inner| {
-            inner.store = if took > QUICK { Store::Hanging } else { Store::Failing };
+            if let Some(past) = inner.stores.get_mut(name) {
+                past.store = Store::Well;
+            }
+        });
+    }
+
+    /// An attempt has failed after `took`.
+    pub(crate) fn store_failed(&self, name: &str, took: Duration) {
+        let store = if took > QUICK { Store::Hanging } else { Store::Failing };
+        self.with(|inner| inner.stores.entry(name.to_owned()).or_default().store = store);
+    }
+
+    /// A put of the cut has failed at `now`.
+    pub(crate) fn failed(&self, cut: u64, now: Duration) {
+        self.with(|inner| {
             inner.cuts.entry(cut).or_default().failing_since.get_or_insert(now);
         });
     }
@@ -79,6 +96,15 @@ impl Past {
         since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 
+    /// The cut has waited between two attempts at an endpoint; answers for how long altogether.
+    pub(crate) fn waited(&self, cut: u64, time: Duration) -> Duration {
+        self.with(|inner| {
+            let waited = &mut inner.cuts.entry(cut).or_default().waited;
+            *waited += time;
+            *waited
+        })
+    }
+
     /// Waits until no earlier attempt at the cut is running any more, and takes the turn. `None` never happens: the
     /// semaphore is not closed.
     pub(crate) async fn turn(&self, cut: u64) -> Option<OwnedSemaphorePermit> {
@@ -87,8 +113,9 @@ impl Past {
     }
 
     /// Waits to be the one upload that tries whether the store is well again. `None` never happens.
-    pub(crate) async fn probe(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.probe).acquire_owned().await.ok()
+    pub(crate) async fn probe(&self, name: &str) -> Option<OwnedSemaphorePermit> {
+        let probe = self.with(|inner| Arc::clone(&inner.stores.entry(name.to_owned()).or_default().probe));
+        probe.acquire_owned().await.ok()
     }
 
     /// The cut is finished.

@@ -267,6 +267,45 @@ impl Envelope {
     }
 }
 
+/// What a worker needs to know of a key, read without making anything of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peek<'a> {
+    /// [`Envelope::Direct`] or [`Envelope::Source`].
+    Source,
+    /// [`Envelope::Mark`].
+    Mark,
+    /// [`Envelope::Output`] with the JSON of its partition keys, or nothing.
+    Output(&'a [u8]),
+    /// [`Envelope::Failed`].
+    Failed(ErrorType),
+}
+
+impl<'a> Peek<'a> {
+    /// What kind of record it is.
+    pub(crate) fn of(key: &'a [u8]) -> Result<Self, BadEnvelope> {
+        let Some((&kind, mut rest)) = key.split_first() else { return Ok(Self::Source) };
+        match kind {
+            SOURCE => return Ok(Self::Source),
+            MARK => return Ok(Self::Mark),
+            OUTPUT | FAILED => {}
+            _ => return Err(BadEnvelope),
+        }
+        take::<8>(&mut rest)?;
+        if kind == OUTPUT {
+            take_bytes(&mut rest)?;
+            return Ok(Self::Output(rest));
+        }
+        let [code] = take(&mut rest)?;
+        Ok(Self::Failed(ErrorType::from_code(code).ok_or(BadEnvelope)?))
+    }
+
+    /// When the record arrived at its source, if that is not when it arrived in its log.
+    pub(crate) fn arrival(key: &[u8]) -> Option<Millis> {
+        let (&kind, mut rest) = key.split_first()?;
+        if kind == MARK { None } else { take(&mut rest).ok().map(Millis::from_le_bytes) }
+    }
+}
+
 fn put_origin(key: &mut Vec<u8>, origin: Option<&Origin>) {
     let mut bytes = Vec::new();
     if let Some(origin) = origin {
@@ -345,6 +384,26 @@ mod tests {
     fn what_is_written_can_be_read() {
         for envelope in all() {
             assert_eq!(Envelope::decode(&envelope.encode()), Ok(envelope));
+        }
+    }
+
+    #[test]
+    fn a_peek_sees_what_an_envelope_says() {
+        for envelope in all() {
+            let key = envelope.encode();
+            let (peek, arrival) = (Peek::of(&key).unwrap(), Peek::arrival(&key));
+            assert_eq!(Envelope::is_mark(&key), envelope == Envelope::Mark);
+            match envelope {
+                Envelope::Direct => assert_eq!((peek, arrival), (Peek::Source, None)),
+                Envelope::Source { arrival: at, .. } => assert_eq!((peek, arrival), (Peek::Source, Some(at))),
+                Envelope::Mark => assert_eq!((peek, arrival), (Peek::Mark, None)),
+                Envelope::Failed { arrival: at, kind } => assert_eq!((peek, arrival), (Peek::Failed(kind), Some(at))),
+                Envelope::Output { arrival: at, partition, .. } => {
+                    assert_eq!(arrival, Some(at));
+                    let Peek::Output(json) = peek else { panic!("{peek:?}") };
+                    assert_eq!(serde_json::from_slice(json).ok(), partition);
+                }
+            }
         }
     }
 

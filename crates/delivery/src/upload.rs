@@ -1,5 +1,8 @@
 //! One cut on its way: build the object, put it, again and again, until it is durable or its time is over.
 
+mod content;
+mod request;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -7,8 +10,9 @@ use std::time::Duration;
 use levada_core::engine::{EngineError, LogId};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::body::{Body, Format, Range, build};
-use crate::config::Delimiter;
+use self::content::Content;
+use crate::body::Body;
+use crate::config::Target;
 use crate::control::Cut;
 use crate::delivery::{Env, Shared};
 use crate::memory::Hold;
@@ -32,11 +36,13 @@ pub(crate) struct Finished {
 pub(crate) enum Outcome {
     /// All objects are durable in their bucket.
     Delivered { records: u64, lost: u64, record_bytes: u64, object_bytes: u64 },
-    /// The store was away for too long.
-    Abandoned { reason: String },
+    /// An endpoint took the records, but for `failed` ones, which are durable as error output.
+    Taken { records: u64, lost: u64, bytes: u64, failed: u64, error_bytes: u64 },
+    /// The store was away for too long; so many records are lost with it.
+    Abandoned { records: u64, reason: String },
     /// The worker is stopping; the next one takes it up again.
     Interrupted,
-    /// The data log is gone.
+    /// The log is gone.
     Gone,
 }
 
@@ -94,10 +100,29 @@ impl Signals {
 pub(crate) struct Upload {
     pub(crate) shared: Arc<Shared>,
     pub(crate) stream: Arc<str>,
-    pub(crate) data: LogId,
+    /// Of the cut.
+    pub(crate) log: LogId,
+    pub(crate) target: Target,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) past: Arc<Past>,
+}
+
+/// How the puts of an object ended.
+pub(crate) enum Put {
+    /// It is durable.
+    Durable {
+        records: u64,
+        lost: u64,
+        record_bytes: u64,
+        object_bytes: u64,
+    },
+    /// The store was away for too long.
+    Late {
+        reason: String,
+    },
+    Interrupted,
+    Gone,
 }
 
 enum Failure {
@@ -122,19 +147,41 @@ struct Lease {
 
 impl Upload {
     pub(crate) async fn run(self, cut: Cut) -> Finished {
+        let id = cut.id;
+        let outcome = match (&self.target, cut.parcel) {
+            (Target::Endpoint { endpoint, .. }, Some(parcel)) => self.request(endpoint.as_ref(), &cut, parcel).await,
+            (Target::S3(_), Some(_)) => {
+                tracing::error!(delivery_stream = %self.stream, cut = id, "the endpoint of these records is gone");
+                self.signals.closed().await;
+                Outcome::Interrupted
+            }
+            (_, None) => match self.put_until_durable(&cut, &Content::Records).await {
+                Put::Durable { records, lost, record_bytes, object_bytes } => {
+                    Outcome::Delivered { records, lost, record_bytes, object_bytes }
+                }
+                Put::Late { reason } => Outcome::Abandoned { records: cut.records(), reason },
+                Put::Interrupted => Outcome::Interrupted,
+                Put::Gone => Outcome::Gone,
+            },
+        };
+        Finished { id, outcome }
+    }
+
+    /// Builds the object and puts it, until it is durable or its time is over.
+    async fn put_until_durable(&self, cut: &Cut, content: &Content<'_>) -> Put {
         let mut attempts = 0;
-        let outcome = loop {
-            let turn = match self.turn(&cut).await {
+        loop {
+            let turn = match self.turn(cut).await {
                 Ok(turn) => turn,
-                Err(outcome) => break outcome,
+                Err(end) => return end,
             };
-            let failure = match self.attempt(&cut, turn).await {
-                Ok(outcome) => break outcome,
+            let failure = match self.attempt(cut, content, turn).await {
+                Ok(end) => return end,
                 Err(failure) => failure,
             };
             attempts += 1;
             match failure {
-                Failure::Engine(EngineError::Missing) => break Outcome::Gone,
+                Failure::Engine(EngineError::Missing) => return Put::Gone,
                 // The records are still there: no time limit.
                 Failure::Engine(error) => {
                     tracing::warn!(delivery_stream = %self.stream, cut = cut.id, %error, "records cannot be read now");
@@ -142,21 +189,25 @@ impl Upload {
                 Failure::Sink(refusal) => {
                     let Refusal { error, took, hold } = *refusal;
                     Metrics::add(&self.metrics.puts_failed, 1);
-                    self.past.failed(cut.id, self.shared.env.clock.monotonic(), took);
+                    self.past.failed(cut.id, self.shared.env.clock.monotonic());
+                    self.past.store_failed(bucket(cut), took);
                     if let Some(hold) = hold.upgrade() {
                         self.shared.memory.confine(&hold);
                     }
-                    if self.is_over(&cut) {
-                        break Outcome::Abandoned { reason: error.to_string() };
+                    if self.is_over(cut) {
+                        return Put::Late { reason: error.to_string() };
                     }
-                    tracing::warn!(delivery_stream = %self.stream, cut = cut.id, attempts, %error, "put failed");
+                    let key = cut.objects.first().map_or("", |name| &name.key);
+                    let bucket = bucket(cut);
+                    tracing::warn!(
+                        delivery_stream = %self.stream, cut = cut.id, attempts, bucket, key, %error, "put failed"
+                    );
                 }
             }
             if !self.signals.pause(self.backoff(attempts)).await {
-                break Outcome::Interrupted;
+                return Put::Interrupted;
             }
-        };
-        Finished { id: cut.id, outcome }
+        }
     }
 
     /// Whether a cut that has failed is to be given up: see [`Tuning::retry_for_ms`](crate::Tuning::retry_for_ms).
@@ -168,7 +219,7 @@ impl Upload {
 
     /// Waits until an earlier attempt at the same cut has let go of its body: a blocking call that hangs runs on after
     /// nobody waits for it any more, and another one would hang beside it.
-    async fn turn(&self, cut: &Cut) -> Result<OwnedSemaphorePermit, Outcome> {
+    async fn turn(&self, cut: &Cut) -> Result<OwnedSemaphorePermit, Put> {
         let look_again = Duration::from_millis(self.shared.env.tuning.backoff_most_ms.max(1));
         loop {
             tokio::select! {
@@ -176,10 +227,10 @@ impl Upload {
                 Some(turn) = self.past.turn(cut.id) => return Ok(turn),
                 go_on = self.signals.pause(look_again) => {
                     if !go_on {
-                        return Err(Outcome::Interrupted);
+                        return Err(Put::Interrupted);
                     }
                     if self.is_over(cut) {
-                        return Err(Outcome::Abandoned { reason: "the store hangs".into() });
+                        return Err(Put::Late { reason: "the store hangs".into() });
                     }
                 }
             }
@@ -187,23 +238,23 @@ impl Upload {
     }
 
     /// Waits for what an attempt needs; `None` if the worker is stopping before a store that fails could be probed.
-    async fn lease(&self, bytes: u64) -> Option<Lease> {
+    async fn lease(&self, store_name: &str, bytes: u64) -> Option<Lease> {
         loop {
-            let store = self.past.store();
+            let store = self.past.store(store_name);
             let probe = match store {
                 Store::Well => None,
                 Store::Failing | Store::Hanging => tokio::select! {
                     biased;
                     () = self.signals.closed() => return None,
-                    probe = self.past.probe() => probe,
+                    probe = self.past.probe(store_name) => probe,
                 },
             };
             // While this one waited, others may have learned more of the store.
-            if self.past.store() != store {
+            if self.past.store(store_name) != store {
                 continue;
             }
             let memory = self.shared.memory.acquire(bytes, store == Store::Hanging).await?;
-            if probe.is_some() || self.past.store() == store {
+            if probe.is_some() || self.past.store(store_name) == store {
                 return Some(Lease { memory, _probe: probe });
             }
         }
@@ -211,15 +262,12 @@ impl Upload {
 
     /// One attempt. The content is built anew each time, so that a destination that is away holds no memory while
     /// its uploads wait.
-    async fn attempt(&self, cut: &Cut, turn: OwnedSemaphorePermit) -> Result<Outcome, Failure> {
+    async fn attempt(&self, cut: &Cut, content: &Content<'_>, turn: OwnedSemaphorePermit) -> Result<Put, Failure> {
         let env = &self.shared.env;
-        let Some(Lease { memory, _probe }) = self.lease(cut.encoded_bytes()).await else {
-            return Ok(Outcome::Interrupted);
+        let Some(Lease { memory, _probe }) = self.lease(bucket(cut), content.memory(cut)).await else {
+            return Ok(Put::Interrupted);
         };
-        let range = Range { log: self.data, from: cut.from, to: cut.to, bytes: cut.bytes };
-        let key = cut.objects.first().map_or("", |name| name.key.as_str());
-        let format = Format { compression: cut.compression, delimiter: &Delimiter::None, key };
-        let body = build(&env.engine, range, format, env.blocking).await.map_err(Failure::Engine)?;
+        let body = self.build(cut, content).await.map_err(Failure::Engine)?;
         let Body { bytes, records, lost, record_bytes } = body;
         let hold = Hold::new(memory, turn, bytes.len());
         let bytes = hold.by(bytes);
@@ -239,11 +287,11 @@ impl Upload {
                     let took = env.clock.monotonic().saturating_sub(began);
                     return Err(Failure::Sink(Box::new(Refusal { error, took, hold: Arc::downgrade(&hold) })));
                 }
-                self.past.succeeded();
+                self.past.succeeded(&name.bucket);
                 object_bytes += bytes.len() as u64;
             }
         }
-        Ok(Outcome::Delivered { records, lost, record_bytes, object_bytes })
+        Ok(Put::Durable { records, lost, record_bytes, object_bytes })
     }
 
     async fn put(&self, object: Object) -> Result<(), SinkError> {
@@ -258,6 +306,11 @@ impl Upload {
     fn backoff(&self, attempts: u32) -> Duration {
         backoff(&self.shared, attempts)
     }
+}
+
+/// A cut has one object.
+fn bucket(cut: &Cut) -> &str {
+    cut.objects.first().map_or("", |name| &name.bucket)
 }
 
 pub(crate) fn backoff(shared: &Shared, attempts: u32) -> Duration {

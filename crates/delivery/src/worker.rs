@@ -1,44 +1,51 @@
-//! The worker of one delivery stream: follow the data log, cut, upload, write down what became of it.
+//! The worker of one delivery stream: follow the data log, process, sort, cut, deliver, write down what became of it.
 //!
 //! ```text
-//! loop  first  note finished uploads,            (Done, Abandoned)
+//! loop  first  note finished uploads,            (Done, Abandoned, Release)
 //!       then   start uploads of cuts that have none,
-//!       then   count one more page of the log,   (Lost, where records are missing)
-//!       then   cut, if the buffer is due and an upload is free,   (Cut)
-//!       then   wait: for a command, an upload, records, the interval.
+//!       then   count one more page of each lane that grew,   (Lost, where records are missing)
+//!       then   run the chain, if its batch is due,
+//!       then   sort one more page of what the chain made,    (Assign, Sorted)
+//!       then   cut the lanes that are due and have an upload free,   (Cut)
+//!       then   wait: for a command, an upload, the chain, records, the interval.
 //! ```
 //!
 //! While all uploads are busy nothing is cut: the range grows up to the size hint and waits in the log, so that a
 //! destination that is away costs neither memory nor control records. AWS likewise delivers larger objects when a
 //! destination lags behind.
 //!
-//! Architecture invariant: the control log is written here only, by the one task that holds it.
+//! Architecture invariant: all logs but the data log are written here only, by the one task that holds the control log.
 
-use std::collections::VecDeque;
+mod concluding;
+mod cutting;
+mod flush;
+mod lane;
+mod processing;
+mod sorting;
+mod stage;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use levada_core::engine::{EngineError, Offset, ReadRequest, Tail};
+use levada_core::engine::{EngineError, Offset, Tail};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
+use self::flush::Flush;
+use self::lane::{Counts, Kind, Lane};
+use self::processing::Run;
+use self::stage::Stage;
 use crate::backlog::Backlog;
-use crate::buffer::{Buffer, Counted};
+use crate::buffer::Limits;
 use crate::config::{Block, Config, Spec};
-use crate::control::{ControlError, ControlLog, Cut, ObjectName, Record, State};
+use crate::control::{ControlError, ControlLog, Cut, LaneId, Record, State};
 use crate::delivery::{Dropped, Shared};
-use crate::gap::first_readable;
 use crate::metrics::Metrics;
 use crate::past::Past;
-use crate::prefix::ObjectOf;
-use crate::record::ErrorType;
-use crate::upload::{Finished, Outcome, Signals, Upload, backoff};
-
-/// Bytes and records that are counted at a time.
-const PAGE_BYTES: u64 = 1024 * 1024;
-const PAGE_RECORDS: u32 = 10_000;
+use crate::upload::{Finished, Signals, backoff};
 
 /// While a buffer fills, the log is looked at this often, not at each append.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -64,16 +71,22 @@ enum End {
 enum Event {
     Command(Option<Command>),
     Finished(Result<Finished, JoinError>),
+    Ran(Result<Run, JoinError>),
     Grown(Result<Tail, EngineError>),
     /// The backlog is not known exactly.
     Asked,
     Again,
 }
 
-/// A flush that waits until everything before `upto` is delivered or abandoned.
-struct Flush {
-    upto: Offset,
-    done: oneshot::Sender<()>,
+/// What becomes of the data log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// It is cut for the destination.
+    Cut,
+    /// It is handed to the chain.
+    Process,
+    /// It should be, but there are no logs for that.
+    Blocked,
 }
 
 pub(crate) struct Worker {
@@ -90,11 +103,52 @@ pub(crate) struct Worker {
 /// One life of the worker between two replays of the control log.
 struct Session {
     control: ControlLog,
-    buffer: Buffer,
+    /// Main is always there.
+    lanes: BTreeMap<LaneId, Lane>,
+    /// The lane that was counted last.
+    counted: LaneId,
+    /// Where records are processed and sorted, if they ever were.
+    stage: Option<Box<Stage>>,
     uploads: JoinSet<Finished>,
     /// Cuts that have no upload yet.
     waiting: VecDeque<Cut>,
     signals: Arc<Signals>,
+}
+
+impl Session {
+    /// Up to where the data log has been taken, by a cut or by the chain.
+    fn position(&self) -> Offset {
+        self.control.state().cut_to.max(self.stage.as_deref().map_or(0, |stage| stage.taken))
+    }
+
+    /// Bytes that logs other than the data log retain.
+    fn staged_bytes(&self) -> u64 {
+        self.stage.as_deref().map_or(0, |stage| stage.bytes)
+            + self.lanes.values().map(|lane| lane.slot.bytes).sum::<u64>()
+    }
+
+    /// Cuts under way, by route.
+    fn running(&self) -> Counts {
+        let started = self.control.state().open.iter().filter(|cut| !self.is_waiting(cut.id));
+        Counts::of(started, &self.lanes)
+    }
+
+    fn is_waiting(&self, id: u64) -> bool {
+        self.waiting.iter().any(|cut| cut.id == id)
+    }
+
+    /// Tries at once what waits for its next attempt.
+    fn retry_now(&mut self) {
+        self.signals.retry_now();
+        if let Some(stage) = &mut self.stage {
+            stage.retry_now();
+        }
+    }
+
+    /// Whether the chain has a batch of the data log.
+    fn is_running(&self) -> bool {
+        self.stage.as_deref().is_some_and(|stage| !stage.runs.is_empty())
+    }
 }
 
 impl Worker {
@@ -156,13 +210,13 @@ impl Worker {
             match command {
                 None | Some(Command::Stop(_)) => return ControlFlow::Break(()),
                 Some(Command::Delete(done)) => {
-                    let dropped = self.undelivered(&State::default()).await;
+                    let dropped = self.undelivered(&State::default(), 0, 0).await;
                     let _ = done.send(self.report_dropped(dropped));
                     return ControlFlow::Break(());
                 }
                 Some(Command::Reconfigure(new)) => self.reconfigure(*new),
                 // Dropped when the worker has ended for good; else the next session cuts all there is.
-                Some(Command::Flush(done)) if wait.is_some() => self.flushes.push(Flush { upto: Offset::MAX, done }),
+                Some(Command::Flush(done)) if wait.is_some() => self.flushes.push(Flush::new(Offset::MAX, done)),
                 Some(Command::Flush(_) | Command::Nudge) => {}
             }
         }
@@ -174,22 +228,30 @@ impl Worker {
         loop {
             self.note_finished(&mut session).await?;
             self.start_uploads(&mut session);
-            let counted = self.count(&mut session).await?;
-            let cut = self.cut_if_due(&mut session).await?;
-            self.settle_flushes(session.control.state());
+            let mut busy = self.count(&mut session).await?;
+            busy |= self.process(&mut session).await?;
+            busy |= self.sort(&mut session).await?;
+            busy |= self.cut_due(&mut session).await?;
+            self.settle_flushes(&session);
             self.show(&session);
-            let event = self.wait(&mut session, counted || cut).await;
-            match event {
+            match self.wait(&mut session, busy).await {
                 Event::Command(command) => {
                     if let Some(end) = self.obey(&mut session, command).await? {
                         return Ok(end);
                     }
                 }
                 Event::Finished(joined) => self.conclude(&mut session, vec![joined]).await?,
-                Event::Grown(Ok(tail)) => session.buffer.at_end = tail.end <= session.buffer.next,
-                Event::Grown(Err(error)) => return Err(of_data_log(error)),
-                Event::Asked => drop(self.recount().await?),
-                // A page was counted without waiting for anything: let others run.
+                Event::Ran(joined) => self.finish_run(&mut session, joined).await?,
+                Event::Grown(tail) => {
+                    let end = tail.map_err(of_data_log)?.end;
+                    for id in [LaneId::Main, LaneId::Backup] {
+                        if let Some(lane) = session.lanes.get_mut(&id) {
+                            lane.buffer.at_end = end <= lane.buffer.next;
+                        }
+                    }
+                }
+                Event::Asked => drop(self.recount(&session).await?),
+                // Something was done without waiting for anything: let others run.
                 Event::Again => tokio::task::yield_now().await,
             }
         }
@@ -200,64 +262,172 @@ impl Worker {
         let worker = self.shared.env.random.next_u64();
         let every = self.shared.env.tuning.snapshot_every;
         let control = ControlLog::open(engine, self.spec.control, worker, every).await?;
-        self.trim(control.state()).await?;
-        let tail = self.recount().await?;
-        for flush in &mut self.flushes {
-            flush.upto = flush.upto.min(tail.end);
-        }
-        Ok(Session {
-            buffer: Buffer::starting_at(control.state().cut_to),
+        let mut session = Session {
+            lanes: BTreeMap::from([(LaneId::Main, Lane::new(Kind::Main, control.state().cut_to))]),
+            counted: LaneId::Main,
+            stage: None,
             waiting: control.state().open.clone().into(),
             control,
             uploads: JoinSet::new(),
             signals: Arc::new(Signals::default()),
-        })
+        };
+        self.adapt(&mut session).await?;
+        self.trim_data(&session).await?;
+        let tail = self.recount(&session).await?;
+        for flush in &mut self.flushes {
+            flush.restart(tail.end);
+        }
+        Ok(session)
+    }
+
+    /// Makes the session do what the configuration says. What was cut stays as it was cut; what the chain has under
+    /// way is begun again.
+    async fn adapt(&self, session: &mut Session) -> Result<(), ControlError> {
+        if session.stage.is_none()
+            && let Some(block) = self.spec.block
+        {
+            self.open_stage(session, block).await?;
+        }
+        if let Some(stage) = &mut session.stage {
+            stage.runs.abort_all();
+            while stage.runs.join_next().await.is_some() {}
+            stage.held = None;
+        }
+        if self.mode(session) == Mode::Blocked {
+            tracing::error!(delivery_stream = %self.stream, "no logs for processing: nothing is delivered");
+        }
+        let position = session.position();
+        session.lanes.insert(LaneId::Main, Lane::new(Kind::Main, position));
+        let wanted = self.spec.config.backup.is_some();
+        if wanted != session.control.state().backup.is_some() {
+            // From what was not taken yet on, so that nothing is missing.
+            session.control.write(vec![Record::Backup { from: wanted.then_some(position) }]).await?;
+        }
+        match session.control.state().backup {
+            Some(from) => drop(session.lanes.insert(LaneId::Backup, Lane::new(Kind::Backup, from))),
+            None => drop(session.lanes.remove(&LaneId::Backup)),
+        }
+        Ok(())
+    }
+
+    fn mode(&self, session: &Session) -> Mode {
+        match (&self.spec.config.chain, &session.stage) {
+            (None, _) => Mode::Cut,
+            (Some(_), Some(_)) => Mode::Process,
+            (Some(_), None) => Mode::Blocked,
+        }
+    }
+
+    /// When a lane's buffer is full, and when it is due.
+    fn limits(&self, kind: Kind) -> Limits {
+        let config = &self.spec.config;
+        match (kind, &config.chain, &config.backup) {
+            (Kind::Main, Some(chain), _) => chain.gather().into(),
+            (Kind::Main, None, _) | (Kind::Records, ..) => config.buffering().into(),
+            (Kind::Backup, _, Some(backup)) => backup.buffering.into(),
+            (Kind::Backup, _, None) | (Kind::Errors, ..) => config.errors().buffering.into(),
+        }
+    }
+
+    /// Whether the lane is read at all now.
+    fn is_read(&self, session: &Session, kind: Kind) -> bool {
+        kind != Kind::Main
+            || match self.mode(session) {
+                Mode::Cut => true,
+                Mode::Process => !session.is_running(),
+                Mode::Blocked => false,
+            }
     }
 
     /// Waits for something to do; if there is more to do already, only looks whether something came.
     async fn wait(&mut self, session: &mut Session, busy: bool) -> Event {
         let env = &self.shared.env;
-        let buffer = session.buffer;
-        let follow = buffer.at_end && !buffer.before_gap;
-        let look_after = if buffer.is_empty() { Duration::ZERO } else { LOOK_EVERY };
+        let followed = [LaneId::Main, LaneId::Backup]
+            .iter()
+            .filter_map(|id| session.lanes.get(id))
+            .filter(|lane| lane.buffer.at_end && !lane.buffer.before_gap && self.is_read(session, lane.kind));
+        let (mut follow, mut filling) = (None, false);
+        for lane in followed {
+            follow = Some(follow.map_or(lane.buffer.next, |next: Offset| next.min(lane.buffer.next)));
+            filling |= !lane.buffer.is_empty();
+        }
+        let data = self.spec.data;
         let grown = async {
-            if !look_after.is_zero() {
-                tokio::time::sleep(look_after).await;
+            if filling {
+                tokio::time::sleep(LOOK_EVERY).await;
             }
-            env.engine.grown(self.spec.data, buffer.next).await
+            env.engine.grown(data, follow.unwrap_or_default()).await
         };
         let asked = async {
             self.backlog.asked().await;
             tokio::time::sleep(LOOK_EVERY).await;
         };
-        // Without a free upload nothing can be cut, and the end of an upload wakes the worker anyway.
-        let free = session.uploads.len() < env.tuning.parallel_uploads.max(1);
-        let due = buffer
-            .due_in(self.spec.config.buffering(), env.clock.now_ms(), env.clock.monotonic())
-            .filter(|_| free)
-            .map(|wait| wait.max(Duration::from_millis(1)));
+        let due = self.next_due(session);
+        let Session { uploads, stage, .. } = session;
+        let ran = async {
+            match stage.as_deref_mut() {
+                Some(stage) if !stage.runs.is_empty() => stage.runs.join_next().await,
+                _ => None,
+            }
+        };
         tokio::select! {
             biased;
             command = self.commands.recv() => Event::Command(command),
-            Some(joined) = session.uploads.join_next(), if !session.uploads.is_empty() => Event::Finished(joined),
+            Some(joined) = uploads.join_next(), if !uploads.is_empty() => Event::Finished(joined),
+            Some(joined) = ran => Event::Ran(joined),
             () = std::future::ready(()), if busy => Event::Again,
-            tail = grown, if follow => Event::Grown(tail),
+            tail = grown, if follow.is_some() => Event::Grown(tail),
             () = asked => Event::Asked,
             () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => Event::Again,
         }
     }
 
+    /// How long until the interval of a lane is over that could be cut then, or until the chain is run again.
+    fn next_due(&self, session: &Session) -> Option<Duration> {
+        let env = &self.shared.env;
+        let (wall, monotonic) = (env.clock.now_ms(), env.clock.monotonic());
+        let mode = self.mode(session);
+        let mut open = Counts::of(session.control.state().open.iter(), &session.lanes);
+        let mut next: Option<Duration> = None;
+        for (id, lane) in &session.lanes {
+            // Without a free upload nothing can be cut, and the end of an upload wakes the worker anyway.
+            let wait = match (lane.kind, mode) {
+                (Kind::Main, Mode::Blocked) => None,
+                (Kind::Main, Mode::Process) => session.stage.as_deref().and_then(|stage| {
+                    let due = lane.buffer.due_in(self.limits(lane.kind), wall, monotonic)?;
+                    (!session.is_running()).then(|| due.max(stage.held_for(monotonic)))
+                }),
+                _ if self.is_cuttable(session, &mut open, *id, lane) => {
+                    lane.buffer.due_in(self.limits(lane.kind), wall, monotonic)
+                }
+                _ => None,
+            };
+            if let Some(wait) = wait {
+                let wait = wait.max(Duration::from_millis(1));
+                next = Some(next.map_or(wait, |next| next.min(wait)));
+            }
+        }
+        next
+    }
+
     async fn obey(&mut self, session: &mut Session, command: Option<Command>) -> Result<Option<End>, ControlError> {
         match command {
             None => return Ok(Some(End::Abandoned)),
-            Some(Command::Nudge) => session.signals.retry_now(),
+            Some(Command::Nudge) => session.retry_now(),
             Some(Command::Flush(done)) => {
-                session.signals.retry_now();
+                session.retry_now();
                 let upto = self.shared.env.engine.tail(self.spec.data).await.map_err(of_data_log)?.end;
-                session.buffer.at_end = upto <= session.buffer.next;
-                self.flushes.push(Flush { upto, done });
+                for id in [LaneId::Main, LaneId::Backup] {
+                    if let Some(lane) = session.lanes.get_mut(&id) {
+                        lane.buffer.at_end = upto <= lane.buffer.next;
+                    }
+                }
+                self.flushes.push(Flush::new(upto, done));
             }
-            Some(Command::Reconfigure(new)) => self.reconfigure(*new),
+            Some(Command::Reconfigure(new)) => {
+                self.reconfigure(*new);
+                self.adapt(session).await?;
+            }
             Some(Command::Stop(grace)) => {
                 // What cannot be written down now is done again by the next worker.
                 if let Err(error) = self.drain(session, grace).await {
@@ -271,7 +441,8 @@ impl Worker {
                     tracing::warn!(delivery_stream = %self.stream, %error, "deleted with uploads open");
                 }
                 session.uploads.shutdown().await;
-                let dropped = self.undelivered(session.control.state()).await;
+                let staged = self.staged_records(session);
+                let dropped = self.undelivered(session.control.state(), session.position(), staged).await;
                 let _ = done.send(self.report_dropped(dropped));
                 return Ok(Some(End::Asked));
             }
@@ -282,7 +453,7 @@ impl Worker {
     fn reconfigure(&mut self, (config, version, block): (Config, u64, Option<Block>)) {
         self.spec.config = config;
         self.spec.config_version = version;
-        self.spec.block = block;
+        self.spec.block = self.spec.block.or(block);
     }
 
     /// Lets uploads in flight end for `grace`.
@@ -303,208 +474,32 @@ impl Worker {
         }
     }
 
-    async fn note_finished(&mut self, session: &mut Session) -> Result<(), ControlError> {
-        let mut joined = Vec::new();
-        while let Some(next) = session.uploads.try_join_next() {
-            joined.push(next);
-        }
-        self.conclude(session, joined).await
-    }
-
-    /// Writes down what became of cuts, then frees their records in the data log.
-    async fn conclude(
-        &mut self,
-        session: &mut Session,
-        joined: Vec<Result<Finished, JoinError>>,
-    ) -> Result<(), ControlError> {
-        let mut records = Vec::new();
-        let mut concluded = Vec::new();
-        for joined in joined {
-            let finished = joined.map_err(|error| ControlError::Unsettled(format!("an upload ended: {error}")))?;
-            let Some(cut) = session.control.state().open.iter().find(|cut| cut.id == finished.id).cloned() else {
-                continue;
-            };
-            match &finished.outcome {
-                Outcome::Delivered { lost, .. } => records.push(Record::Done { id: cut.id, lost: *lost }),
-                Outcome::Abandoned { reason } => {
-                    let reason = reason.clone();
-                    records.push(Record::Abandoned { id: cut.id, records: cut.records(), reason });
-                }
-                Outcome::Interrupted => continue,
-                Outcome::Gone => return Err(ControlError::Gone),
-            }
-            concluded.push((cut, finished.outcome));
-        }
-        if records.is_empty() {
-            return Ok(());
-        }
-        session.control.write(records).await?;
-        for (cut, outcome) in concluded {
-            self.past.forget(cut.id);
-            self.account(&cut, &outcome);
-        }
-        self.trim(session.control.state()).await?;
-        self.recount().await.map(drop)
-    }
-
-    fn account(&self, cut: &Cut, outcome: &Outcome) {
-        match outcome {
-            Outcome::Delivered { records, lost, record_bytes, object_bytes } => {
-                Metrics::add(&self.metrics.records, *records);
-                Metrics::add(&self.metrics.record_bytes, *record_bytes);
-                Metrics::add(&self.metrics.object_bytes, *object_bytes);
-                Metrics::add(&self.metrics.lost_records, *lost);
-                if *records > 0 {
-                    Metrics::add(&self.metrics.puts_succeeded, cut.objects.len() as u64);
-                }
-                tracing::debug!(delivery_stream = %self.stream, cut = cut.id, records, lost, object_bytes, "delivered");
-            }
-            Outcome::Abandoned { reason } => {
-                let records = cut.records();
-                Metrics::add(&self.metrics.abandoned_records, records);
-                tracing::error!(delivery_stream = %self.stream, cut = cut.id, records, reason, "records abandoned");
-            }
-            Outcome::Interrupted | Outcome::Gone => {}
-        }
-    }
-
-    /// Frees what lies before the checkpoint. Forgotten trims are made up for by the next one, or at the next start.
-    async fn trim(&self, state: &State) -> Result<(), ControlError> {
-        match self.shared.env.engine.trim(self.spec.data, state.checkpoint()).await {
-            Err(EngineError::Missing) => return Err(ControlError::Gone),
-            Err(error) => tracing::warn!(delivery_stream = %self.stream, %error, "the data log was not trimmed"),
-            Ok(()) => {}
-        }
-        Ok(())
-    }
-
-    fn start_uploads(&self, session: &mut Session) {
-        while session.uploads.len() < self.shared.env.tuning.parallel_uploads.max(1) {
-            let Some(cut) = session.waiting.pop_front() else { return };
-            let upload = Upload {
-                shared: Arc::clone(&self.shared),
-                stream: Arc::clone(&self.stream),
-                data: self.spec.data,
-                metrics: Arc::clone(&self.metrics),
-                signals: Arc::clone(&session.signals),
-                past: Arc::clone(&self.past),
-            };
-            session.uploads.spawn(upload.run(cut));
-        }
-    }
-
-    /// Counts one more page, and answers whether there was one to count.
-    async fn count(&mut self, session: &mut Session) -> Result<bool, ControlError> {
-        let (config, env) = (self.spec.config.buffering(), &self.shared.env);
-        let buffer = &mut session.buffer;
-        if buffer.at_end || buffer.before_gap || buffer.is_full(config) {
-            return Ok(false);
-        }
-        let max_bytes = buffer.room(config).min(PAGE_BYTES);
-        let request = ReadRequest { log: self.spec.data, from: buffer.next, max_records: PAGE_RECORDS, max_bytes };
-        let look = self.backlog.look();
-        let (to, reason) = match env.engine.read(request).await {
-            Ok(page) => {
-                self.backlog.found(look, page.tail.bytes);
-                match buffer.count(&page, config, env.clock.monotonic()) {
-                    Counted::Fine => return Ok(true),
-                    Counted::StartsAt(start) => (start, "trimmed before delivery".to_owned()),
-                }
-            }
-            Err(EngineError::Corrupt { file, at }) => {
-                let end = env.engine.tail(self.spec.data).await.map_err(of_data_log)?.end;
-                let engine = env.engine.as_ref();
-                let to = first_readable(engine, self.spec.data, buffer.next, end).await.map_err(of_data_log)?;
-                (to, format!("corrupt: {file} at byte {at}"))
-            }
-            Err(error) => return Err(of_data_log(error)),
-        };
-        if !buffer.is_empty() {
-            buffer.before_gap = true;
-            return Ok(true);
-        }
-        let (from, records) = (buffer.next, to - buffer.next);
-        session.control.write(vec![Record::Lost { from, to, reason: reason.clone() }]).await?;
-        session.buffer = Buffer::starting_at(to);
-        Metrics::add(&self.metrics.lost_records, records);
-        tracing::error!(delivery_stream = %self.stream, from, to, records, reason, "records lost");
-        Ok(true)
-    }
-
-    /// What the log retains is what the quota is about: one old cut that is not done keeps all that stands behind it.
-    async fn recount(&self) -> Result<Tail, ControlError> {
-        let look = self.backlog.look();
-        let tail = self.shared.env.engine.tail(self.spec.data).await.map_err(of_data_log)?;
-        self.backlog.found(look, tail.bytes);
-        Ok(tail)
-    }
-
-    /// Fixes the buffer's range as a cut, if it is due and an upload is free for it.
-    async fn cut_if_due(&mut self, session: &mut Session) -> Result<bool, ControlError> {
-        let (config, env) = (self.spec.config.buffering(), &self.shared.env);
-        let bucketing = self.spec.config.errors();
-        let buffer = session.buffer;
-        let busy = session.uploads.len() + session.waiting.len() >= env.tuning.parallel_uploads.max(1);
-        let Some((oldest_arrival, _)) = buffer.oldest else { return Ok(false) };
-        if busy {
-            return Ok(false);
-        }
-        let now = env.clock.now_ms();
-        let over = buffer.due_in(config, now, env.clock.monotonic()).is_some_and(|wait| wait.is_zero());
-        let flushed = self.flushes.iter().any(|flush| flush.upto > buffer.from);
-        if !buffer.before_gap && !buffer.is_full(config) && !(buffer.at_end && (over || flushed)) {
-            return Ok(false);
-        }
-        let mut seed = [0; 16];
-        env.random.fill(&mut seed);
-        let object = ObjectOf {
-            stream: &self.spec.name,
-            version: self.spec.config_version,
-            oldest: oldest_arrival,
-            extension: bucketing.compression.extension(),
-            seed,
-            partition: None,
-        };
-        let layout = &bucketing.layout;
-        let key = layout.key(&object).unwrap_or_else(|_| layout.error_key(ErrorType::Processing, &object));
-        let cut = Cut {
-            id: session.control.state().next_id,
-            from: buffer.from,
-            to: buffer.next,
-            bytes: buffer.bytes,
-            config_version: self.spec.config_version,
-            compression: bucketing.compression,
-            objects: vec![ObjectName { bucket: bucketing.bucket.clone(), key }],
-            oldest_arrival,
-            due: now.min(oldest_arrival + u64::from(config.interval_s) * 1000),
-            created: now,
-        };
-        session.control.write(vec![Record::Cut(cut.clone())]).await?;
-        session.waiting.push_back(cut);
-        session.buffer = Buffer { at_end: buffer.at_end, ..Buffer::starting_at(buffer.next) };
-        Ok(true)
-    }
-
-    fn settle_flushes(&mut self, state: &State) {
-        let checkpoint = state.checkpoint();
-        for flush in self.flushes.extract_if(.., |flush| flush.upto <= checkpoint) {
-            let _ = flush.done.send(());
-        }
-    }
-
     fn show(&self, session: &Session) {
-        let open = session.control.state().open.iter().map(|cut| cut.oldest_arrival);
-        let oldest = open.chain(session.buffer.oldest.map(|(arrival, _)| arrival)).min().unwrap_or_default();
-        self.metrics.oldest_undelivered.store(oldest, Ordering::Relaxed);
+        let oldest = |backup: bool| {
+            let open = session.control.state().open.iter().filter(|cut| (cut.lane == LaneId::Backup) == backup);
+            let lanes = session.lanes.values().filter(|lane| (lane.kind == Kind::Backup) == backup);
+            let filling = lanes.filter_map(|lane| lane.buffer.oldest.map(|oldest| oldest.source));
+            open.map(|cut| cut.oldest_arrival).chain(filling).min().unwrap_or_default()
+        };
+        self.metrics.oldest_undelivered.store(oldest(false), Ordering::Relaxed);
+        self.metrics.oldest_not_backed_up.store(oldest(true), Ordering::Relaxed);
     }
 
-    /// What stands in the data log and is not delivered. Without a known state, all that stands there.
-    async fn undelivered(&self, state: &State) -> Dropped {
+    /// What stands between the data log and the lanes' cuts, as far as that is known.
+    fn staged_records(&self, session: &Session) -> u64 {
+        let unsorted = session.stage.as_deref().map_or(0, |stage| stage.end - stage.sorted);
+        let uncut = session.lanes.values().filter(|lane| matches!(lane.kind, Kind::Records | Kind::Errors));
+        unsorted + uncut.map(|lane| lane.buffer.records + (lane.slot.end - lane.buffer.next)).sum::<u64>()
+    }
+
+    /// What is not delivered. Without a known state, all that stands in the data log.
+    async fn undelivered(&self, state: &State, position: Offset, staged: u64) -> Dropped {
         let bytes = self.backlog.bytes();
-        let open: u64 = state.open.iter().map(Cut::records).sum();
+        let open = state.open.iter().filter(|cut| cut.lane != LaneId::Backup);
+        let records = open.map(Cut::records).sum::<u64>() + staged;
         match self.shared.env.engine.tail(self.spec.data).await {
-            Ok(tail) => Dropped { records: open + tail.end.saturating_sub(state.cut_to.max(tail.start)), bytes },
-            Err(_) => Dropped { records: open, bytes },
+            Ok(tail) => Dropped { records: records + tail.end.saturating_sub(position.max(tail.start)), bytes },
+            Err(_) => Dropped { records, bytes },
         }
     }
 

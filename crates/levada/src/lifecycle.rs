@@ -91,7 +91,7 @@ impl Node {
         let deadline = Instant::now() + APPEND_TIMEOUT;
         let ((answer, answered), (finish, finished)) = (oneshot::channel(), oneshot::channel::<()>());
         tokio::spawn(async move {
-            let submitted = node.registry.submit(&command).await.map(|event| node.forget_consumer(event.as_ref()));
+            let submitted = node.registry.submit(&command).await.map(|event| node.follow(event.as_ref()));
             let instant = submitted.is_ok() && node.config.lifecycle == LifecycleMode::Instant;
             let _ = answer.send(submitted);
             let of = instant.then(|| concerned(&node.registry.state(), &command)).flatten();
@@ -258,14 +258,17 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
         Work::Nothing { then } => then,
     };
     let event = node.registry.submit(&command).await?;
-    node.forget_consumer(event.as_ref());
+    node.follow(event.as_ref());
     // Whoever's command it was that took effect starts the worker, so there is one.
     if let (Command::FinishDeliveryStream(key), true) = (&command, event.is_some()) {
-        let stream = node.registry.state().delivery_stream_incarnation(key).cloned();
-        match stream {
-            Some(stream) if stream.status == DeliveryStatus::Active => node.start_delivery(&stream),
+        let status = node.registry.state().delivery_stream_incarnation(key).map(|stream| stream.status);
+        match status {
+            Some(DeliveryStatus::Active) => node.start_delivery(key),
             Some(_) => {}
-            None => node.metrics.forget_delivery_stream(key),
+            None => {
+                node.metrics.forget_delivery_stream(key);
+                node.direct_put.forget(key.incarnation);
+            }
         }
     }
     if let Command::FinishStream(key) = &command

@@ -173,7 +173,7 @@ impl TestEngine {
             log.records[log.start as usize..]
                 .iter()
                 .map(|(_, data)| {
-                    assert_eq!(data[0], 1, "the version");
+                    assert_eq!(data[0], 2, "the version");
                     serde_json::from_slice(&data[1..]).unwrap()
                 })
                 .collect()

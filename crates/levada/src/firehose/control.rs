@@ -25,7 +25,7 @@ pub(super) async fn create(caller: Caller<'_>, request: &types::CreateDeliverySt
     let source = source(request)?;
     let encryption = encryption(request, &source, &scope.region)?;
     let destination = destination::of(only)?;
-    destination::check(caller.node, &scope.region, &destination)?;
+    destination::check(caller.node, &scope, name, &source, &destination)?;
     let tags = request.tags.iter().flatten();
     let command = Command::CreateDeliveryStream(NewDeliveryStream {
         scope: scope.clone(),
@@ -95,7 +95,7 @@ pub(super) async fn update(caller: Caller<'_>, request: &types::UpdateDestinatio
     }
     let update = destination::update(request, &stream.destination)?;
     let merged = stream.updated(version, update).map_err(|e| refused(&e))?;
-    destination::check(caller.node, &stream.scope.region, &merged)?;
+    destination::check(caller.node, &stream.scope, name, &stream.source, &merged)?;
     let (scope, name) = (stream.scope.clone(), stream.name.clone());
     let command = Command::UpdateDestination { scope, name, version: version.clone(), destination: merged };
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;

@@ -1,21 +1,27 @@
 //! What AWS demands of a destination as a whole, at creation and after each update.
 
 use levada_core::catalog::{
-    BucketSettings, CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination,
-    SecretsManager, SplunkDestination,
+    CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination, Scope, SecretsManager,
+    Source, SplunkDestination,
 };
 use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
 use levada_wire::limits;
 
-use crate::deliveries::delivery_config;
 use crate::node::Node;
 
-/// Checks a destination of a delivery stream in `region`.
+/// Checks a destination of a delivery stream that is or is to be.
 ///
 /// # Errors
 /// AWS's for what is wrong, and ours for what this node cannot deliver to.
-pub(in crate::firehose) fn check(node: &Node, region: &str, destination: &Destination) -> Result<(), AwsError> {
+pub(in crate::firehose) fn check(
+    node: &Node,
+    scope: &Scope,
+    name: &str,
+    source: &Source,
+    destination: &Destination,
+) -> Result<(), AwsError> {
+    let region = &scope.region;
     match destination {
         Destination::S3(s3) => partitioned(s3)?,
         Destination::HttpEndpoint(http) => http_endpoint(http, region)?,
@@ -24,14 +30,8 @@ pub(in crate::firehose) fn check(node: &Node, region: &str, destination: &Destin
     }
     log_streams(destination)?;
     processors(destination)?;
-    delivery_config(destination).map_err(|error| errors::invalid_destination(&error.to_string()))?;
-    for bucket in destination.buckets().map(BucketSettings::bucket) {
-        if !node.knows_bucket(bucket) {
-            let reason = format!("The bucket {bucket} is not one of this server's buckets");
-            return Err(errors::invalid_destination(&reason));
-        }
-    }
-    Ok(())
+    let checked = node.check_destination(scope, name, source, destination);
+    checked.map_err(|error| errors::invalid_destination(&error.to_string()))
 }
 
 /// Dynamic partitioning, and the backup that S3 has for itself.

@@ -1,0 +1,232 @@
+//! One cut on its way to an endpoint: attempts, until each record is taken or given up; then error output.
+//!
+//! The retry duration counts the waits between attempts, not the attempts themselves. Source: the API reference's
+//! `HttpEndpointRetryOptions` and `SplunkRetryOptions`: it starts after the first attempt and does not include the time
+//! in which an acknowledgement is awaited.
+//!
+//! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait. What is
+//! remembered between attempts is which records are left, and why others were refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use levada_core::engine::{EngineError, Offset};
+
+use super::content::{Content, Refused};
+use super::{Outcome, Put, Upload};
+use crate::control::Cut;
+use crate::endpoint::{Endpoint, Fault, Parcel, Verdict};
+use crate::metrics::Metrics;
+use crate::past::Store;
+
+/// What an endpoint is remembered as; buckets have names.
+const ENDPOINT: &str = "";
+
+/// Waits between attempts. Source: the guide's "Understand data delivery", for HTTP endpoints; used for all.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+const JITTER_PERCENT: u64 = 15;
+
+/// How far a cut has come.
+#[derive(Default)]
+struct Progress {
+    attempts: u32,
+    /// Offsets of the records that are left, with the last reason; `None` before the first attempt: all.
+    left: Option<Vec<(Offset, Arc<Fault>)>>,
+    given_up: Vec<Refused>,
+    /// Records that the endpoint took.
+    taken: u64,
+    /// Of them and of those that it did not take.
+    bytes: u64,
+    lost: u64,
+}
+
+/// A parcel, with the offsets of its records.
+struct Packed {
+    parcel: Parcel,
+    offsets: Vec<Offset>,
+    lost: u64,
+}
+
+impl Upload {
+    pub(super) async fn request(&self, endpoint: &dyn Endpoint, cut: &Cut, id: [u8; 16]) -> Outcome {
+        let mut progress = Progress::default();
+        let mut unreadable = 0;
+        loop {
+            match self.try_request(endpoint, cut, id, &mut progress).await {
+                Ok(()) => unreadable = 0,
+                Err(EngineError::Missing) => return Outcome::Gone,
+                Err(error) => {
+                    tracing::warn!(delivery_stream = %self.stream, cut = cut.id, %error, "records cannot be read now");
+                    unreadable += 1;
+                    if !self.signals.pause(self.backoff(unreadable)).await {
+                        return Outcome::Interrupted;
+                    }
+                    continue;
+                }
+            }
+            if progress.left.as_ref().is_none_or(Vec::is_empty) {
+                break;
+            }
+            let clock = &self.shared.env.clock;
+            let waited = self.past.waited(cut.id, Duration::ZERO);
+            let remaining = endpoint.retry_for().saturating_sub(waited);
+            if remaining.is_zero() {
+                progress.give_up(clock.now_ms());
+                break;
+            }
+            let began = clock.monotonic();
+            if !self.signals.pause(self.wait(progress.attempts).min(remaining)).await {
+                return Outcome::Interrupted;
+            }
+            self.past.waited(cut.id, clock.monotonic().saturating_sub(began));
+        }
+        self.write_errors(endpoint, cut, progress).await
+    }
+
+    /// One attempt at what is left.
+    async fn try_request(
+        &self,
+        endpoint: &dyn Endpoint,
+        cut: &Cut,
+        id: [u8; 16],
+        progress: &mut Progress,
+    ) -> Result<(), EngineError> {
+        let clock = &self.shared.env.clock;
+        let hanging = self.past.store(ENDPOINT) == Store::Hanging;
+        // Held until the attempt is over. `None` never happens: the semaphores are not closed.
+        let _memory = self.shared.memory.acquire(cut.encoded_bytes(), hanging).await;
+        let Packed { parcel, offsets, lost } = self.pack(cut, id, progress.left.as_deref()).await?;
+        if progress.left.is_none() {
+            progress.lost = lost;
+        }
+        if parcel.records.is_empty() {
+            progress.left = Some(Vec::new());
+            return Ok(());
+        }
+        let began = clock.monotonic();
+        let verdict = endpoint.attempt(&parcel).await;
+        let took = clock.monotonic().saturating_sub(began);
+        progress.attempts += 1;
+        progress.taken += (parcel.records.len().saturating_sub(verdict.retry.len() + verdict.refused.len())) as u64;
+        progress.bytes += verdict.bytes;
+        self.note(cut, &verdict, progress.attempts, took);
+        progress.apply(&offsets, verdict, clock.now_ms());
+        Ok(())
+    }
+
+    /// The records of the cut that are left.
+    async fn pack(
+        &self,
+        cut: &Cut,
+        id: [u8; 16],
+        left: Option<&[(Offset, Arc<Fault>)]>,
+    ) -> Result<Packed, EngineError> {
+        let (mut records, mut offsets) = (Vec::new(), Vec::new());
+        let (mut at, mut lost) = (cut.from, 0);
+        while at < cut.to {
+            let page = self.read(at, cut.to).await?;
+            for read in page.records {
+                let wanted =
+                    |left: &[(Offset, _)]| left.binary_search_by_key(&read.offset, |(offset, _)| *offset).is_ok();
+                if left.is_none_or(wanted) {
+                    offsets.push(read.offset);
+                    records.push(read.record);
+                }
+            }
+            (at, lost) = (page.next, lost + page.lost);
+        }
+        let parcel = Parcel { id, created: cut.created, now: self.shared.env.clock.now_ms(), records };
+        Ok(Packed { parcel, offsets, lost })
+    }
+
+    fn note(&self, cut: &Cut, verdict: &Verdict, attempts: u32, took: Duration) {
+        let faulty = verdict.retry.first().or(verdict.refused.first());
+        match faulty {
+            None => {
+                Metrics::add(&self.metrics.endpoint.succeeded, 1);
+                self.past.succeeded(ENDPOINT);
+            }
+            Some((_, Fault { code, message })) => {
+                Metrics::add(&self.metrics.endpoint.failed, 1);
+                if !verdict.retry.is_empty() {
+                    self.past.store_failed(ENDPOINT, took);
+                }
+                let (retry, refused) = (verdict.retry.len(), verdict.refused.len());
+                tracing::warn!(
+                    delivery_stream = %self.stream, cut = cut.id, attempts, retry, refused, code, message,
+                    "request failed"
+                );
+            }
+        }
+    }
+
+    /// Doubled after each attempt, then up to 15 percent more or less.
+    fn wait(&self, attempts: u32) -> Duration {
+        let doubled = FIRST_WAIT.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_WAIT);
+        let percent = 100 - JITTER_PERCENT + self.shared.env.random.next_u64() % (2 * JITTER_PERCENT + 1);
+        Duration::from_millis(doubled.as_millis() as u64 * percent / 100).min(LONGEST_WAIT)
+    }
+
+    /// Writes what was given up as error output, if anything was.
+    async fn write_errors(&self, endpoint: &dyn Endpoint, cut: &Cut, mut progress: Progress) -> Outcome {
+        let Progress { taken, bytes, lost, .. } = progress;
+        if progress.given_up.is_empty() {
+            return Outcome::Taken { records: taken, lost, bytes, failed: 0, error_bytes: 0 };
+        }
+        progress.given_up.sort_by_key(|refused| refused.offset);
+        let failed = progress.given_up.len() as u64;
+        let content = Content::Lines { endpoint, given_up: &progress.given_up };
+        match self.put_until_durable(cut, &content).await {
+            Put::Durable { records, lost: more, object_bytes, .. } => {
+                let lost = lost + more;
+                Outcome::Taken { records: taken, lost, bytes, failed: records, error_bytes: object_bytes }
+            }
+            Put::Late { reason } => Outcome::Abandoned { records: failed, reason },
+            Put::Interrupted => Outcome::Interrupted,
+            Put::Gone => Outcome::Gone,
+        }
+    }
+}
+
+impl Progress {
+    fn apply(&mut self, offsets: &[Offset], verdict: Verdict, ended: u64) {
+        let attempts = self.attempts;
+        let mut shared = Shared::default();
+        for (place, fault) in verdict.refused {
+            if let Some(offset) = offsets.get(place) {
+                self.given_up.push(Refused { offset: *offset, fault: shared.of(fault), attempts, ended });
+            }
+        }
+        let mut left = Vec::with_capacity(verdict.retry.len());
+        for (place, fault) in verdict.retry {
+            if let Some(offset) = offsets.get(place) {
+                left.push((*offset, shared.of(fault)));
+            }
+        }
+        self.left = Some(left);
+    }
+
+    /// Gives up what is left.
+    fn give_up(&mut self, ended: u64) {
+        let attempts = self.attempts;
+        for (offset, fault) in self.left.take().unwrap_or_default() {
+            self.given_up.push(Refused { offset, fault, attempts, ended });
+        }
+    }
+}
+
+/// Keeps equal reasons once: a request that failed gives each of its records the same one.
+#[derive(Default)]
+struct Shared {
+    last: Option<Arc<Fault>>,
+}
+
+impl Shared {
+    fn of(&mut self, fault: Fault) -> Arc<Fault> {
+        match &self.last {
+            Some(last) if **last == fault => Arc::clone(last),
+            _ => Arc::clone(self.last.insert(Arc::new(fault))),
+        }
+    }
+}

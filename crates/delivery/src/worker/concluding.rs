@@ -1,0 +1,213 @@
+//! Uploads: started for cuts, and written down when they end.
+
+use levada_core::engine::{EngineError, LogId, Offset, Tail};
+use tokio::task::JoinError;
+
+use super::lane::{Route, log_of, route_of};
+use super::{Session, Worker, of_data_log};
+use crate::control::{ControlError, Cut, LaneId, Record, Routed};
+use crate::metrics::{Delivered, Metrics};
+use crate::upload::{Finished, Outcome, Upload};
+
+type Joined = Result<Finished, JoinError>;
+
+impl Worker {
+    pub(super) fn start_uploads(&self, session: &mut Session) {
+        if session.waiting.is_empty() {
+            return;
+        }
+        let most = self.shared.env.tuning.parallel_uploads.max(1);
+        let mut running = session.running();
+        let mut at = 0;
+        while let Some(cut) = session.waiting.get(at) {
+            let route = route_of(cut.lane, &session.lanes);
+            if *running.at(route) >= most {
+                at += 1;
+                continue;
+            }
+            let Some(cut) = session.waiting.remove(at) else { return };
+            *running.at(route) += 1;
+            let upload = Upload {
+                shared: self.shared.clone(),
+                stream: self.stream.clone(),
+                log: log_of(cut.lane, self.spec.data),
+                target: self.spec.config.target.clone(),
+                metrics: self.metrics.clone(),
+                signals: session.signals.clone(),
+                past: self.past.clone(),
+            };
+            session.uploads.spawn(upload.run(cut));
+        }
+    }
+
+    pub(super) async fn note_finished(&mut self, session: &mut Session) -> Result<(), ControlError> {
+        let mut joined = Vec::new();
+        while let Some(next) = session.uploads.try_join_next() {
+            joined.push(next);
+        }
+        if joined.is_empty() { Ok(()) } else { self.conclude(session, joined).await }
+    }
+
+    /// Writes down what became of cuts, then frees their records.
+    pub(super) async fn conclude(&mut self, session: &mut Session, joined: Vec<Joined>) -> Result<(), ControlError> {
+        let mut records = Vec::new();
+        let mut concluded = Vec::new();
+        for joined in joined {
+            let finished = joined.map_err(|error| ControlError::Unsettled(format!("an upload ended: {error}")))?;
+            let Some(cut) = session.control.state().open.iter().find(|cut| cut.id == finished.id).cloned() else {
+                continue;
+            };
+            match &finished.outcome {
+                Outcome::Delivered { lost, .. } | Outcome::Taken { lost, .. } => {
+                    records.push(Record::Done { id: cut.id, lost: *lost });
+                }
+                Outcome::Abandoned { records: count, reason } => {
+                    records.push(Record::Abandoned { id: cut.id, records: *count, reason: reason.clone() });
+                }
+                Outcome::Interrupted => continue,
+                Outcome::Gone => return Err(ControlError::Gone),
+            }
+            concluded.push((cut, finished.outcome));
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        let released = releasable(session, &concluded);
+        if let Some(stage) = session.stage.as_deref() {
+            records.extend(released.iter().map(|slot| Record::Release { slot: *slot, sorted: stage.sorted }));
+        }
+        records.extend(self.sorted_so_far(session));
+        session.control.write(records).await?;
+        for (cut, outcome) in &concluded {
+            self.past.forget(cut.id);
+            self.account(route_of(cut.lane, &session.lanes), cut, outcome);
+        }
+        self.trim(session, &concluded).await?;
+        for slot in released {
+            session.release(slot);
+        }
+        self.recount(session).await.map(drop)
+    }
+
+    fn account(&self, route: Route, cut: &Cut, outcome: &Outcome) {
+        let stream = &self.stream;
+        let metrics = &self.metrics;
+        match outcome {
+            Outcome::Delivered { records, lost, record_bytes, object_bytes } => {
+                Metrics::add(&metrics.lost_records, *lost);
+                let puts = if *records > 0 { cut.objects.len() as u64 } else { 0 };
+                match route {
+                    Route::Destination => {
+                        Metrics::add(&metrics.records, *records);
+                        Metrics::add(&metrics.record_bytes, *record_bytes);
+                        Metrics::add(&metrics.object_bytes, *object_bytes);
+                        Metrics::add(&metrics.puts_succeeded, puts);
+                    }
+                    Route::Backup => metrics.backup.add(puts, *records, *object_bytes),
+                    Route::Errors => metrics.errors.add(puts, *records, *object_bytes),
+                }
+                let key = cut.objects.first().map_or("", |name| &name.key);
+                tracing::debug!(delivery_stream = %stream, cut = cut.id, key, records, lost, object_bytes, "delivered");
+            }
+            Outcome::Taken { records, lost, bytes, failed, error_bytes } => {
+                Metrics::add(&metrics.lost_records, *lost);
+                Metrics::add(&metrics.endpoint_failed_records, *failed);
+                Metrics::add(&metrics.endpoint.records, *records);
+                Metrics::add(&metrics.endpoint.bytes, *bytes);
+                if *failed > 0 {
+                    metrics.backup.add(1, *failed, *error_bytes);
+                    let key = cut.objects.first().map_or("", |name| &name.key);
+                    tracing::warn!(delivery_stream = %stream, cut = cut.id, failed, key, "records became error output");
+                }
+                tracing::debug!(delivery_stream = %stream, cut = cut.id, records, failed, lost, bytes, "delivered");
+            }
+            Outcome::Abandoned { records, reason } => {
+                Metrics::add(&metrics.abandoned_records, *records);
+                tracing::error!(delivery_stream = %stream, cut = cut.id, records, reason, "records abandoned");
+            }
+            Outcome::Interrupted | Outcome::Gone => {}
+        }
+    }
+
+    /// Frees what lies before the checkpoints. Forgotten trims are made up for by the next one, or at the next start.
+    async fn trim(&self, session: &mut Session, concluded: &[(Cut, Outcome)]) -> Result<(), ControlError> {
+        self.trim_data(session).await?;
+        self.trim_processed(session).await?;
+        for (cut, _) in concluded {
+            let LaneId::Slot(log) = cut.lane else { continue };
+            let Some(lane) = session.lanes.get_mut(&cut.lane) else { continue };
+            let state = session.control.state();
+            let before = state.checkpoint(cut.lane, state.cut_to(cut.lane));
+            // The mark at the end says how far the sorter had come.
+            self.trim_log(log, before.min(lane.slot.end.saturating_sub(1))).await?;
+            lane.slot.bytes = self.shared.env.engine.tail(log).await.map_err(of_data_log)?.bytes;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn trim_data(&self, session: &Session) -> Result<(), ControlError> {
+        let state = session.control.state();
+        let main = state.checkpoint(LaneId::Main, session.position());
+        let backup = state.checkpoint(LaneId::Backup, state.backup.unwrap_or(Offset::MAX));
+        self.trim_log(self.spec.data, main.min(backup)).await
+    }
+
+    pub(super) async fn trim_log(&self, log: LogId, before: Offset) -> Result<(), ControlError> {
+        match self.shared.env.engine.trim(log, before).await {
+            Err(EngineError::Missing) => return Err(ControlError::Gone),
+            Err(error) => {
+                tracing::warn!(delivery_stream = %self.stream, log = log.0, %error, "the log was not trimmed");
+            }
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    /// What the logs retain is what the quota is about: one old cut that is not done keeps all that stands behind it.
+    /// Answers the tail of the data log.
+    pub(super) async fn recount(&self, session: &Session) -> Result<Tail, ControlError> {
+        let look = self.backlog.look();
+        let tail = self.shared.env.engine.tail(self.spec.data).await.map_err(of_data_log)?;
+        self.backlog.found(look, tail.bytes + session.staged_bytes());
+        Ok(tail)
+    }
+}
+
+/// Slots of partitions that will be empty once these cuts are concluded, and into which the sorter has nothing to put
+/// any more from what it read before.
+fn releasable(session: &Session, concluded: &[(Cut, Outcome)]) -> Vec<LogId> {
+    let Some(stage) = session.stage.as_deref() else { return Vec::new() };
+    let state = session.control.state();
+    let is_open = |id: LaneId| {
+        let mut open = state.open.iter().filter(|cut| cut.lane == id);
+        open.any(|cut| concluded.iter().all(|(done, _)| done.id != cut.id))
+    };
+    let mut released = Vec::new();
+    for slot in &state.slots {
+        let id = LaneId::Slot(slot.log);
+        let Some(lane) = session.lanes.get(&id) else { continue };
+        let settled = lane.is_drained() && lane.slot.covered <= stage.sorted;
+        if matches!(slot.lane, Routed::Partition(_)) && settled && !is_open(id) {
+            released.push(slot.log);
+        }
+    }
+    released
+}
+
+impl Session {
+    /// The slot's log is free: the control log says so.
+    fn release(&mut self, slot: LogId) {
+        let Some(lane) = self.lanes.remove(&LaneId::Slot(slot)) else { return };
+        if let Some(stage) = &mut self.stage {
+            stage.release(slot, lane.slot.end);
+        }
+    }
+}
+
+impl Delivered {
+    fn add(&self, succeeded: u64, records: u64, bytes: u64) {
+        Metrics::add(&self.succeeded, succeeded);
+        Metrics::add(&self.records, records);
+        Metrics::add(&self.bytes, bytes);
+    }
+}

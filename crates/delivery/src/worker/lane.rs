@@ -1,0 +1,125 @@
+//! Lanes: logs that are cut.
+//!
+//! Lanes Main and Backup read the data log, each with positions of its own; all others read a slot, which the sorter
+//! fills. A slot's log ends with a mark that says how far the processed log was taken for it.
+
+use std::collections::BTreeMap;
+
+use levada_core::engine::{LogId, Offset};
+
+use crate::buffer::Buffer;
+use crate::control::{Cut, LaneId, Routed};
+
+/// What a lane holds, as far as it decides how it is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The data log: cut for the destination, or handed to the chain.
+    Main,
+    /// The data log: cut for the backup bucket.
+    Backup,
+    /// Records that the chain made.
+    Records,
+    /// Lines of error output.
+    Errors,
+}
+
+/// Where cuts go, as far as they wait for each other: a destination that is away holds up no other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Route {
+    Destination,
+    Backup,
+    Errors,
+}
+
+impl Kind {
+    pub(super) fn of(routed: &Routed) -> Self {
+        match routed {
+            Routed::Plain | Routed::Partition(_) => Self::Records,
+            Routed::Error(_) => Self::Errors,
+        }
+    }
+
+    pub(super) fn route(self) -> Route {
+        match self {
+            Self::Main | Self::Records => Route::Destination,
+            Self::Backup => Route::Backup,
+            Self::Errors => Route::Errors,
+        }
+    }
+}
+
+/// One lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) kind: Kind,
+    pub(super) buffer: Buffer,
+    /// What only slots have.
+    pub(super) slot: SlotEnd,
+}
+
+/// How far a slot's log goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SlotEnd {
+    /// Offset that the next record will get.
+    pub(super) end: Offset,
+    /// Records of the processed log before this offset are in it, as far as they belong there: its last mark.
+    pub(super) covered: Offset,
+    /// Bytes that the log retains.
+    pub(super) bytes: u64,
+    /// Bytes of records appended since the window of `PerPartitionThroughput` began.
+    pub(super) window_bytes: u64,
+}
+
+impl Lane {
+    pub(super) fn new(kind: Kind, from: Offset) -> Self {
+        Self { kind, buffer: Buffer::starting_at(from), slot: SlotEnd::default() }
+    }
+
+    /// Whether nothing stands in it that was not cut.
+    pub(super) fn is_drained(&self) -> bool {
+        self.buffer.at_end && self.buffer.is_empty()
+    }
+}
+
+/// Open cuts of each route.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    destination: usize,
+    backup: usize,
+    errors: usize,
+}
+
+impl Counts {
+    pub(super) fn of<'a>(cuts: impl Iterator<Item = &'a Cut>, lanes: &BTreeMap<LaneId, Lane>) -> Self {
+        let mut counts = Self::default();
+        for cut in cuts {
+            *counts.at(route_of(cut.lane, lanes)) += 1;
+        }
+        counts
+    }
+
+    pub(super) fn at(&mut self, route: Route) -> &mut usize {
+        match route {
+            Route::Destination => &mut self.destination,
+            Route::Backup => &mut self.backup,
+            Route::Errors => &mut self.errors,
+        }
+    }
+}
+
+/// A lane with open cuts exists, or it was the backup's.
+pub(super) fn route_of(lane: LaneId, lanes: &BTreeMap<LaneId, Lane>) -> Route {
+    match (lane, lanes.get(&lane)) {
+        (LaneId::Backup, _) => Route::Backup,
+        (_, Some(lane)) => lane.kind.route(),
+        (LaneId::Main | LaneId::Slot(_), None) => Route::Destination,
+    }
+}
+
+/// The log that a lane reads.
+pub(super) fn log_of(lane: LaneId, data: LogId) -> LogId {
+    match lane {
+        LaneId::Main | LaneId::Backup => data,
+        LaneId::Slot(log) => log,
+    }
+}

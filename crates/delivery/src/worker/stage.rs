@@ -1,0 +1,142 @@
+//! Where records are between the data log and their lanes: the processed log, and who has which slot.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use levada_core::catalog::DeliveryStream;
+use levada_core::engine::{EngineError, LogId, LogSpec, Offset, ReadRequest, Tail};
+use tokio::task::JoinSet;
+
+use super::lane::{Kind, Lane, SlotEnd};
+use super::processing::Run;
+use super::{Session, Worker, of_data_log};
+use crate::config::Block;
+use crate::control::{ControlError, LaneId, Routed, Slot};
+use crate::record::Envelope;
+
+/// Of one session, for a delivery stream that has processed records.
+pub(super) struct Stage {
+    pub(super) block: Block,
+    /// End of the processed log.
+    pub(super) end: Offset,
+    /// What the processed log retains.
+    pub(super) bytes: u64,
+    /// The data log was taken up to here: the processed log's last mark.
+    pub(super) taken: Offset,
+    /// The processed log was sorted up to here.
+    pub(super) sorted: Offset,
+    /// Bytes sorted since the control log last said how far.
+    pub(super) unwritten: u64,
+    pub(super) routes: BTreeMap<Routed, LogId>,
+    /// Those of `routes` that are partitions.
+    pub(super) partitions: u64,
+    /// Ends of free slots that this session has written to.
+    pub(super) ends: BTreeMap<LogId, Offset>,
+    /// The chain at work: one at most.
+    pub(super) runs: JoinSet<Run>,
+    pub(super) held: Option<Hold>,
+    /// When the window of `PerPartitionThroughput` began, by the monotonic clock.
+    pub(super) window: Duration,
+}
+
+/// The chain could not work.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    pub(super) failures: u32,
+    /// By the monotonic clock.
+    pub(super) until: Duration,
+}
+
+impl Stage {
+    pub(super) fn processed(&self) -> LogId {
+        self.block.first
+    }
+
+    /// Ids of slots. The last one of the block belongs to the pump that reads a Kinesis data stream.
+    pub(super) fn slots(&self) -> impl Iterator<Item = LogId> + use<> {
+        let first = self.block.first.0;
+        (first + 1..first + u64::from(self.block.count).saturating_sub(1).max(1)).map(LogId)
+    }
+
+    pub(super) fn held_for(&self, monotonic: Duration) -> Duration {
+        self.held.map_or(Duration::ZERO, |hold| hold.until.saturating_sub(monotonic))
+    }
+
+    pub(super) fn retry_now(&mut self) {
+        if let Some(hold) = &mut self.held {
+            hold.until = Duration::ZERO;
+        }
+    }
+
+    pub(super) fn assign(&mut self, routed: Routed, slot: LogId) {
+        self.partitions += u64::from(matches!(routed, Routed::Partition(_)));
+        self.ends.remove(&slot);
+        self.routes.insert(routed, slot);
+    }
+
+    pub(super) fn release(&mut self, slot: LogId, end: Offset) {
+        self.routes.retain(|_, log| *log != slot);
+        self.partitions = self.routes.keys().filter(|routed| matches!(routed, Routed::Partition(_))).count() as u64;
+        self.ends.insert(slot, end);
+    }
+}
+
+/// A log of the block, empty until now.
+pub(super) fn log_spec(id: LogId) -> LogSpec {
+    LogSpec { id, class: DeliveryStream::DATA_CLASS, floor: 0 }
+}
+
+impl Worker {
+    /// Reads where processing stands. Without a chain, logs that do not exist yet are not needed.
+    pub(super) async fn open_stage(&self, session: &mut Session, block: Block) -> Result<(), ControlError> {
+        let engine = &self.shared.env.engine;
+        let tail = match engine.tail(block.first).await {
+            Ok(tail) => tail,
+            Err(EngineError::Missing) if self.spec.config.chain.is_none() => return Ok(()),
+            Err(EngineError::Missing) => {
+                engine.create(vec![log_spec(block.first)]).await.map_err(of_data_log)?;
+                engine.tail(block.first).await.map_err(of_data_log)?
+            }
+            Err(error) => return Err(of_data_log(error)),
+        };
+        let state = session.control.state();
+        let mut stage = Stage {
+            block,
+            end: tail.end,
+            bytes: tail.bytes,
+            taken: self.last_mark(block.first, &tail).await?,
+            sorted: state.sorted,
+            unwritten: 0,
+            routes: BTreeMap::new(),
+            partitions: 0,
+            ends: BTreeMap::new(),
+            runs: JoinSet::new(),
+            held: None,
+            window: self.shared.env.clock.monotonic(),
+        };
+        for Slot { log, lane, cut_to } in &state.slots {
+            let tail = engine.tail(*log).await.map_err(of_data_log)?;
+            let covered = self.last_mark(*log, &tail).await?;
+            let slot = SlotEnd { end: tail.end, covered, bytes: tail.bytes, window_bytes: 0 };
+            stage.assign(lane.clone(), *log);
+            session.lanes.insert(LaneId::Slot(*log), Lane { slot, ..Lane::new(Kind::of(lane), *cut_to) });
+        }
+        session.stage = Some(Box::new(stage));
+        Ok(())
+    }
+
+    /// What the mark at the end of a log says; 0 if nothing was ever appended. Every append to such a log ends with
+    /// one, and trims leave it.
+    async fn last_mark(&self, log: LogId, tail: &Tail) -> Result<Offset, ControlError> {
+        let Some(last) = tail.end.checked_sub(1) else { return Ok(0) };
+        let request = ReadRequest { log, from: last, max_records: 1, max_bytes: 1 };
+        let page = self.shared.env.engine.read(request).await.map_err(|error| match error {
+            EngineError::Corrupt { .. } => ControlError::Unreadable(format!("log {}: {error}", log.0)),
+            other => of_data_log(other),
+        })?;
+        let record = page.chunks.last().and_then(|chunk| chunk.records().last());
+        let mark = record.filter(|(_, record)| Envelope::is_mark(record.key));
+        let value = mark.and_then(|(_, record)| Some(Offset::from_le_bytes(record.data.try_into().ok()?)));
+        value.ok_or_else(|| ControlError::Unreadable(format!("log {} does not end with a mark", log.0)))
+    }
+}
