@@ -16,6 +16,7 @@ import (
 	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/firehose"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -29,6 +30,7 @@ const streaming = 200
 
 type request struct {
 	ID      json.Number    `json:"id"`
+	Service string         `json:"service"`
 	Op      string         `json:"op"`
 	In      map[string]any `json:"in"`
 	Events  int            `json:"events"`
@@ -55,7 +57,8 @@ func main() {
 	client := kinesis.NewFromConfig(settings, func(options *kinesis.Options) {
 		options.HTTPClient = ownBody{options.HTTPClient}
 	})
-	if err := serve(ctx, client, os.Stdin, os.Stdout); err != nil {
+	services := map[string]any{"kinesis": client, "firehose": firehose.NewFromConfig(settings)}
+	if err := serve(ctx, services, os.Stdin, os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -75,7 +78,7 @@ func (client ownBody) Do(request *http.Request) (*http.Response, error) {
 	return client.HTTPClient.Do(sent)
 }
 
-func serve(ctx context.Context, client *kinesis.Client, from io.Reader, to io.Writer) error {
+func serve(ctx context.Context, services map[string]any, from io.Reader, to io.Writer) error {
 	requests := json.NewDecoder(bufio.NewReader(from))
 	requests.UseNumber()
 	answers := json.NewEncoder(to)
@@ -87,13 +90,13 @@ func serve(ctx context.Context, client *kinesis.Client, from io.Reader, to io.Wr
 		} else if err != nil {
 			return err
 		}
-		if err := answers.Encode(answerTo(ctx, client, &asked)); err != nil {
+		if err := answers.Encode(answerTo(ctx, services[asked.Service], &asked)); err != nil {
 			return err
 		}
 	}
 }
 
-func answerTo(ctx context.Context, client *kinesis.Client, asked *request) map[string]any {
+func answerTo(ctx context.Context, client any, asked *request) map[string]any {
 	out, err := call(ctx, client, asked)
 	var absent unknown
 	switch {
@@ -106,7 +109,7 @@ func answerTo(ctx context.Context, client *kinesis.Client, asked *request) map[s
 	}
 }
 
-func call(ctx context.Context, client *kinesis.Client, asked *request) (map[string]any, error) {
+func call(ctx context.Context, client any, asked *request) (map[string]any, error) {
 	method := reflect.ValueOf(client).MethodByName(asked.Op)
 	// Every operation is func(context, *OperationInput, ...option) (*OperationOutput, error).
 	if !method.IsValid() || method.Type().NumIn() != 3 {
@@ -117,7 +120,7 @@ func call(ctx context.Context, client *kinesis.Client, asked *request) (map[stri
 		return nil, err
 	}
 	if subscription, ok := input.Interface().(*kinesis.SubscribeToShardInput); ok {
-		return subscribe(ctx, client, subscription, asked)
+		return subscribe(ctx, client.(*kinesis.Client), subscription, asked)
 	}
 	returned := method.Call([]reflect.Value{reflect.ValueOf(ctx), input})
 	if err, failed := returned[1].Interface().(error); failed {

@@ -1,15 +1,19 @@
 // The AWS SDK for JavaScript, version 3, as an adapter of the conformance suite (`conformance/README.md`): JSON lines on
-// stdin and stdout. The HTTP handler is the SDK's own for Kinesis: HTTP/2, on http:// with prior knowledge.
+// stdin and stdout. The HTTP handlers are the SDK's own: for Kinesis HTTP/2, on http:// with prior knowledge, for Firehose
+// HTTP/1.1.
 
 import readline from "node:readline";
 
-import * as sdk from "@aws-sdk/client-kinesis";
+import * as firehose from "@aws-sdk/client-firehose";
+import * as kinesis from "@aws-sdk/client-kinesis";
 import { NormalizedSchema } from "@smithy/core/schema";
 
 /** The code of everything that is not an error of the service. */
 const NOT_THE_SERVICE = "ClientError";
 /** The HTTP status under which a stream of events runs, and fails. */
 const STREAMING = 200;
+
+const SERVICE_EXCEPTIONS = [firehose.FirehoseServiceException, kinesis.KinesisServiceException];
 
 class Unknown extends Error {}
 
@@ -59,7 +63,7 @@ function mapValues(object, change) {
   return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value, name)]));
 }
 
-function commandOf(operation, members) {
+function commandOf(sdk, operation, members) {
   const Command = sdk[`${operation}Command`];
   const schema = sdk[`${operation}$`];
   if (!Command || !schema) {
@@ -70,14 +74,14 @@ function commandOf(operation, members) {
   return new Command(input.isUnitSchema() ? {} : fromJson(members, input, operation));
 }
 
-async function call(client, { op, in: members }) {
-  const { $metadata, ...out } = await client.send(commandOf(op, members));
+async function call({ sdk, client }, { op, in: members }) {
+  const { $metadata, ...out } = await client.send(commandOf(sdk, op, members));
   return toJson(out);
 }
 
-async function subscribe(client, { op, in: members, events: wanted, seconds }) {
+async function subscribe({ sdk, client }, { op, in: members, events: wanted, seconds }) {
   const stop = new AbortController();
-  const { EventStream } = await client.send(commandOf(op, members), { abortSignal: stop.signal });
+  const { EventStream } = await client.send(commandOf(sdk, op, members), { abortSignal: stop.signal });
   const arriving = EventStream[Symbol.asyncIterator]();
   const out = { events: [], ended: false };
   let timer;
@@ -109,7 +113,7 @@ async function subscribe(client, { op, in: members, events: wanted, seconds }) {
 }
 
 function errorOf(failure, status) {
-  if (failure instanceof sdk.KinesisServiceException) {
+  if (SERVICE_EXCEPTIONS.some((type) => failure instanceof type)) {
     const { name, message, $metadata } = failure;
     return { code: name, message, status: $metadata?.httpStatusCode ?? status };
   }
@@ -117,9 +121,9 @@ function errorOf(failure, status) {
   return { code: NOT_THE_SERVICE, message: String(failure), status: 0 };
 }
 
-async function answer(client, request) {
+async function answer(services, request) {
   try {
-    const out = await (request.op === "SubscribeToShard" ? subscribe : call)(client, request);
+    const out = await (request.op === "SubscribeToShard" ? subscribe : call)(services[request.service], request);
     return { id: request.id, out };
   } catch (failure) {
     if (failure instanceof Unknown) {
@@ -129,8 +133,12 @@ async function answer(client, request) {
   }
 }
 
-const client = new sdk.KinesisClient({ maxAttempts: 1 });
+const once = { maxAttempts: 1 };
+const services = {
+  firehose: { sdk: firehose, client: new firehose.FirehoseClient(once) },
+  kinesis: { sdk: kinesis, client: new kinesis.KinesisClient(once) },
+};
 for await (const line of readline.createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-  process.stdout.write(`${JSON.stringify(await answer(client, JSON.parse(line)))}\n`);
+  process.stdout.write(`${JSON.stringify(await answer(services, JSON.parse(line)))}\n`);
 }
-client.destroy();
+Object.values(services).forEach(({ client }) => client.destroy());

@@ -9,6 +9,7 @@ import endpoint
 from clients.adapter import Adapter
 from clients.boto import Boto
 from clients.cli import Cli
+from deliveries import Maker
 from results import Results
 from server import Server
 from tools import until
@@ -17,7 +18,7 @@ RESULTS = Results()
 
 
 def selected():
-    """The clients that tests with the fixture `client` run through: name -> what makes one for (url, account)."""
+    """The clients that tests with the fixture `client` run through: name -> what makes one for (server, account, service)."""
     built_in = {"boto3": make_boto, "cli": make_cli}
     wanted = os.environ.get("LEVADA_CLIENTS", ",".join(built_in))
     makers = {name: built_in[name] for name in wanted.split(",") if name}
@@ -28,16 +29,17 @@ def selected():
     return makers
 
 
-def make_boto(server, account):
-    return Boto(server.client("kinesis", account=account, validate=True), RESULTS)
+def make_boto(server, account, service):
+    return Boto(server.client(service, account=account, validate=True), RESULTS)
 
 
-def make_cli(server, account):
-    return Cli(endpoint.environment(server.url, account), RESULTS)
+def make_cli(server, account, service):
+    return Cli(endpoint.environment(server.url, account), RESULTS, service)
 
 
 def adapter_maker(name, command):
-    return lambda server, account: Adapter(name, command, endpoint.environment(server.url, account), RESULTS)
+    environment = endpoint.environment
+    return lambda server, account, service: Adapter(name, command, environment(server.url, account), RESULTS, service)
 
 
 MAKERS = selected()
@@ -66,9 +68,12 @@ def belongs(item):
     """Not part of the run: what needs our own node at another endpoint, long tests through the CLI, boto3's without boto3."""
     if endpoint.URL and item.get_closest_marker("ours"):
         return False
-    if "client" not in item.fixturenames:
+    fixture = next((name for name in ("client", "firehose_client") if name in item.fixturenames), None)
+    if fixture is None:
         return "boto3" in MAKERS
-    client = item.callspec.params["client"]
+    client = item.callspec.params[fixture]
+    if fixture == "firehose_client" and client in OLD:
+        return False
     if item.get_closest_marker("every_client"):
         return True
     return client != "cli" and (client not in OLD or item.get_closest_marker("since_2015") is not None)
@@ -122,13 +127,14 @@ def boto_at():
 
 @pytest.fixture(scope="session")
 def clients_at():
-    """`clients_at(name, server)`: the client of that name at another node."""
+    """`clients_at(name, server)`: the client of that name at another node, or of another service."""
     made = {}
 
-    def make(name, server, account=endpoint.ACCOUNT):
-        if (name, server.url, account) not in made:
-            made[name, server.url, account] = MAKERS[name](server, account)
-        return made[name, server.url, account]
+    def make(name, server, account=endpoint.ACCOUNT, service="kinesis"):
+        one = (name, server.url, account, service)
+        if one not in made:
+            made[one] = MAKERS[name](server, account, service)
+        return made[one]
 
     yield make
     for client in made.values():
@@ -139,6 +145,12 @@ def clients_at():
 def client(request, server, clients_at):
     """Each of the selected clients in turn."""
     return clients_at(request.param, server)
+
+
+@pytest.fixture(scope="session", params=list(MAKERS))
+def firehose_client(request, server, clients_at):
+    """The same of Firehose."""
+    return clients_at(request.param, server, service="firehose")
 
 
 @pytest.fixture(scope="session")
@@ -192,6 +204,26 @@ class StreamMaker:
 def active(send, name):
     summary = lambda: send("DescribeStreamSummary", StreamName=name)["StreamDescriptionSummary"]
     until(lambda: summary()["StreamStatus"] == "ACTIVE", f"{name} ACTIVE")
+
+
+@pytest.fixture(scope="session")
+def send_firehose(server):
+    """boto3 for Firehose in the suite's form, without its checks; it leaves nothing in the results."""
+    return Boto(server.client("firehose"), Results(None))
+
+
+@pytest.fixture(scope="session")
+def boto_firehose_at():
+    """`boto_firehose_at(server)`: the same at another node."""
+    return lambda server: Boto(server.client("firehose"), Results(None))
+
+
+@pytest.fixture
+def deliver(send_firehose, request):
+    """Makes delivery streams named after the test, ACTIVE, and deletes them: `deliver(s3(Prefix="p/"))`."""
+    maker = Maker(request.node.name, send_firehose)
+    yield maker
+    maker.delete()
 
 
 @pytest.fixture

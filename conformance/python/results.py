@@ -12,12 +12,12 @@ class Results:
         self._file = open(path, "w", encoding="utf-8") if path else None
         self._seen = set()
 
-    def add(self, client, operation, outcome):
+    def add(self, client, service, operation, outcome):
         """`outcome`: "OK", an error's code, or "unknown"."""
-        sight = (client, operation, outcome)
+        sight = (client, service, operation, outcome)
         if sight in self._seen or self._file is None:
             return
         self._seen.add(sight)
-        line = {"client": client, "operation": operation, "outcome": outcome}
+        line = {"client": client, "service": service, "operation": operation, "outcome": outcome}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()

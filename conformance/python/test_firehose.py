@@ -1,6 +1,5 @@
-"""boto3 against the six Firehose operations, and what is delivered to a bucket directory."""
+"""boto3 against Firehose, and what is delivered to a bucket directory."""
 
-import datetime
 import gzip
 import re
 import uuid
@@ -11,8 +10,8 @@ from botocore.exceptions import ClientError
 from endpoint import ACCOUNT
 from tools import until
 
+fact = pytest.mark.fact
 ROLE = "arn:aws:iam::000000000000:role/levada"
-MISSING = f"Firehose nothing under account {ACCOUNT} not found."
 
 
 def refused(call, code, message=None, **parameters):
@@ -46,29 +45,6 @@ def bucket(server):
     return make
 
 
-def test_describe_shows_aws_s_defaults(firehose, delivery):
-    name = delivery()
-    described = firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
-    assert described["DeliveryStreamName"] == name
-    assert described["DeliveryStreamARN"] == f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/{name}"
-    assert described["DeliveryStreamStatus"] == "ACTIVE"
-    assert described["DeliveryStreamType"] == "DirectPut"
-    assert described["VersionId"] == "1"
-    assert described["HasMoreDestinations"] is False
-    assert described["DeliveryStreamEncryptionConfiguration"]["Status"] == "DISABLED"
-    now = datetime.datetime.now(datetime.timezone.utc)
-    assert abs(now - described["CreateTimestamp"]) < datetime.timedelta(minutes=5)
-    (destination,) = described["Destinations"]
-    assert destination["DestinationId"] == "destinationId-000000000001"
-    for form in (destination["S3DestinationDescription"], destination["ExtendedS3DestinationDescription"]):
-        assert form["RoleARN"] == ROLE and form["BucketARN"] == "arn:aws:s3:::bucket"
-        assert form["BufferingHints"] == {"SizeInMBs": 5, "IntervalInSeconds": 300}
-        assert form["CompressionFormat"] == "UNCOMPRESSED"
-        assert form["EncryptionConfiguration"] == {"NoEncryptionConfig": "NoEncryption"}
-        assert form["CloudWatchLoggingOptions"] == {"Enabled": False}
-    assert destination["ExtendedS3DestinationDescription"]["S3BackupMode"] == "Disabled"
-
-
 def test_the_plain_s3_form(firehose):
     name = "test_plain_s3"
     created = firehose.create_delivery_stream(
@@ -88,59 +64,6 @@ def test_the_plain_s3_form(firehose):
     refused(
         firehose.put_record, "ResourceNotFoundException", f"Firehose {name} under account {ACCOUNT} not found.",
         DeliveryStreamName=name, Record={"Data": b"x"},
-    )
-
-
-def test_list_pages(firehose):
-    names = [f"list-{n:02}" for n in range(12)]
-    for name in names:
-        firehose.create_delivery_stream(
-            DeliveryStreamName=name, ExtendedS3DestinationConfiguration={"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket"}
-        )
-    page = firehose.list_delivery_streams(ExclusiveStartDeliveryStreamName="list-")
-    assert page["DeliveryStreamNames"] == names[:10] and page["HasMoreDeliveryStreams"] is True
-    page = firehose.list_delivery_streams(ExclusiveStartDeliveryStreamName=names[9], Limit=2)
-    assert page["DeliveryStreamNames"] == names[10:]
-    every = firehose.list_delivery_streams(DeliveryStreamType="KinesisStreamAsSource")
-    assert every["DeliveryStreamNames"] == []
-    for name in names:
-        until(
-            lambda: firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]["DeliveryStreamStatus"]
-            == "ACTIVE",
-            "ACTIVE",
-        )
-        firehose.delete_delivery_stream(DeliveryStreamName=name)
-
-
-def test_business_refusals(firehose, delivery):
-    name = delivery()
-    destination = {"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket"}
-    refused(
-        firehose.create_delivery_stream, "ResourceInUseException", f"Firehose {name} under accountId {ACCOUNT} already exists",
-        DeliveryStreamName=name, ExtendedS3DestinationConfiguration=destination,
-    )
-    refused(
-        firehose.create_delivery_stream, "InvalidArgumentException",
-        "Exactly one destination configuration is supported for a Firehose",
-        DeliveryStreamName="test_no_destination",
-    )
-    refused(
-        firehose.create_delivery_stream, "InvalidArgumentException",
-        "Exactly one destination configuration is supported for a Firehose",
-        DeliveryStreamName="test_two", ExtendedS3DestinationConfiguration=destination, S3DestinationConfiguration=destination,
-    )
-    record = {"Data": b"x"}
-    for call, more in (
-        (firehose.describe_delivery_stream, {}),
-        (firehose.delete_delivery_stream, {}),
-        (firehose.put_record, {"Record": record}),
-        (firehose.put_record_batch, {"Records": [record]}),
-    ):
-        refused(call, "ResourceNotFoundException", MISSING, DeliveryStreamName="nothing", **more)
-    over_four_mib = [{"Data": b"x" * 1_024_000}] * 5
-    refused(
-        firehose.put_record_batch, "InvalidArgumentException", "Records size exceeds 4 MB limit",
-        DeliveryStreamName=name, Records=over_four_mib,
     )
 
 
@@ -173,6 +96,7 @@ def test_constraints(firehose, row):
     assert message.startswith("1 validation error detected: ") and fragment in message, message
 
 
+@fact("firehose-no-delimiter", "firehose-encrypted-member")
 def test_records_are_delivered_to_a_directory(firehose, delivery, bucket):
     bucket_name, objects = bucket()
     name = delivery(BucketARN=f"arn:aws:s3:::{bucket_name}", BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 1})
@@ -201,6 +125,7 @@ def test_buffers_are_cut_by_size(firehose, delivery, bucket):
     assert all(len(content) <= 2 * 1024 * 1024 for content in objects().values())
 
 
+@fact("firehose-literal-prefix")
 def test_gzip_prefix_and_extension(firehose, delivery, bucket):
     bucket_name, objects = bucket()
     name = delivery(

@@ -3,11 +3,14 @@
 `conformance/fixtures/*.json`: the client, the sources, the request line and the headers that all its requests have (in the
 client's order and spelling), which of them it signs, and the requests, which follow each other on one connection. The replay
 fills in `{stream}`, `{arn}`, `{account}` and what an earlier answer said (`keep`), and adds what depends on them: Host,
-Content-Length, the signature. Of an answer, `answer` holds what the client cannot do without.
+Content-Length, the signature. A body that is an object is sent without spaces. Of an answer, `answer` holds what the client
+cannot do without. `service`: `firehose`, or Kinesis; then `{stream}` is a delivery stream, and `{kinesis}` the ARN of a data
+stream. `cases` instead of `requests`: several sequences, each on a connection and with a stream of its own.
 
 `wait`: asked again until the member has the target's value (or, without one, until the resource is not found), and meanwhile
 it may only have the pending ones. `state`: what Terraform reads into its state; `config`: what it compares with it, and
-two reads in turn must be the same: anything else it would plan to change.
+two reads in turn must be the same: anything else it would plan to change. A `state` that many requests share stands in
+`states` and is named.
 """
 
 import base64
@@ -24,13 +27,21 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from deliveries import arn_of
 from endpoint import ACCOUNT, ARN, REGION
 from wire import CREDENTIALS, address
 
 DIRECTORY = pathlib.Path(__file__).parents[1] / "fixtures"
-FIXTURES = sorted(path.stem for path in DIRECTORY.glob("*.json"))
 LARGE = base64.b64encode(b"x" * 1_100_000).decode()
 PATIENCE_SECONDS = 60
+
+
+def sequences():
+    """Each sequence of requests: the fixture's name, its case or None, and the fixture."""
+    for path in sorted(DIRECTORY.glob("*.json")):
+        fixture = json.loads(path.read_text(encoding="utf-8"))
+        for case in fixture.get("cases", {None: None}):
+            yield pytest.param(fixture, case, id="-".join(filter(None, [path.stem, case])))
 
 
 class Replay:
@@ -38,7 +49,9 @@ class Replay:
 
     def __init__(self, server, fixture, stream):
         self._url, self._fixture = address(server), fixture
-        self.known = {"stream": stream, "arn": ARN + stream, "account": ACCOUNT}
+        self._service = fixture.get("service", "kinesis")
+        arn = arn_of(stream) if self._service == "firehose" else ARN + stream
+        self.known = {"stream": stream, "arn": arn, "account": ACCOUNT}
         self._connection = None
 
     def _filled(self, text):
@@ -70,7 +83,7 @@ class Replay:
         if "content-length" in self._fixture["signed"].split():
             unsigned["Content-Length"] = str(len(body))
         signed = AWSRequest(method, self._url + path, data=body, headers=unsigned)
-        SigV4Auth(CREDENTIALS, "kinesis", REGION).add_auth(signed)
+        SigV4Auth(CREDENTIALS, self._service, REGION).add_auth(signed)
         for name in ("X-Amz-Date", "X-Amz-Security-Token", "Authorization"):
             if name in signed.headers:
                 spelled[name] = signed.headers[name]
@@ -80,7 +93,10 @@ class Replay:
 
     def send(self, request):
         """The status and the document, or "" for none."""
-        body = self._filled(request["body"]).encode()
+        body = request["body"]
+        if isinstance(body, dict):
+            body = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        body = self._filled(body).encode()
         head, expects = self._head(request, body)
         if self._connection is None:
             url = urllib.parse.urlsplit(self._url)
@@ -171,16 +187,17 @@ def comparable(name, value):
 
 
 @pytest.mark.ours("cleartext, and a key that does not exist")
-@pytest.mark.parametrize("name", FIXTURES)
-def test_replay(server, stream, request, name):
-    fixture = json.loads((DIRECTORY / f"{name}.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("fixture", "case"), list(sequences()))
+def test_replay(server, stream, deliver, request, fixture, case):
     if fixture.get("makes_its_stream"):
-        replay = Replay(server, fixture, f"fixture-{name}")
+        replay = Replay(server, fixture, f"fixture-{case or 'terraform'}")
     else:
-        replay = Replay(server, fixture, stream(1))
+        replay = Replay(server, fixture, deliver() if fixture.get("service") == "firehose" else stream(1))
+    if case == "kinesis_source":
+        replay.known["kinesis"] = ARN + stream(1)
     request.addfinalizer(replay.close)
     read = {}
-    for number, one in enumerate(fixture["requests"]):
+    for number, one in enumerate(fixture["cases"][case] if case else fixture["requests"]):
         where = f"{number}: {one.get('about', one['operation'])}"
         if "wait" in one:
             wait(replay, one)
@@ -193,7 +210,8 @@ def test_replay(server, stream, request, name):
         if "state" not in one:
             read.clear()
             continue
-        state = {what: comparable(what, member(answer, path)) for what, path in one["state"].items()}
+        paths = one["state"] if isinstance(one["state"], dict) else fixture["states"][one["state"]]
+        state = {what: comparable(what, member(answer, path)) for what, path in paths.items()}
         wanted = {what: comparable(what, value) for what, value in replay.expected(one["config"]).items()}
         assert {what: state[what] for what in wanted} == wanted, f"{where}: it would plan a change"
         assert read.setdefault(frozenset(state), state) == state, f"{where}: drift between two reads"

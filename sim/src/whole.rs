@@ -142,6 +142,7 @@ async fn start(machine: &node::Node, plan: Plan) -> Result<Arc<Node>, String> {
         random: Arc::new(machine.random.clone()),
         disk: Arc::new(machine.disk()),
         log: small(),
+        client: Arc::new(levada::network::NoNetwork),
         threads: false,
     };
     Node::start(config, env, Path::new(DATA_DIR)).await.map_err(|error| error.to_string())

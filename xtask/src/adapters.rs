@@ -39,8 +39,7 @@ pub(crate) fn js() -> Outcome {
 
 /// The AWS SDK for Go, version 2. Go's own cache keeps the modules and what was compiled.
 pub(crate) fn go() -> Outcome {
-    let version = version("go", &["env", "GOVERSION"]).filter(|version| at_least(version, GO));
-    version.ok_or_else(|| missing("Go 1.24 or later (go.dev; Debian 12's is 1.19)"))?;
+    needs_go()?;
     let program = target_dir().join("clients-go").join("adapter");
     let mut go = Command::new("go");
     go.args(["build", "-buildvcs=false", "-mod=readonly", "-o"]).arg(&program).arg(".");
@@ -49,6 +48,12 @@ pub(crate) fn go() -> Outcome {
         "the Go adapter does not build; the first time, the module proxy must be reachable",
     )?;
     suite::through("go", &[program.display().to_string()])
+}
+
+/// An error if this machine's Go is too old for what is written in Go here, or is not there.
+pub(crate) fn needs_go() -> Result<(), Trouble> {
+    let version = version("go", &["env", "GOVERSION"]).filter(|version| at_least(version, GO));
+    version.map(drop).ok_or_else(|| missing("Go 1.24 or later (go.dev; Debian 12's is 1.19)"))
 }
 
 /// Debian's ruby-aws-sdk of 2015.

@@ -51,7 +51,7 @@ fn sources() -> PathBuf {
 }
 
 /// The directory of the built modules, built first if the sources or the JDK have changed since.
-fn built() -> Result<PathBuf, Trouble> {
+pub(crate) fn built() -> Result<PathBuf, Trouble> {
     if !on_path("mvn") || !on_path("javac") {
         return Err(Trouble::Missing("a JDK and Maven (Debian: openjdk-17-jdk-headless, maven)".to_owned()));
     }

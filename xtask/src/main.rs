@@ -4,6 +4,7 @@
 
 mod adapters;
 mod clients;
+mod destinations;
 mod java;
 mod matrix;
 mod model;

@@ -1,4 +1,5 @@
-//! The matrix of `docs/COMPATIBILITY.md`: each operation of Kinesis through each client, from what the suite saw.
+//! The matrices of `docs/COMPATIBILITY.md`: each operation through each client, from what the suite saw; one for Kinesis and
+//! one for Firehose.
 //!
 //! ```text
 //! cargo xtask matrix [--check]
@@ -16,7 +17,36 @@ use serde_json::Value;
 use crate::run::root;
 use crate::suite::results_dir;
 
-/// The columns: the client's name in the results, the file of the results without `.jsonl`, and the title.
+/// One table of the document.
+struct Matrix {
+    /// The service's name in the results.
+    service: &'static str,
+    begin: &'static str,
+    end: &'static str,
+    /// The columns: the client's name in the results, the file of the results without `.jsonl`, and the title.
+    clients: &'static [(&'static str, &'static str, &'static str)],
+    /// The rows.
+    operations: &'static [&'static str],
+}
+
+const MATRICES: [Matrix; 2] = [
+    Matrix {
+        service: "kinesis",
+        begin: "<!-- matrix: made by `cargo xtask matrix` -->",
+        end: "<!-- end of the matrix -->",
+        clients: CLIENTS,
+        operations: KINESIS_OPERATIONS,
+    },
+    Matrix {
+        service: "firehose",
+        begin: "<!-- matrix of Firehose: made by `cargo xtask matrix` -->",
+        end: "<!-- end of the matrix of Firehose -->",
+        // The SDK for Ruby of Debian is older than Firehose.
+        clients: CLIENTS.split_at(CLIENTS.len() - 1).0,
+        operations: FIREHOSE_OPERATIONS,
+    },
+];
+
 const CLIENTS: &[(&str, &str, &str)] = &[
     ("boto3", "python", "boto3"),
     ("cli", "python", "AWS CLI"),
@@ -28,8 +58,8 @@ const CLIENTS: &[(&str, &str, &str)] = &[
     ("ruby", "ruby", "Ruby 1.67"),
 ];
 
-/// The rows: the operations of Kinesis but those of queues and channels.
-const OPERATIONS: &[&str] = &[
+/// The operations of Kinesis but those of queues and channels.
+const KINESIS_OPERATIONS: &[&str] = &[
     "AddTagsToStream",
     "CreateStream",
     "DecreaseStreamRetentionPeriod",
@@ -72,6 +102,24 @@ const OPERATIONS: &[&str] = &[
     "UpdateStreamWarmThroughput",
 ];
 
+const FIREHOSE_OPERATIONS: &[&str] = &[
+    "CreateDeliveryStream",
+    "DeleteDeliveryStream",
+    "DescribeDeliveryStream",
+    "ListDeliveryStreams",
+    "ListTagsForDeliveryStream",
+    "PutRecord",
+    "PutRecordBatch",
+    "StartDeliveryStreamEncryption",
+    "StopDeliveryStreamEncryption",
+    "TagDeliveryStream",
+    "UntagDeliveryStream",
+    "UpdateDestination",
+];
+
+/// Operations whose model has no errors of their own: a success is all there is to see.
+const WITHOUT_ERRORS: &[&str] = &["ListDeliveryStreams"];
+
 /// Refusals that come before an operation's own rules: they do not show that a client understands its errors.
 const NOT_BUSINESS: &[&str] = &[
     "AccessDeniedException",
@@ -89,11 +137,9 @@ const GREEN: &str = "✓";
 const ABSENT: &str = "–";
 const ONLY_SUCCESS: &str = "no error seen";
 const ONLY_ERROR: &str = "no success seen";
-const BEGIN: &str = "<!-- matrix: made by `cargo xtask matrix` -->";
-const END: &str = "<!-- end of the matrix -->";
 
-/// What was seen: client, operation, outcomes.
-type Seen = BTreeMap<(String, String), BTreeSet<String>>;
+/// What was seen: client, service, operation, outcomes.
+type Seen = BTreeMap<(String, String, String), BTreeSet<String>>;
 
 /// Runs `cargo xtask matrix` with the arguments after `matrix`.
 ///
@@ -113,9 +159,11 @@ pub(crate) fn command(args: &[String]) -> Result<(), String> {
         return compare(&seen, &missing);
     }
     let path = root().join("docs").join("COMPATIBILITY.md");
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let (before, _, after) = parts(&text)?;
-    let text = format!("{before}{}{after}", table(&seen));
+    let mut text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    for matrix in &MATRICES {
+        let (before, _, after) = matrix.parts(&text)?;
+        text = format!("{before}{}{after}", matrix.table(&seen));
+    }
     std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
@@ -132,8 +180,10 @@ pub(crate) fn check() -> Result<Vec<&'static str>, String> {
 fn compare(seen: &Seen, missing: &[&str]) -> Result<(), String> {
     let path = root().join("docs").join("COMPATIBILITY.md");
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let (_, shown, _) = parts(&text)?;
-    let differences = differences(shown, seen, missing);
+    let mut differences = Vec::new();
+    for matrix in &MATRICES {
+        differences.extend(matrix.differences(matrix.parts(&text)?.1, seen, missing));
+    }
     if differences.is_empty() {
         return Ok(());
     }
@@ -159,74 +209,79 @@ fn read(text: &str, seen: &mut Seen) -> Result<(), String> {
     for line in text.lines() {
         let sight: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let member = |name: &str| sight[name].as_str().map(str::to_owned).ok_or_else(|| format!("{line}: no {name}"));
-        seen.entry((member("client")?, member("operation")?)).or_default().insert(member("outcome")?);
+        let operation = (member("client")?, member("service")?, member("operation")?);
+        seen.entry(operation).or_default().insert(member("outcome")?);
     }
     Ok(())
 }
 
-/// What a cell shows.
-fn cell(seen: &Seen, client: &str, operation: &str) -> &'static str {
-    let Some(outcomes) = seen.get(&(client.to_owned(), operation.to_owned())) else { return "" };
-    let success = outcomes.contains("OK");
-    let business = outcomes.iter().any(|one| one != "OK" && one != "unknown" && !NOT_BUSINESS.contains(&one.as_str()));
-    match (success, business) {
-        (true, true) => GREEN,
-        (true, false) => ONLY_SUCCESS,
-        (false, true) => ONLY_ERROR,
-        (false, false) if outcomes.len() == 1 && outcomes.contains("unknown") => ABSENT,
-        (false, false) => "",
-    }
-}
-
-fn table(seen: &Seen) -> String {
-    let mut out = format!("{BEGIN}\n| Operation |");
-    for (_, _, title) in CLIENTS {
-        let _ = write!(out, " {title} |");
-    }
-    out.push_str("\n|---|");
-    out.push_str(&"---|".repeat(CLIENTS.len()));
-    for operation in OPERATIONS {
-        let _ = write!(out, "\n| {operation} |");
-        for (client, _, _) in CLIENTS {
-            let _ = write!(out, " {} |", cell(seen, client, operation));
+impl Matrix {
+    /// What a cell shows.
+    fn cell(&self, seen: &Seen, client: &str, operation: &str) -> &'static str {
+        let place = (client.to_owned(), self.service.to_owned(), operation.to_owned());
+        let Some(outcomes) = seen.get(&place) else { return "" };
+        let success = outcomes.contains("OK");
+        let is_business = |one: &String| one != "OK" && one != "unknown" && !NOT_BUSINESS.contains(&one.as_str());
+        let business = outcomes.iter().any(is_business) || success && WITHOUT_ERRORS.contains(&operation);
+        match (success, business) {
+            (true, true) => GREEN,
+            (true, false) => ONLY_SUCCESS,
+            (false, true) => ONLY_ERROR,
+            (false, false) if outcomes.len() == 1 && outcomes.contains("unknown") => ABSENT,
+            (false, false) => "",
         }
     }
-    out.push('\n');
-    out.push_str(END);
-    out
-}
 
-/// The document before, in and after the matrix.
-fn parts(text: &str) -> Result<(&str, &str, &str), String> {
-    let marked = || {
-        let begin = text.find(BEGIN)?;
-        let end = begin + text[begin..].find(END)? + END.len();
-        Some((&text[..begin], &text[begin..end], &text[end..]))
-    };
-    marked().ok_or_else(|| format!("docs/COMPATIBILITY.md has no {BEGIN} … {END}"))
-}
-
-/// The cells that differ from what is shown, leaving out clients whose results are missing.
-fn differences(shown: &str, seen: &Seen, missing: &[&str]) -> Vec<String> {
-    let rows: BTreeMap<&str, Vec<&str>> = shown
-        .lines()
-        .filter_map(|line| {
-            let mut cells = line.strip_prefix("| ")?.strip_suffix('|')?.split('|').map(str::trim);
-            Some((cells.next()?, cells.collect()))
-        })
-        .collect();
-    let mut found = Vec::new();
-    for operation in OPERATIONS {
-        for (column, (client, file, title)) in CLIENTS.iter().enumerate() {
-            let shows = rows.get(operation).and_then(|cells| cells.get(column)).copied().unwrap_or("nothing");
-            let is = cell(seen, client, operation);
-            if shows != is && !missing.contains(file) {
-                let is = if is.is_empty() { "nothing was seen" } else { is };
-                found.push(format!("{operation} through {title}: the document shows {shows:?}, the run: {is}"));
+    fn table(&self, seen: &Seen) -> String {
+        let mut out = format!("{}\n| Operation |", self.begin);
+        for (_, _, title) in self.clients {
+            let _ = write!(out, " {title} |");
+        }
+        out.push_str("\n|---|");
+        out.push_str(&"---|".repeat(self.clients.len()));
+        for operation in self.operations {
+            let _ = write!(out, "\n| {operation} |");
+            for (client, _, _) in self.clients {
+                let _ = write!(out, " {} |", self.cell(seen, client, operation));
             }
         }
+        out.push('\n');
+        out.push_str(self.end);
+        out
     }
-    found
+
+    /// The document before, in and after the matrix.
+    fn parts<'a>(&self, text: &'a str) -> Result<(&'a str, &'a str, &'a str), String> {
+        let marked = || {
+            let begin = text.find(self.begin)?;
+            let end = begin + text[begin..].find(self.end)? + self.end.len();
+            Some((&text[..begin], &text[begin..end], &text[end..]))
+        };
+        marked().ok_or_else(|| format!("docs/COMPATIBILITY.md has no {} … {}", self.begin, self.end))
+    }
+
+    /// The cells that differ from what is shown, leaving out clients whose results are missing.
+    fn differences(&self, shown: &str, seen: &Seen, missing: &[&str]) -> Vec<String> {
+        let rows: BTreeMap<&str, Vec<&str>> = shown
+            .lines()
+            .filter_map(|line| {
+                let mut cells = line.strip_prefix("| ")?.strip_suffix('|')?.split('|').map(str::trim);
+                Some((cells.next()?, cells.collect()))
+            })
+            .collect();
+        let mut found = Vec::new();
+        for operation in self.operations {
+            for (column, (client, file, title)) in self.clients.iter().enumerate() {
+                let shows = rows.get(operation).and_then(|cells| cells.get(column)).copied().unwrap_or("nothing");
+                let is = self.cell(seen, client, operation);
+                if shows != is && !missing.contains(file) {
+                    let is = if is.is_empty() { "nothing was seen" } else { is };
+                    found.push(format!("{operation} through {title}: the document shows {shows:?}, the run: {is}"));
+                }
+            }
+        }
+        found
+    }
 }
 
 #[cfg(test)]
@@ -236,7 +291,9 @@ mod tests {
     fn seen(rows: &[(&str, &str, &str)]) -> Seen {
         let mut seen = Seen::new();
         let line = |(client, operation, outcome): &(&str, &str, &str)| {
-            format!("{{\"client\":{client:?},\"operation\":{operation:?},\"outcome\":{outcome:?}}}\n")
+            format!(
+                "{{\"client\":{client:?},\"service\":\"kinesis\",\"operation\":{operation:?},\"outcome\":{outcome:?}}}\n"
+            )
         };
         read(&rows.iter().map(line).collect::<String>(), &mut seen).unwrap();
         seen
@@ -258,26 +315,44 @@ mod tests {
         ];
         for (outcomes, expected) in rows {
             let lines: Vec<_> = outcomes.iter().map(|outcome| ("js", "PutRecord", *outcome)).collect();
-            assert_eq!(cell(&seen(&lines), "js", "PutRecord"), *expected, "{outcomes:?}");
+            assert_eq!(MATRICES[0].cell(&seen(&lines), "js", "PutRecord"), *expected, "{outcomes:?}");
+            assert_eq!(MATRICES[1].cell(&seen(&lines), "js", "PutRecord"), "", "another service's operation");
+        }
+    }
+
+    #[test]
+    fn an_operation_without_errors_needs_a_success_only() {
+        for (outcome, expected) in [("OK", GREEN), ("unknown", ABSENT), ("ValidationException", "")] {
+            let line = format!(
+                "{{\"client\":\"js\",\"service\":\"firehose\",\"operation\":\"ListDeliveryStreams\",\"outcome\":{outcome:?}}}"
+            );
+            let mut seen = Seen::new();
+            read(&line, &mut seen).unwrap();
+            assert_eq!(MATRICES[1].cell(&seen, "js", "ListDeliveryStreams"), expected, "{outcome}");
         }
     }
 
     #[test]
     fn the_document_is_held_to_the_run() {
         let green = [("go", "PutRecord", "OK"), ("go", "PutRecord", "ResourceNotFoundException")];
-        let document = format!("before\n{}\nafter\n", table(&seen(&green)));
-        let (before, shown, after) = parts(&document).unwrap();
+        let matrix = &MATRICES[0];
+        let document = format!("before\n{}\nafter\n", matrix.table(&seen(&green)));
+        let (before, shown, after) = matrix.parts(&document).unwrap();
         assert_eq!((before, after), ("before\n", "\nafter\n"));
-        assert_eq!(differences(shown, &seen(&green), &[]), Vec::<String>::new());
-        let lost = differences(shown, &seen(&green[..1]), &[]);
+        assert_eq!(matrix.differences(shown, &seen(&green), &[]), Vec::<String>::new());
+        let lost = matrix.differences(shown, &seen(&green[..1]), &[]);
         assert_eq!(lost, ["PutRecord through Go v2: the document shows \"✓\", the run: no error seen"]);
-        assert_eq!(differences(shown, &seen(&green[..1]), &["go"]), Vec::<String>::new(), "that client did not run");
-        assert!(parts("no matrix").is_err());
+        assert_eq!(
+            matrix.differences(shown, &seen(&green[..1]), &["go"]),
+            Vec::<String>::new(),
+            "that client did not run"
+        );
+        assert!(matrix.parts("no matrix").is_err());
     }
 
     #[test]
     fn results_that_are_no_results_are_refused() {
-        for bad in ["x", "{}", "{\"client\":\"js\",\"operation\":\"PutRecord\"}"] {
+        for bad in ["x", "{}", "{\"client\":\"js\",\"service\":\"kinesis\",\"operation\":\"PutRecord\"}"] {
             assert!(read(bad, &mut Seen::new()).is_err(), "{bad}");
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::clients::{self, Clients};
 use crate::run::{Counts, Ended, cargo, root, shown, target_dir};
-use crate::{adapters, java, suite, tidy};
+use crate::{adapters, destinations, java, suite, tidy};
 
 /// Why a step did not pass.
 pub(crate) enum Trouble {
@@ -77,6 +77,12 @@ const STEPS: &[Step] = &[
         nightly_only: false,
         run: |_| java::flink(),
     },
+    Step {
+        name: "destinations",
+        about: "delivery to real servers: S3 store, OpenTelemetry's receivers, OpenSearch; the examples of docs/FIREHOSE.md",
+        nightly_only: false,
+        run: |_| destinations::destinations(),
+    },
     Step { name: "sdk", about: "the AWS SDK for Rust", nightly_only: false, run: sdk },
     Step {
         name: "matrix",
@@ -140,7 +146,7 @@ pub(crate) fn command(args: &[String]) -> Result<(), String> {
     let options = Options::parse(args)?;
     if options.list {
         for step in STEPS {
-            println!("{:<10} {}{}", step.name, step.about, if step.nightly_only { " (nightly)" } else { "" });
+            println!("{:<13} {}{}", step.name, step.about, if step.nightly_only { " (nightly)" } else { "" });
         }
         return Ok(());
     }
@@ -189,17 +195,17 @@ fn judge(outcome: Outcome, ci: bool) -> (Counts, String) {
 
 fn summary(lines: &[Line]) -> (String, Counts) {
     let mut total = Counts::default();
-    let mut table = format!("\n{:<10} {:>8} {:>7} {:>7} {:>8}\n", "step", "seconds", "passed", "failed", "skipped");
+    let mut table = format!("\n{:<13} {:>8} {:>7} {:>7} {:>8}\n", "step", "seconds", "passed", "failed", "skipped");
     for line in lines {
         total.add(line.counts);
         let Counts { passed, failed, skipped } = line.counts;
         let seconds = line.took.as_secs_f64();
-        let row = format!("{:<10} {seconds:>8.1} {passed:>7} {failed:>7} {skipped:>8}  {}", line.name, line.remark);
+        let row = format!("{:<13} {seconds:>8.1} {passed:>7} {failed:>7} {skipped:>8}  {}", line.name, line.remark);
         table.push_str(row.trim_end());
         table.push('\n');
     }
     let seconds: f64 = lines.iter().map(|line| line.took.as_secs_f64()).sum();
-    table.push_str(&format!("{:<10} {seconds:>8.1}\n", "all"));
+    table.push_str(&format!("{:<13} {seconds:>8.1}\n", "all"));
     table.push_str(&format!("{} passed, {} failed", total.passed, total.failed));
     if total.skipped > 0 {
         table.push_str(&format!(", {} skipped", total.skipped));

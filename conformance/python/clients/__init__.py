@@ -24,12 +24,12 @@ class UnknownToClient(Exception):
 
 
 class Client:
-    """One SDK at one endpoint. Subclasses have `name`, `_call` and `_subscribe`."""
+    """One SDK's client of one service at one endpoint. Subclasses have `name`, `_call` and `_subscribe`."""
 
     name = ""
 
-    def __init__(self, results):
-        self._results = results
+    def __init__(self, results, service="kinesis"):
+        self._results, self.service = results, service
 
     def __call__(self, operation, **members):
         """Calls, and waits and calls again while the answer is that the rate is exceeded: the suite shares its shards."""
@@ -59,12 +59,12 @@ class Client:
             out = call()
         except ServiceError as error:
             if error.status:
-                self._results.add(self.name, operation, error.code)
+                self._results.add(self.name, self.service, operation, error.code)
             raise
         except UnknownToClient:
-            self._results.add(self.name, operation, "unknown")
+            self._results.add(self.name, self.service, operation, "unknown")
             raise
-        self._results.add(self.name, operation, "OK")
+        self._results.add(self.name, self.service, operation, "OK")
         return out
 
     def _call(self, operation, members):

@@ -46,8 +46,8 @@ def from_json(value):
 class Adapter(Client):
     """Starts the program when it is first called, in the checkout's root."""
 
-    def __init__(self, name, command, environment, results):
-        super().__init__(results)
+    def __init__(self, name, command, environment, results, service="kinesis"):
+        super().__init__(results, service)
         self.name, self._command, self._environment = name, shlex.split(command), environment
         self._process, self._lines, self._id = None, queue.Queue(), 0
 
@@ -68,7 +68,7 @@ class Adapter(Client):
             self._start()
             seconds += FIRST_ANSWER_SECONDS - ANSWER_SECONDS
         self._id += 1
-        line = json.dumps({"id": self._id, **request}, ensure_ascii=False) + "\n"
+        line = json.dumps({"id": self._id, "service": self.service, **request}, ensure_ascii=False) + "\n"
         self._process.stdin.write(line.encode())
         self._process.stdin.flush()
         try:

@@ -15,7 +15,7 @@ class Boto(Client):
     name = "boto3"
 
     def __init__(self, boto, results):
-        super().__init__(results)
+        super().__init__(results, boto.meta.service_model.service_name)
         self._boto = boto
         self._methods = {operation: method for method, operation in boto.meta.method_to_api_mapping.items()}
 

@@ -24,13 +24,13 @@ class Cli(Client):
 
     name = "cli"
 
-    def __init__(self, environment, results):
-        super().__init__(results)
+    def __init__(self, environment, results, service="kinesis"):
+        super().__init__(results, service)
         self._environment = environment
-        self._model = botocore.session.get_session().get_service_model("kinesis")
+        self._model = botocore.session.get_session().get_service_model(service)
 
     def _call(self, operation, members):
-        command = [sys.executable, "-m", "awscli", "kinesis", xform_name(operation, "-"), "--no-paginate"]
+        command = [sys.executable, "-m", "awscli", self.service, xform_name(operation, "-"), "--no-paginate"]
         command += ["--output", "json", "--cli-input-json", json.dumps(to_text(members))]
         ended = subprocess.run(command, env=self._environment, capture_output=True, timeout=SECONDS)
         if ended.returncode == 0:

@@ -32,8 +32,10 @@ mod memory;
 mod metrics;
 mod past;
 pub mod prefix;
+pub mod process;
 pub mod record;
 mod sink;
+pub mod source;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -45,8 +47,10 @@ pub use config::{
     Block, Bucketing, Buffering, Compression, Config, DEFAULT_BACKLOG_QUOTA_BYTES, Delimiter, MIB, Spec, Target, Tuning,
 };
 pub use delivery::{Delivery, Dropped, Env, Handle, Stopped};
-pub use metrics::Metrics;
+pub use metrics::{Delivered, Metrics};
 pub use prefix::{KeyError, KeyLayout, LayoutSpec, ObjectOf, Partitioning, PrefixError, QueryKeys};
 pub use sink::{Attempt, Buckets, DirectoryBucket, Object, Sink, SinkError, escape};
+#[cfg(feature = "clouds")]
+pub use sink::{AzureConfig, CloudBucket, GoogleConfig};
 #[cfg(feature = "s3")]
 pub use sink::{S3Bucket, S3Config, StaticKeys};

@@ -1,5 +1,6 @@
 //! Configuration: flags, environment and file, merged and validated into a [`Config`] that cannot be wrong afterwards.
 
+mod destinations;
 mod limits;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 use levada_core::catalog::Account;
 use serde::Deserialize;
 
-pub use self::limits::{Limits, ORDINARY_RECORD_BYTES, ShardLimits};
+pub use self::destinations::{Destinations, FunctionTarget};
+pub use self::limits::{Limits, ORDINARY_RECORD_BYTES, PutLimits, ShardLimits};
 use crate::cli::{AuthMode, LifecycleMode, ServeArgs};
 
 /// Default listening port: kinesalite's, which people's configurations already name.
@@ -51,6 +53,10 @@ pub struct Config {
     pub test_controls: bool,
     /// Buckets that are not directories under the data directory.
     pub buckets: BTreeMap<String, Bucket>,
+    /// How functions and endpoints are reached.
+    pub destinations: Destinations,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub extra_ca: Option<Vec<u8>>,
     /// Ceiling of each delivery stream's undelivered bytes.
     pub backlog_bytes: u64,
     /// Bytes of the file system to leave free.
@@ -124,6 +130,12 @@ struct File {
     #[serde(default)]
     buckets: BTreeMap<String, BucketSection>,
     #[serde(default)]
+    endpoints: BTreeMap<String, String>,
+    #[serde(default)]
+    lambda: BTreeMap<String, destinations::FunctionSection>,
+    #[serde(default)]
+    tls: destinations::TlsSection,
+    #[serde(default)]
     storage: StorageSection,
 }
 
@@ -163,7 +175,8 @@ struct BucketSection {
 }
 
 impl Config {
-    /// Merges flags (which already carry the environment) with the text of the configuration file.
+    /// Merges flags (which already carry the environment) with the text of the configuration file, and reads the
+    /// certificates that it names.
     ///
     /// # Errors
     /// [`ConfigError`] names the key and what is wrong with it.
@@ -196,6 +209,7 @@ impl Config {
             let bucket = section.validate(&name)?;
             buckets.insert(name, bucket);
         }
+        let extra_ca = file.tls.extra_ca.map(|path| read(&path)).transpose()?;
         Ok(Self {
             listen,
             data_dir,
@@ -208,6 +222,8 @@ impl Config {
             trust_clock: args.trust_clock,
             test_controls: args.test_controls,
             buckets,
+            destinations: destinations::validate(file.endpoints, file.lambda)?,
+            extra_ca,
             backlog_bytes: file.storage.backlog_bytes.unwrap_or(DEFAULT_BACKLOG_BYTES),
             free_bytes: file.storage.free_bytes.unwrap_or(DEFAULT_FREE_BYTES),
         })
@@ -217,13 +233,18 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] also if the file cannot be read.
-    #[allow(clippy::disallowed_methods, reason = "the configuration is the operator's file, not Levada's data")]
     pub fn load(args: &ServeArgs) -> Result<Self, ConfigError> {
-        let read =
-            |path: &Path| std::fs::read_to_string(path).map_err(|e| ConfigError(format!("{}: {e}", path.display())));
-        let text = args.config.as_deref().map(read).transpose()?;
-        Self::new(args, text.as_deref())
+        let Some(path) = args.config.as_deref() else { return Self::new(args, None) };
+        let text = String::from_utf8(read(path)?);
+        let text = text.map_err(|_| ConfigError(format!("{}: not UTF-8", path.display())))?;
+        Self::new(args, Some(&text))
     }
+}
+
+/// Reads a file of the operator's.
+#[allow(clippy::disallowed_methods, reason = "the configuration is the operator's file, not Levada's data")]
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path).map_err(|error| ConfigError(format!("{}: {error}", path.display())))
 }
 
 impl BucketSection {

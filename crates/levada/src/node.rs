@@ -1,22 +1,29 @@
 //! A node: the engine, the catalog, the delivery workers and what answers requests, put together.
 
+mod workers;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use levada_core::catalog::{DeliveryStatus, DeliveryStream, Event, ResourceKey};
+use levada_core::catalog::DeliveryStatus;
 use levada_core::engine::{Engine, EngineError};
 use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
-use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Spec, Tuning};
+use levada_delivery::http::HttpClient;
+use levada_delivery::process::{ChainEnv, Interpreters};
+use levada_delivery::source::{Pump, Pumps};
+use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Tuning};
 use levada_log::{EmbeddedLog, Options};
 use tokio::sync::{Notify, watch};
 
 use crate::clock::MovableClock;
 use crate::config::{Bucket, Config};
+use crate::deliveries::Assembly;
+use crate::direct_put::DirectPut;
 use crate::lifecycle::Hands;
 use crate::memory::Answers;
 use crate::metrics::{Metrics, Sample};
@@ -24,7 +31,7 @@ use crate::rates::Rates;
 use crate::registry::{self, Registry};
 use crate::subscriptions::Subscriptions;
 use crate::traffic::Traffic;
-use crate::{lifecycle, retention, scaler};
+use crate::{lifecycle, retention, scaler, source};
 
 /// How long an append may take before its records are answered with `InternalFailure`.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +49,8 @@ pub struct Environment {
     pub disk: Arc<dyn Disk>,
     /// How its log is laid out. The disk watermark is the configuration's.
     pub log: Options,
+    /// Sends requests to destinations and functions.
+    pub client: Arc<dyn HttpClient>,
     /// True for threads of its own for the log and for blocking calls; false to run as tasks of a one-thread
     /// runtime, as a simulation does.
     pub threads: bool,
@@ -59,6 +68,9 @@ pub enum StartError {
     /// The catalog cannot be read.
     #[error(transparent)]
     Catalog(#[from] registry::OpenError),
+    /// Requests cannot be sent: the libraries or `[tls] extra_ca` are unusable.
+    #[error("no HTTP client: {0}")]
+    Client(String),
     /// The key that seals iterators cannot be read or written.
     #[error("cannot keep the token key: {0}")]
     TokenKey(std::io::Error),
@@ -80,6 +92,8 @@ pub struct Node {
     pub metrics: Metrics,
     /// What goes through each shard, and how much may.
     pub traffic: Traffic,
+    /// What each delivery stream may take from its producers.
+    pub direct_put: DirectPut,
     /// Memory for answers that wait for the network.
     pub answers: Answers,
     /// Who is subscribed to which shard.
@@ -93,8 +107,14 @@ pub struct Node {
     pub(crate) hands: Hands,
     log: Arc<EmbeddedLog>,
     delivery: Delivery,
+    pub(crate) pumps: Pumps,
+    assembly: Assembly,
+    /// Held while a worker is told its configuration.
+    configuring: Mutex<()>,
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
     deliveries: RwLock<BTreeMap<u64, Handle>>,
+    /// Of the delivery streams that read a data stream.
+    sources: RwLock<BTreeMap<u64, Pump>>,
     ready: AtomicBool,
     stopping: watch::Sender<bool>,
     /// Undelivered records that went with deleted delivery streams, since the start.
@@ -142,7 +162,16 @@ impl Node {
             blocking,
             tuning: Tuning::default(),
         });
+        let pumps = Pumps::new(Arc::clone(&engine), Arc::clone(&env.random));
+        let chain_env = ChainEnv {
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            random: Arc::clone(&env.random),
+            blocking,
+            interpreters: Interpreters::default(),
+        };
+        let assembly = Assembly::new(config.destinations.clone(), env.client, chain_env);
         let traffic = Traffic::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
+        let direct_put = DirectPut::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
         let rates = Rates::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.are_strict());
         let node = Arc::new(Self {
             config,
@@ -152,6 +181,7 @@ impl Node {
             registry,
             metrics: Metrics::default(),
             traffic,
+            direct_put,
             answers: Answers::default(),
             subscriptions: Arc::default(),
             rates,
@@ -160,8 +190,12 @@ impl Node {
             hands: Hands::default(),
             log,
             delivery,
+            pumps,
+            assembly,
+            configuring: Mutex::default(),
             bucket_known: Box::new(move |name| buckets.knows(name)),
             deliveries: RwLock::default(),
+            sources: RwLock::default(),
             ready: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
             dropped_records: AtomicU64::new(0),
@@ -176,27 +210,11 @@ impl Node {
 
     /// Finishes what the last run had decided but not completed, as far as it is due, and starts the delivery workers.
     async fn resume(self: &Arc<Self>) {
+        self.assign_blocks().await;
         lifecycle::complete_overdue(self).await;
-        let active: Vec<_> = self
-            .registry
-            .state()
-            .all_delivery_streams()
-            .filter(|stream| stream.status == DeliveryStatus::Active)
-            .cloned()
-            .collect();
-        for stream in active {
-            // Those whose creation was overdue are running already.
-            if self.delivery(stream.incarnation).is_none() {
-                self.start_delivery(&stream);
-            }
-        }
-    }
-
-    /// A consumer that is gone is not measured any more.
-    pub(crate) fn forget_consumer(&self, event: Option<&Event>) {
-        if let Some(Event::ConsumerGone { key, consumer }) = event {
-            self.metrics.forget_consumer(key.incarnation, &consumer.name);
-        }
+        let all: Vec<_> = self.registry.state().all_delivery_streams().map(|stream| stream.key()).collect();
+        // Those whose creation was overdue are running already.
+        all.iter().for_each(|key| self.start_delivery(key));
     }
 
     /// Sleeps until the node's clock shows `due`, also when it is moved by hand meanwhile.
@@ -240,54 +258,15 @@ impl Node {
         }
     }
 
-    pub(crate) fn start_delivery(&self, stream: &DeliveryStream) {
-        let config = match crate::deliveries::delivery_config(&stream.destination) {
-            Ok(config) => config,
-            Err(error) => {
-                tracing::error!(delivery_stream = %stream.name, %error, "this version cannot deliver this stream");
-                return;
-            }
-        };
-        let handle = self.delivery.start(Spec {
-            name: stream.name.to_string(),
-            data: stream.data_log,
-            control: stream.control_log,
-            block: None,
-            config,
-            config_version: stream.version,
-            backlog_quota_bytes: self.config.backlog_bytes,
-        });
-        self.deliveries.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, handle);
-    }
-
-    pub(crate) async fn end_delivery(&self, key: &ResourceKey) {
-        let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
-        if let Some(handle) = handle {
-            let dropped = handle.delete().await;
-            self.dropped_records.fetch_add(dropped.records, Ordering::Relaxed);
-            tracing::info!(
-                delivery_stream = %key.name, records = dropped.records, bytes = dropped.bytes,
-                "delivery stream deleted; these undelivered records went with it"
-            );
-        }
-    }
-
-    /// The worker of a delivery stream's incarnation, while it is ACTIVE.
-    #[must_use]
-    pub fn delivery(&self, incarnation: u64) -> Option<Handle> {
-        self.deliveries.read().unwrap_or_else(PoisonError::into_inner).get(&incarnation).cloned()
-    }
-
-    /// Every worker.
-    #[must_use]
-    pub fn all_deliveries(&self) -> Vec<Handle> {
-        self.deliveries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-
     /// True if objects for this bucket have a place to go.
     #[must_use]
     pub fn knows_bucket(&self, name: &str) -> bool {
         (self.bucket_known)(name)
+    }
+
+    /// True while puts are refused for want of disk space.
+    pub(crate) fn is_full(&self) -> bool {
+        self.log.is_full()
     }
 
     /// True between recovery and shutdown.
@@ -319,6 +298,13 @@ impl Node {
     /// If the log did not end cleanly: the next start recovers it.
     pub async fn shutdown(&self) -> Result<(), EngineError> {
         self.not_ready();
+        // First those that append, then those that deliver.
+        let pumps = std::mem::take(&mut *self.sources.write().unwrap_or_else(PoisonError::into_inner));
+        let stops: Vec<_> =
+            pumps.into_values().map(|pump| tokio::spawn(async move { pump.stop(DELIVERY_GRACE).await })).collect();
+        for stop in stops {
+            let _ = stop.await;
+        }
         let handles: Vec<_> = {
             let mut deliveries = self.deliveries.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *deliveries).into_values().collect()
@@ -350,7 +336,7 @@ impl Node {
             node("levada_segments", "Segment files", stats.segments as f64),
             node("levada_segment_bytes", "Bytes of segment files", stats.segment_bytes as f64),
             node("levada_extents", "Pieces of logs in segments, 32 bytes of memory each", stats.extents as f64),
-            node("levada_logs", "Logs: shards, and two for each delivery stream", stats.logs as f64),
+            node("levada_logs", "Logs: shards, and two or more for each delivery stream", stats.logs as f64),
             node("levada_open_files", "Open segment files", stats.open_files as f64),
             node("levada_commits", "Journal rounds since the start", stats.commits as f64),
             node(
@@ -376,8 +362,14 @@ impl Node {
             samples.extend(crate::metrics::shard_samples(stream, &self.traffic.loads(stream)));
         }
         for stream in state.all_delivery_streams() {
-            let Some(handle) = self.delivery(stream.incarnation) else { continue };
-            samples.extend(crate::deliveries::samples(stream, &handle, self.clock.now_ms()));
+            samples.extend(self.direct_put.samples(stream));
+            if let Some(pump) = self.sources.read().unwrap_or_else(PoisonError::into_inner).get(&stream.incarnation) {
+                samples.extend(source::samples(stream, pump, self.clock.now_ms()));
+            }
+            if stream.status == DeliveryStatus::Active {
+                let handle = self.delivery(stream.incarnation);
+                samples.extend(crate::deliveries::samples(stream, handle.as_ref(), self.clock.now_ms()));
+            }
         }
         samples
     }
@@ -392,7 +384,7 @@ fn buckets(config: &Config, disk: &Arc<dyn Disk>, blocking: Blocking, dir: &Path
                 buckets.map(name, Arc::new(DirectoryBucket::new(Arc::clone(disk), blocking, path.clone())));
             }
             #[cfg(feature = "network")]
-            Bucket::S3(s3) => buckets.map(name, Arc::new(s3_bucket(s3))),
+            Bucket::S3(s3) => buckets.map(name, Arc::new(s3_bucket(s3, config.extra_ca.clone()))),
         }
     }
     buckets.unmapped_in(Arc::clone(disk), blocking, dir.join("buckets"));
@@ -400,7 +392,7 @@ fn buckets(config: &Config, disk: &Arc<dyn Disk>, blocking: Blocking, dir: &Path
 }
 
 #[cfg(feature = "network")]
-fn s3_bucket(s3: &crate::config::S3Bucket) -> levada_delivery::S3Bucket {
+fn s3_bucket(s3: &crate::config::S3Bucket, extra_ca_pem: Option<Vec<u8>>) -> levada_delivery::S3Bucket {
     let keys = s3.keys.as_ref().map(|(id, secret)| levada_delivery::StaticKeys {
         access_key_id: id.clone(),
         secret_access_key: secret.expose().to_owned(),
@@ -410,7 +402,7 @@ fn s3_bucket(s3: &crate::config::S3Bucket) -> levada_delivery::S3Bucket {
         endpoint: s3.endpoint.clone(),
         region: Some(s3.region.clone()),
         keys,
-        extra_ca_pem: None,
+        extra_ca_pem,
     })
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use levada_core::env::Clock;
+use levada_delivery::http::HttpClient;
 use levada_log::{RealClock, RealDisk, RealRandom};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -68,6 +69,7 @@ impl Running {
             random: Arc::new(RealRandom),
             disk: Arc::new(RealDisk::new()),
             log: levada_log::Options::default(),
+            client: client(&config)?,
             threads: true,
         };
         // The socket comes first: a taken port is said before a directory is created.
@@ -101,6 +103,17 @@ impl Running {
         drop(self.home);
         ended.map_err(|error| ServeError::Unclean(error.to_string()))
     }
+}
+
+#[cfg(feature = "network")]
+fn client(config: &Config) -> Result<Arc<dyn HttpClient>, StartError> {
+    crate::network::client(config).map_err(|error| StartError::Client(error.to_string()))
+}
+
+#[cfg(not(feature = "network"))]
+#[expect(clippy::unnecessary_wraps, reason = "with a network it may fail")]
+fn client(_: &Config) -> Result<Arc<dyn HttpClient>, StartError> {
+    Ok(Arc::new(crate::network::NoNetwork))
 }
 
 /// Serves until SIGTERM or SIGINT.

@@ -53,6 +53,7 @@ async fn node() -> Arc<Node> {
         random: Arc::new(SimRandom::new(1)),
         disk: Arc::new(SimDisk::new()),
         log: Options { journal_segment_bytes: 1 << 20, first_journal_segment_bytes: 1 << 18, ..Options::default() },
+        client: Arc::new(levada::network::NoNetwork),
         threads: false,
     };
     Node::start(config, env, Path::new("/data")).await.unwrap()

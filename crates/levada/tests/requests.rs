@@ -41,6 +41,7 @@ impl World {
             random: Arc::new(SimRandom::new(1)),
             disk: Arc::new(disk.clone()),
             log: Options { journal_segment_bytes: 1 << 20, first_journal_segment_bytes: 1 << 18, ..Options::default() },
+            client: Arc::new(levada::network::NoNetwork),
             threads: false,
         };
         let node = Node::start(config, env, Path::new("/data")).await.unwrap();

@@ -136,12 +136,35 @@ pub const DELIVERY_STREAMS_PER_ACCOUNT: usize = 5_000;
 /// `StartDeliveryStreamEncryption` and `StopDeliveryStreamEncryption` of a delivery stream in 24 hours, together (API
 /// reference).
 pub const DELIVERY_ENCRYPTION_CHANGES: usize = 25;
-/// Records per second of direct put in us-east-1, us-west-2 and eu-west-1 (Firehose quota).
-pub const FIREHOSE_RECORDS_PER_SECOND: u32 = 500_000;
-/// Requests per second of direct put in the same regions (Firehose quota).
-pub const FIREHOSE_REQUESTS_PER_SECOND: u32 = 2_000;
-/// Bytes per second of direct put in the same regions (Firehose quota).
-pub const FIREHOSE_BYTES_PER_SECOND: usize = 5 * MIB;
+/// Reads a second that Firehose makes of each shard of a source stream (Firehose developer guide, "Writing to Firehose
+/// using Kinesis Data Streams": once a second, which counts against the shard's overall limit).
+pub const FIREHOSE_READS_PER_SHARD_SECOND: u32 = 1;
+/// What a delivery stream of type DirectPut takes in a second, by `PutRecord` and `PutRecordBatch` together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectPutRates {
+    /// Calls.
+    pub requests: u32,
+    /// Records.
+    pub records: u32,
+    /// Bytes of data before base64.
+    pub bytes: u64,
+}
+
+/// What the API reference of `PutRecord` and `PutRecordBatch` grants to every delivery stream by default: 2,000
+/// transactions, 5,000 records and 5 MB a second.
+pub const DIRECT_PUT_REFERENCE: DirectPutRates =
+    DirectPutRates { requests: 2_000, records: 5_000, bytes: 5 * MIB as u64 };
+
+/// What the quota page of today grants to a delivery stream in a region (Firehose quota).
+#[must_use]
+pub fn direct_put_quota(region: &str) -> DirectPutRates {
+    match region {
+        "us-east-1" | "us-west-2" | "eu-west-1" => {
+            DirectPutRates { requests: 2_000, records: 500_000, bytes: 5 * MIB as u64 }
+        }
+        _ => DirectPutRates { requests: 1_000, records: 100_000, bytes: MIB as u64 },
+    }
+}
 
 /// Least `BufferingHints.SizeInMBs` with dynamic partitioning or conversion (observed).
 pub const PARTITIONED_BUFFER_MB_MIN: u32 = 64;
@@ -155,6 +178,8 @@ pub const PARTITIONED_BUFFER_MB_DEFAULT: u32 = 128;
 pub const RETRY_S_DEFAULT: u32 = 300;
 /// Default of `HECAcknowledgmentTimeoutInSeconds`: the least that the model allows. Unverified.
 pub const HEC_ACK_TIMEOUT_S_DEFAULT: u32 = 180;
+/// Longest `Prefix` or `ErrorOutputPrefix` once evaluated (observed).
+pub const EVALUATED_PREFIX: usize = 512;
 /// Processors of a processing that is enabled (observed).
 pub const PROCESSORS: RangeInclusive<usize> = 1..=5;
 /// `NumberOfRetries` of a function (observed).

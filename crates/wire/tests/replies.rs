@@ -113,7 +113,7 @@ fn put_replies_say_the_same_in_both() {
     );
     agree(|protocol| PutRecordsReply::new(protocol, None, 0, 0).finish());
     agree(|protocol| {
-        let mut reply = PutRecordBatchReply::new(protocol, 300, 2);
+        let mut reply = PutRecordBatchReply::new(protocol, true, 300, 2);
         reply.accepted(&"r".repeat(200));
         reply.failed("ServiceUnavailableException", "Slow down.");
         reply.finish()

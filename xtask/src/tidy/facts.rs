@@ -63,7 +63,8 @@ fn names(file: &Tracked) -> Vec<(usize, &str)> {
             .flat_map(|(line, ids)| ids.split(',').map(move |id| (line, id.trim())))
             .collect();
     }
-    if !(file.path.starts_with("conformance/python/") && file.path.ends_with(".py")) {
+    let suites = ["conformance/python/", "conformance/destinations/"];
+    if !(suites.iter().any(|suite| file.path.starts_with(suite)) && file.path.ends_with(".py")) {
         return Vec::new();
     }
     let mut found = Vec::new();

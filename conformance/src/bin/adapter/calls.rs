@@ -23,14 +23,14 @@ pub(crate) enum Failure {
     Client(String),
 }
 
-/// `$operation $Input $method { $set: $member, … }` for every operation whose answer is one document.
+/// `$sdk:`, then `$operation $Input $method { $set: $member, … }` for every operation whose answer is one document.
 macro_rules! operations {
-    ($($operation:ident $input:ident $method:ident { $($set:ident: $member:ident),* $(,)? })*) => {
+    ($sdk:ident: $($operation:ident $input:ident $method:ident { $($set:ident: $member:ident),* $(,)? })*) => {
         /// Calls an operation by its name and answers the members of its result.
-        pub(crate) async fn call(client: &Client, operation: &str, given: &Value) -> Result<Value, Failure> {
+        pub(crate) async fn call(client: &$sdk::Client, operation: &str, given: &Value) -> Result<Value, Failure> {
             match operation {
                 $(stringify!($operation) => {
-                    let input = op::$method::$input::deserialize(&mut Given::of(given)).map_err(|e| unfit(operation, e))?;
+                    let input = $sdk::operation::$method::$input::deserialize(&mut Given::of(given)).map_err(|e| unfit(operation, e))?;
                     let call = client.$method()$(.$set(input.$member.clone()))*;
                     // A member of a newer SDK, which the row here does not set yet, must not get lost.
                     if !call.as_input().clone().build().is_ok_and(|set| set == input) {
@@ -44,7 +44,10 @@ macro_rules! operations {
     };
 }
 
+pub(crate) use operations;
+
 operations! {
+    aws_sdk_kinesis:
     AddTagsToStream AddTagsToStreamInput add_tags_to_stream {
         set_stream_name: stream_name, set_tags: tags, set_stream_arn: stream_arn, set_stream_id: stream_id,
     }
@@ -228,7 +231,7 @@ pub(crate) async fn subscribe(client: &Client, given: &Value, wanted: usize, sec
     Ok(out)
 }
 
-fn unfit(operation: &str, error: aws_smithy_schema::serde::SerdeError) -> Failure {
+pub(crate) fn unfit(operation: &str, error: aws_smithy_schema::serde::SerdeError) -> Failure {
     match error {
         aws_smithy_schema::serde::SerdeError::UnknownMember { member_name, .. } => {
             Failure::Unknown(format!("{operation} has no member {member_name}"))
@@ -237,7 +240,7 @@ fn unfit(operation: &str, error: aws_smithy_schema::serde::SerdeError) -> Failur
     }
 }
 
-fn failure<E>(error: SdkError<E>) -> Failure
+pub(crate) fn failure<E>(error: SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

@@ -2,11 +2,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its interface is its output")]
 
 mod calls;
+mod firehose;
 mod values;
 
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
-use aws_sdk_kinesis::Client;
 use aws_smithy_http_client::tls;
 use serde_json::{Value, json};
 
@@ -22,22 +22,34 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
     let settings = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    let client = Client::new(&settings.retry_config(RetryConfig::disabled()).load().await);
+    let settings = settings.retry_config(RetryConfig::disabled()).load().await;
+    let services = Services {
+        kinesis: aws_sdk_kinesis::Client::new(&settings),
+        firehose: aws_sdk_firehose::Client::new(&settings),
+    };
     // One request at a time: that reading blocks holds nothing up.
     for line in std::io::stdin().lines() {
-        println!("{}", answer(&client, &serde_json::from_str(&line?)?).await);
+        println!("{}", answer(&services, &serde_json::from_str(&line?)?).await);
     }
     Ok(())
 }
 
-async fn answer(client: &Client, request: &Value) -> Value {
+/// A client of each service.
+struct Services {
+    kinesis: aws_sdk_kinesis::Client,
+    firehose: aws_sdk_firehose::Client,
+}
+
+async fn answer(services: &Services, request: &Value) -> Value {
     let operation = request["op"].as_str().unwrap_or_default();
     let result = if operation == "SubscribeToShard" {
         let wanted = request["events"].as_u64().unwrap_or_default();
         let seconds = request["seconds"].as_f64().unwrap_or_default();
-        subscribe(client, &request["in"], usize::try_from(wanted).unwrap_or(usize::MAX), seconds).await
+        subscribe(&services.kinesis, &request["in"], usize::try_from(wanted).unwrap_or(usize::MAX), seconds).await
+    } else if request["service"] == "firehose" {
+        Box::pin(firehose::call(&services.firehose, operation, &request["in"])).await
     } else {
-        Box::pin(call(client, operation, &request["in"])).await
+        Box::pin(call(&services.kinesis, operation, &request["in"])).await
     };
     let id = &request["id"];
     match result {

@@ -14,6 +14,10 @@
 //! read_bytes_per_second = 200000000   # also of each consumer with enhanced fan-out, for itself
 //! read_calls_per_second = 50
 //! ```
+//!
+//! What delivery streams take stands in `direct_put.rs`.
+
+mod direct_put;
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -24,6 +28,8 @@ use levada_wire::limits;
 use levada_wire::operation::KinesisOp;
 use serde::Deserialize;
 
+pub use self::direct_put::PutLimits;
+use self::direct_put::{DirectPut, DirectPutSection, Preset};
 use super::ConfigError;
 use crate::cli::LimitsMode;
 
@@ -44,6 +50,7 @@ pub struct Limits {
     shard: ShardLimits,
     streams: BTreeMap<String, Option<ShardLimits>>,
     on_demand_shards: u32,
+    direct_put: DirectPut,
 }
 
 /// What one shard takes and gives.
@@ -107,6 +114,12 @@ impl Limits {
         self.on_demand_shards
     }
 
+    /// What a delivery stream of this name takes from its producers in this region; `None` is as much as it can.
+    #[must_use]
+    pub fn of_delivery_stream(&self, name: &str, region: &str) -> Option<PutLimits> {
+        self.direct_put.of(name, region)
+    }
+
     /// What the shards of a stream of this name take and give; `None` is as much as they can.
     #[must_use]
     pub fn of(&self, stream: &str) -> Option<&ShardLimits> {
@@ -126,6 +139,9 @@ pub(super) struct LimitsSection {
     on_demand_shards: Option<NonZeroU32>,
     #[serde(default)]
     streams: BTreeMap<String, StreamSection>,
+    direct_put: Option<Preset>,
+    #[serde(default)]
+    delivery_streams: BTreeMap<String, DirectPutSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -150,7 +166,9 @@ impl LimitsSection {
             streams.insert(name, limits);
         }
         let on_demand_shards = self.on_demand_shards.map_or(DEFAULT_MAX_SHARDS, NonZeroU32::get);
-        Ok(Limits { mode, shard: ShardLimits::new(multiple, &StreamSection::default()), streams, on_demand_shards })
+        let direct_put = DirectPut::new(mode, self.direct_put, self.delivery_streams)?;
+        let shard = ShardLimits::new(multiple, &StreamSection::default());
+        Ok(Limits { mode, shard, streams, on_demand_shards, direct_put })
     }
 }
 

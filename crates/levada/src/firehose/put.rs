@@ -1,10 +1,15 @@
-//! PutRecord and PutRecordBatch: into the delivery stream's log, all records of a call at once.
+//! PutRecord and PutRecordBatch: into the delivery stream's log, all records of a call that its budget admits at once.
+//!
+//! The order of what is checked: the request's form and constraints (so the size of each record), whether the delivery
+//! stream is there, is ACTIVE and takes direct puts, the size of the batch, base64, the budget, the room in the backlog.
+//! AWS is known to refuse what is in the way of a request before what is in the way of its resource; among the latter
+//! the order is unverified.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_core::batch::{Batch, BatchBuilder};
-use levada_core::catalog::{DeliveryStatus, DeliveryStream};
+use levada_core::catalog::{DeliveryStatus, DeliveryStream, EncryptionStatus, ProcessorKind};
 use levada_core::engine::{Append, Appended, Expect, Offset};
 use levada_core::env::{Clock, Random};
 use levada_delivery::Handle;
@@ -19,6 +24,7 @@ use super::{Caller, not_active};
 use crate::call::{Answer, Reply};
 use crate::metrics::DeliveryStreamMetrics;
 use crate::node::APPEND_TIMEOUT;
+use crate::traffic::Admitted;
 
 /// Random bytes in front of each record id.
 const RECORD_ID_BYTES: usize = 150;
@@ -30,7 +36,8 @@ struct Target {
     metrics: Arc<DeliveryStreamMetrics>,
 }
 
-/// What became of the records of a call, which share one fate.
+/// What became of the records of a call that were admitted; they share one fate.
+#[derive(Clone, Copy)]
 enum Put {
     /// They are in the log from this offset on.
     Accepted(Offset),
@@ -45,30 +52,64 @@ fn target(caller: Caller<'_>, name: &str) -> Result<Target, AwsError> {
     if stream.status != DeliveryStatus::Active {
         return Err(not_active(&stream));
     }
+    if stream.source.kinesis().is_some() {
+        return Err(errors::reads_a_stream());
+    }
+    if decompresses(&stream) && !caller.principal.is_cloudwatch_logs {
+        return Err(errors::not_from_cloudwatch(&stream.name, stream.scope.account.as_str()));
+    }
     // ACTIVE and no worker: the node is stopping, and the client may come again.
     let handle = caller.node.delivery(stream.incarnation).ok_or_else(AwsError::internal_failure)?;
     let metrics = caller.node.metrics.delivery_stream(&stream);
     Ok(Target { stream, handle, metrics })
 }
 
+/// Whether its records are those of CloudWatch Logs, which come compressed.
+fn decompresses(stream: &DeliveryStream) -> bool {
+    let processing = stream.destination.processing();
+    processing.is_some_and(|processing| processing.active(ProcessorKind::Decompression).is_some())
+}
+
+/// Whether records are encrypted now (`Encrypted`). While encryption is being started they are not yet, while it is
+/// being stopped they still are (API reference, `StartDeliveryStreamEncryption`, `StopDeliveryStreamEncryption`).
+fn is_encrypted(stream: &DeliveryStream) -> bool {
+    stream.encryption.as_ref().is_some_and(|encryption| match encryption.status {
+        EncryptionStatus::Enabled | EncryptionStatus::Disabling | EncryptionStatus::DisablingFailed => true,
+        EncryptionStatus::Enabling | EncryptionStatus::EnablingFailed | EncryptionStatus::Disabled => false,
+    })
+}
+
 pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -> Answer {
     let started = caller.node.clock.monotonic();
     let target = target(caller, &request.delivery_stream_name)?;
     let bytes = request.record.data.len() as u64;
-    target.metrics.put_record.requests.inc();
-    let put = append(caller, &target, Batch::single(b"", &request.record.data), bytes).await?;
+    let metrics = &target.metrics.put_record;
+    metrics.requests.inc();
+    let put = match caller.node.direct_put.admit(&target.stream, 1, bytes, || vec![bytes]) {
+        Admitted::All => append(caller, &target, Batch::single(b"", &request.record.data), bytes).await?,
+        Admitted::Some(_) => {
+            target.metrics.throttled_records.inc();
+            Put::SlowDown
+        }
+    };
     let reply = match put {
         Put::Accepted(first) => types::PutRecordReply {
-            encrypted: false,
+            encrypted: is_encrypted(&target.stream),
             record_id: RecordIds::new(caller.node.random.as_ref()).of(first).to_owned(),
         },
-        Put::SlowDown => return Err(errors::slow_down()),
-        Put::Failed => return Err(AwsError::internal_failure()),
+        Put::SlowDown => {
+            metrics.failed.inc();
+            return Err(errors::slow_down());
+        }
+        Put::Failed => {
+            metrics.failed.inc();
+            return Err(AwsError::internal_failure());
+        }
     };
-    target.metrics.put_record.success.inc();
-    target.metrics.put_record.records.inc();
-    target.metrics.put_record.bytes.inc_by(bytes);
-    target.metrics.put_record.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
+    metrics.success.inc();
+    metrics.records.inc();
+    metrics.bytes.inc_by(bytes);
+    metrics.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
     caller.reply(&reply)
 }
 
@@ -86,41 +127,77 @@ pub(super) async fn put_record_batch(caller: Caller<'_>, body: &Bytes) -> Answer
             encode(&request).ok_or_else(AwsError::internal_failure)?
         }
     };
-    let count = request.records.len();
-    target.metrics.put_record_batch.requests.inc();
-    let put = append(caller, &target, batch, bytes).await?;
-    let reply = match put {
-        Put::Accepted(first) => {
-            target.metrics.put_record_batch.success.inc();
-            target.metrics.put_record_batch.records.inc_by(count as u64);
-            target.metrics.put_record_batch.bytes.inc_by(bytes);
-            let mut ids = RecordIds::new(caller.node.random.as_ref());
-            let mut reply = PutRecordBatchReply::new(caller.protocol, 0, count);
-            for n in 0..count as u64 {
-                reply.accepted(ids.of(first + n));
-            }
-            reply
-        }
-        Put::SlowDown => all_failed(caller, &target, count, ErrorCode::ServiceUnavailableException, errors::SLOW_DOWN),
-        Put::Failed => all_failed(caller, &target, count, ErrorCode::InternalFailure, errors::INTERNAL_FAILURE),
+    let metrics = &target.metrics.put_record_batch;
+    metrics.requests.inc();
+    let chosen = Chosen::of(caller, &target, batch, bytes);
+    let put = match chosen.batch {
+        Some(ref batch) => append(caller, &target, batch.clone(), chosen.bytes).await?,
+        None => Put::SlowDown,
     };
-    target.metrics.put_record_batch.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
+    let count = request.records.len();
+    let taken = if let Put::Accepted(_) = put { chosen.count() } else { 0 };
+    if taken > 0 {
+        metrics.success.inc();
+        metrics.records.inc_by(taken as u64);
+        metrics.bytes.inc_by(chosen.bytes);
+    }
+    metrics.failed.inc_by((count - taken) as u64);
+    let encrypted = is_encrypted(&target.stream);
+    let mut reply = PutRecordBatchReply::new(caller.protocol, encrypted, count - taken, count);
+    chosen.answer(put, count, caller.node.random.as_ref(), &mut reply);
+    metrics.latency.observe((caller.node.clock.monotonic() - started).as_secs_f64());
     Ok(Reply::Document(reply.finish()))
 }
 
-fn all_failed(
-    caller: Caller<'_>,
-    target: &Target,
-    count: usize,
-    code: ErrorCode,
-    message: &str,
-) -> PutRecordBatchReply {
-    target.metrics.put_record_batch.failed.inc_by(count as u64);
-    let mut reply = PutRecordBatchReply::new(caller.protocol, count, count);
-    for _ in 0..count {
-        reply.failed(code.name(), message);
+/// The records of a call that its delivery stream's budget admits.
+struct Chosen {
+    /// `None` if there are none.
+    batch: Option<Batch>,
+    /// Bytes of their data.
+    bytes: u64,
+    /// Which of the call's records they are; `None` for all.
+    which: Option<Vec<bool>>,
+}
+
+impl Chosen {
+    fn of(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -> Self {
+        let sizes = || batch.records().map(|record| record.data.len() as u64).collect();
+        let count = u64::from(batch.count());
+        let which = match caller.node.direct_put.admit(&target.stream, count, bytes, sizes) {
+            Admitted::All => return Self { batch: Some(batch), bytes, which: None },
+            Admitted::Some(which) => which,
+        };
+        let (mut chosen, mut bytes) = (BatchBuilder::default(), 0);
+        for (record, _) in batch.records().zip(&which).filter(|(_, admitted)| **admitted) {
+            chosen.push(record.key, record.data);
+            bytes += record.data.len() as u64;
+        }
+        target.metrics.throttled_records.inc_by(count - u64::from(chosen.count()));
+        Self { batch: chosen.finish(), bytes, which: Some(which) }
     }
-    reply
+
+    fn count(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| batch.count() as usize)
+    }
+
+    /// An entry for each of the call's `count` records, in their order.
+    fn answer(&self, put: Put, count: usize, random: &dyn Random, reply: &mut PutRecordBatchReply) {
+        let mut ids = RecordIds::new(random);
+        let mut place = 0;
+        for n in 0..count {
+            let admitted = self.which.as_ref().is_none_or(|which| which[n]);
+            match put {
+                Put::Accepted(first) if admitted => {
+                    reply.accepted(ids.of(first + place));
+                    place += 1;
+                }
+                Put::Failed if admitted => reply.failed(ErrorCode::InternalFailure.name(), errors::INTERNAL_FAILURE),
+                Put::Accepted(_) | Put::SlowDown | Put::Failed => {
+                    reply.failed(ErrorCode::ServiceUnavailableException.name(), errors::SLOW_DOWN);
+                }
+            }
+        }
+    }
 }
 
 /// One invalid entry refuses the whole call. Answers the records' decoded bytes.
@@ -152,7 +229,6 @@ fn encode(request: &PutRecordBatchRequest<'_>) -> Option<Batch> {
 async fn append(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -> Result<Put, AwsError> {
     let count = u64::from(batch.count());
     let encoded = batch.bytes().len() as u64;
-    target.metrics.incoming_requests.inc();
     let Some(reservation) = target.handle.reserve(encoded) else {
         target.metrics.throttled_records.inc_by(count);
         return Ok(Put::SlowDown);
@@ -162,6 +238,7 @@ async fn append(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -
     match appended.ok().and_then(|mut outcomes| outcomes.pop()) {
         Some(Appended::At { first, .. }) => {
             reservation.stored();
+            target.metrics.incoming_requests.inc();
             target.metrics.incoming_bytes.inc_by(bytes);
             target.metrics.incoming_records.inc_by(count);
             Ok(Put::Accepted(first))

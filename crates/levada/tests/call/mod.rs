@@ -1,4 +1,4 @@
-//! A call of Kinesis as a client makes it, straight into the ladder.
+//! A call as a client makes it, straight into the ladder.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use levada::node::Node;
 use serde_json::Value;
 
 /// The status and the document that the node answers.
-pub(crate) async fn kinesis(node: &Arc<Node>, operation: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn call(node: &Arc<Node>, target: &str, body: &Value) -> (u16, Value) {
     let (head, ()) = Request::builder()
         .method(Method::POST)
         .header("content-type", "application/x-amz-json-1.1")
-        .header("x-amz-target", format!("Kinesis_20131202.{operation}"))
+        .header("x-amz-target", target)
         .header("x-amz-date", "20261120T000000Z")
         .header(
             "authorization",

@@ -40,6 +40,7 @@ impl World {
                 first_journal_segment_bytes: 16 << 20,
                 ..Options::default()
             },
+            client: Arc::new(levada::network::NoNetwork),
             threads: false,
         };
         let node = Node::start(parsed, env, Path::new("/data")).await.unwrap();
@@ -69,7 +70,7 @@ impl World {
     }
 
     pub(crate) async fn call(&self, operation: &str, body: &Value) -> (u16, Value) {
-        call::kinesis(&self.node, operation, body).await
+        call::call(&self.node, &format!("Kinesis_20131202.{operation}"), body).await
     }
 
     pub(crate) async fn ok(&self, operation: &str, body: Value) -> Value {

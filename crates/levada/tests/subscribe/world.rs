@@ -115,6 +115,7 @@ impl World {
             random: Arc::new(SimRandom::new(1)),
             disk: Arc::new(disk.clone()),
             log: log_options(),
+            client: Arc::new(levada::network::NoNetwork),
             threads: false,
         };
         let node = Node::start(config, env, Path::new("/data")).await.unwrap();

@@ -72,13 +72,13 @@ pub struct PutRecordBatchReply {
 }
 
 impl PutRecordBatchReply {
-    /// A reply to `records` records, `failed` of which failed.
+    /// A reply to `records` records, `failed` of which failed; `encrypted` if those that did not were encrypted.
     #[must_use]
-    pub fn new(protocol: Protocol, failed: usize, records: usize) -> Self {
+    pub fn new(protocol: Protocol, encrypted: bool, failed: usize, records: usize) -> Self {
         let mut out = Writer::with_capacity(protocol, 80 + records * 240);
         out.begin_object();
         out.key("Encrypted");
-        out.boolean(false);
+        out.boolean(encrypted);
         out.key("FailedPutCount");
         out.integer(i64::try_from(failed).unwrap_or(i64::MAX));
         out.key("RequestResponses");

@@ -222,7 +222,7 @@ fn secrets_do_not_print() {
 
 #[test]
 fn put_record_batch_replies_in_one_buffer() {
-    let mut reply = put_record_batch::PutRecordBatchReply::new(Protocol::Json, 1, 2);
+    let mut reply = put_record_batch::PutRecordBatchReply::new(Protocol::Json, false, 1, 2);
     reply.accepted("id");
     reply.failed("ServiceUnavailableException", errors::SLOW_DOWN);
     assert_eq!(

@@ -45,7 +45,7 @@ public final class Adapter {
     private ObjectNode answer(JsonNode request) {
         ObjectNode answer = JSON.createObjectNode().set("id", request.get("id"));
         try {
-            return answer.set("out", calls.call(request.path("op").asText(), request.path("in"), request));
+            return answer.set("out", calls.call(request));
         } catch (Unknown unknown) {
             return answer.put("unknown", unknown.getMessage());
         } catch (AwsServiceException refused) {

@@ -60,7 +60,7 @@ final class Values {
             case SDK_POJO -> build(field.constructor().get(), value, where);
             case LIST -> list(field, value, where);
             case MAP -> map(field, value, where);
-            default -> throw new Unknown(where + " is of a type that Kinesis did not use: " + type);
+            default -> throw new Unknown(where + " is of a type that neither service used: " + type);
         };
     }
 

@@ -1,0 +1,130 @@
+//! Records that the Kinesis Producer Library aggregated.
+//!
+//! Firehose takes them apart whenever its source is a Kinesis data stream, whatever the destination and without any
+//! processor, and before it retains them: source backups hold what was inside, and a function sees the outer record's
+//! shard, sequence number and arrival with the inner partition key and its place from 0. So this is called where
+//! records are copied from the data stream. What producers put directly is never taken apart.
+//!
+//! ```text
+//! aggregate := F3 89 9A C2 | message | MD5 of message
+//! message   := 1: partition key (repeated)  2: explicit hash key (repeated)  3: record (repeated)
+//! record    := 1: place of partition key  2: place of hash key  3: data  4: tag (repeated)
+//! ```
+//!
+//! Format: awslabs/amazon-kinesis-producer, `aggregation-format.md`; the message is a protocol buffer, proto2.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use md5::{Digest, Md5};
+
+/// A record out of an aggregate; its subsequence number is its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRecord {
+    /// As the producer gave it.
+    pub partition_key: Arc<str>,
+    /// Shares memory with the aggregate.
+    pub data: Bytes,
+}
+
+const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
+const MD5_BYTES: usize = 16;
+
+/// Most records in one aggregate. A record of the message takes 4 bytes at least, so that a hostile one of 10 MiB could
+/// have millions; the library's own default is 500 KiB and its records are rarely smaller than some dozen bytes.
+pub const MAX_RECORDS: usize = 100_000;
+
+/// Takes an aggregate apart. `None` if the data is none, or none that can be trusted: a wrong checksum, a malformed
+/// message, a record without data or with a key that the table does not have, more than [`MAX_RECORDS`] records, or
+/// none at all. Then it is a record like any other.
+#[must_use]
+pub fn deaggregate(data: &Bytes) -> Option<Vec<UserRecord>> {
+    let end = data.len().checked_sub(MD5_BYTES)?;
+    if end < MAGIC.len() || !data.starts_with(&MAGIC) {
+        return None;
+    }
+    let message = data.slice(MAGIC.len()..end);
+    if Md5::digest(&message).as_slice() != &data[end..] {
+        return None;
+    }
+    let (mut keys, mut records) = (Vec::<Arc<str>>::new(), Vec::new());
+    let mut fields = Fields(message);
+    while !fields.0.is_empty() {
+        match fields.next()? {
+            (1, Value::Bytes(key)) => keys.push(str::from_utf8(&key).ok()?.into()),
+            (3, Value::Bytes(record)) => records.push(inner(record)?),
+            _ => {}
+        }
+        if records.len().max(keys.len()) > MAX_RECORDS {
+            return None;
+        }
+    }
+    if records.is_empty() {
+        return None;
+    }
+    let named = |(key, data): (usize, Bytes)| Some(UserRecord { partition_key: Arc::clone(keys.get(key)?), data });
+    records.into_iter().map(named).collect()
+}
+
+/// Place of its partition key, and data.
+fn inner(record: Bytes) -> Option<(usize, Bytes)> {
+    let (mut key, mut data) = (None, None);
+    let mut fields = Fields(record);
+    while !fields.0.is_empty() {
+        match fields.next()? {
+            (1, Value::Number(place)) => key = Some(usize::try_from(place).ok()?),
+            (3, Value::Bytes(bytes)) => data = Some(bytes),
+            _ => {}
+        }
+    }
+    Some((key?, data?))
+}
+
+/// What is left of a message.
+struct Fields(Bytes);
+
+enum Value {
+    Number(u64),
+    Bytes(Bytes),
+    /// Of a fixed width; no field of ours is.
+    Fixed,
+}
+
+impl Fields {
+    /// Number and value of the next field.
+    fn next(&mut self) -> Option<(u64, Value)> {
+        let tag = self.varint()?;
+        let value = match tag & 7 {
+            0 => Value::Number(self.varint()?),
+            1 => self.take(8).map(|_| Value::Fixed)?,
+            2 => {
+                let len = usize::try_from(self.varint()?).ok()?;
+                Value::Bytes(self.take(len)?)
+            }
+            5 => self.take(4).map(|_| Value::Fixed)?,
+            _ => return None,
+        };
+        (tag >> 3 != 0).then_some((tag >> 3, value))
+    }
+
+    fn take(&mut self, len: usize) -> Option<Bytes> {
+        (len <= self.0.len()).then(|| self.0.split_to(len))
+    }
+
+    /// Seven bits a byte, the lowest first.
+    fn varint(&mut self) -> Option<u64> {
+        let mut number = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.0.try_get_u8().ok()?;
+            let bits = u64::from(byte & 0x7F);
+            if shift == 63 && bits > 1 {
+                return None;
+            }
+            number |= bits << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+}
