@@ -29,7 +29,7 @@ const SWAMP_CONTROL: LogId = LogId(4);
 const SWAMP: &str = "swamp";
 
 /// Of the first delivery stream.
-pub(crate) const BLOCK: Block = Block { first: LogId(100), count: Block::WHOLE };
+pub(crate) const BLOCK: Block = Block { first: LogId(100), count: Block::WHOLE, class: 7 };
 
 /// 2026-07-13 14:05:09 UTC
 pub(crate) const START: Millis = 1_783_951_509_000;
