@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use levada_core::catalog::{Command, DeliveryStatus, EncryptionKey, KinesisSource, NewDeliveryStream, Source};
+use levada_core::catalog::{Command, DeliveryStatus, EncryptionKey, KinesisSource, NewDeliveryStream, Scope, Source};
 use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
 use levada_wire::firehose::types::{self, DeliveryStreamType};
@@ -22,7 +22,7 @@ pub(super) async fn create(caller: Caller<'_>, request: &types::CreateDeliverySt
     let (Some(only), None) = (destinations.next(), destinations.next()) else {
         return Err(errors::not_one_destination());
     };
-    let source = source(request)?;
+    let source = source(request, &scope)?;
     let encryption = encryption(request, &source, &scope.region)?;
     let destination = destination::of(only)?;
     destination::check(&scope.region, &destination)?;
@@ -43,7 +43,7 @@ pub(super) async fn create(caller: Caller<'_>, request: &types::CreateDeliverySt
 
 /// Where records are to come from. Configurations of other sources than that of the type are ignored, as AWS was seen
 /// to do beside DirectPut.
-fn source(request: &types::CreateDeliveryStream) -> Result<Source, AwsError> {
+fn source(request: &types::CreateDeliveryStream, scope: &Scope) -> Result<Source, AwsError> {
     match request.delivery_stream_type.unwrap_or(DeliveryStreamType::DirectPut) {
         DeliveryStreamType::DirectPut => {
             let hint = request.direct_put_source_configuration.as_ref();
@@ -52,12 +52,16 @@ fn source(request: &types::CreateDeliveryStream) -> Result<Source, AwsError> {
         DeliveryStreamType::KinesisStreamAsSource => {
             let asked = request.kinesis_stream_source_configuration.as_ref();
             let asked = asked.ok_or_else(errors::stream_source_missing)?;
-            Ok(Source::Kinesis(KinesisSource {
+            let source = KinesisSource {
                 stream_arn: asked.kinesis_stream_arn.clone(),
                 role_arn: asked.role_arn.clone(),
                 // The catalog decides it.
                 start_ms: 0,
-            }))
+            };
+            match source.stream() {
+                Some((other, _)) if other != *scope => Err(errors::source_elsewhere(&source.stream_arn)),
+                _ => Ok(Source::Kinesis(source)),
+            }
         }
         DeliveryStreamType::MskAsSource if request.msk_source_configuration.is_none() => {
             Err(errors::msk_source_missing())
