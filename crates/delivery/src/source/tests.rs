@@ -222,8 +222,6 @@ async fn live_through(seed: u64) {
 #[tokio::test(start_paused = true)]
 async fn everything_is_copied_once_whatever_happens() {
     for seed in 0..150 {
-        // Shown if it fails.
-        println!("seed {seed}");
         live_through(seed).await;
     }
 }

@@ -204,6 +204,7 @@ impl Room for Quota {
 }
 
 pub(super) struct World {
+    seed: u64,
     cluster: Arc<UnreliableLog>,
     clock: Arc<TestClock>,
     pub(super) random: SimRandom,
@@ -225,6 +226,7 @@ impl World {
         let producer = CheckedLog::new(Arc::clone(&cluster), Arc::clone(&clock) as Arc<dyn Clock>, 1, 500);
         let quota = Quota { backlog: Arc::default(), bytes: AtomicU64::new(u64::MAX) };
         let mut world = Self {
+            seed,
             cluster,
             clock,
             random: SimRandom::new(seed),
@@ -407,7 +409,8 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        panic!("{} records of {} were copied", self.copied().await.len(), self.put_count());
+        let (copied, put) = (self.copied().await.len(), self.put_count());
+        panic!("seed {}: {copied} records of {put} were copied", self.seed);
     }
 
     /// Each record that was put stands in the data log once, in the order of its shard, behind all of the shard's
@@ -432,7 +435,7 @@ impl World {
             let short = |text: &String| text.chars().take(12).collect::<String>();
             let (got, wanted): (Vec<_>, Vec<_>) =
                 (by_shard[shard].iter().map(short).collect(), put.iter().map(short).collect());
-            assert_eq!(got, wanted, "shard {shard}");
+            assert_eq!(got, wanted, "shard {shard}, seed {}", self.seed);
             assert!(by_shard[shard] == *put, "shard {shard}: same numbers, other bytes");
         }
     }
