@@ -50,6 +50,8 @@ pub(super) struct Fuse {
     pub(super) steps: AtomicU64,
     burns_at: u64,
     pub(super) burnt: AtomicBool,
+    /// Each step takes a while.
+    lag: Option<SimRandom>,
 }
 
 /// The engine of one pump.
@@ -63,6 +65,9 @@ impl Fused {
         if self.fuse.steps.fetch_add(1, Ordering::SeqCst) >= self.fuse.burns_at {
             self.fuse.burnt.store(true, Ordering::SeqCst);
             std::future::pending().await
+        }
+        if let Some(lag) = &self.fuse.lag {
+            tokio::time::sleep(Duration::from_millis(lag.below(60))).await;
         }
     }
 }
@@ -205,6 +210,8 @@ impl Room for Quota {
 
 pub(super) struct World {
     seed: u64,
+    /// Whether each step of the pumps that are started takes a while.
+    pub(super) lags: bool,
     cluster: Arc<UnreliableLog>,
     clock: Arc<TestClock>,
     pub(super) random: SimRandom,
@@ -227,6 +234,7 @@ impl World {
         let quota = Quota { backlog: Arc::default(), bytes: AtomicU64::new(u64::MAX) };
         let mut world = Self {
             seed,
+            lags: false,
             cluster,
             clock,
             random: SimRandom::new(seed),
@@ -336,7 +344,8 @@ impl World {
         let writer = self.writers.fetch_add(1, Ordering::SeqCst) + 1;
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let inner = CheckedLog::new(Arc::clone(&self.cluster), clock, writer, attempts);
-        let fuse = Arc::new(Fuse { burns_at, ..Fuse::default() });
+        let lag = self.lags.then(|| self.random.fork());
+        let fuse = Arc::new(Fuse { burns_at, lag, ..Fuse::default() });
         let engine = Fused { inner, fuse: Arc::clone(&fuse) };
         (Pumps::new(Arc::new(engine), Arc::new(self.random.fork())), fuse)
     }
