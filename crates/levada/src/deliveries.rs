@@ -168,7 +168,7 @@ impl Assembly {
         let spec = HttpEndpointSpec {
             address: self.destinations.endpoints.address(&http.url),
             access_key: http.access_key.as_ref().map(secret),
-            common_attributes: attributes.map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect(),
+            common_attributes: attributes.map(|(name, value)| (name.clone(), secret(value))).collect(),
             gzip: request.content_encoding == ContentEncoding::Gzip,
             stream_arn: about.arn.clone(),
             retry_for: retry_for(&http.common),
