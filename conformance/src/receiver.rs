@@ -18,7 +18,7 @@ mod bulk;
 mod faults;
 mod hec;
 mod http_endpoint;
-mod reply;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -26,20 +26,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use flate2::read::GzDecoder;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Method, Request as HttpRequest, Response};
-use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::faults::{Fault, Plan, RandomFaults};
 use self::hec::Acks;
-use self::reply::{Broken, Reply};
+use self::wire::{Answer, Connection, Form, Incoming};
 
 /// A request that came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,139 +154,135 @@ impl Drop for Receiver {
 }
 
 async fn serve(listener: TcpListener, state: Shared) {
-    let mut connections = tokio::task::JoinSet::new();
+    let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         while connections.try_join_next().is_some() {}
         let state = state.clone();
-        connections.spawn(async move {
-            let service = service_fn(move |request| handle(state.clone(), request));
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
+        // An error is the client's end of the connection.
+        connections.spawn(async move { converse(&state, stream).await.unwrap_or_default() });
     }
 }
 
-async fn handle(state: Shared, request: HttpRequest<Incoming>) -> Result<Response<Reply>, Broken> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    if let Some(command) = path.strip_prefix("/_control/") {
-        return Ok(control(&state, &head.method, command, &body));
+/// Answers until the client or the plan ends the connection.
+async fn converse(state: &Shared, stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut connection = Connection::new(stream);
+    while let Some(incoming) = connection.read().await? {
+        let Some(answer) = answer(state, incoming).await else { break };
+        if !connection.write(&answer).await? {
+            break;
+        }
     }
-    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers: BTreeMap<_, _> =
-        head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    let is_gzip = headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
-    let content = if is_gzip { gunzip(&body).ok_or(Broken)? } else { body.clone() };
-    let protocol = match head.uri.path() {
+    Ok(())
+}
+
+/// The answer to a request; `None` if the connection is to be closed instead.
+async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
+    if let Some(command) = incoming.path.strip_prefix("/_control/") {
+        return Some(control(state, &incoming.method, command, &incoming.body));
+    }
+    let is_gzip = incoming.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
+    let bytes = incoming.body.len();
+    let content = if is_gzip { gunzip(&incoming.body)? } else { incoming.body };
+    let protocol = match incoming.path.split('?').next().unwrap_or_default() {
         path if path.ends_with("/_bulk") => "bulk",
         path if path.ends_with("/services/collector/ack") => "ack",
         path if path.contains("/services/collector/") => "hec",
         _ => "http",
     };
-    let protocol = protocol.to_owned();
-    let request = Request { protocol, path, headers, bytes: body.len(), id: String::new(), fault: None, taken: 0 };
-    answer(&state, request, &content).await
-}
-
-/// Takes a request, or not, and answers it, or not.
-async fn answer(state: &Shared, mut request: Request, content: &[u8]) -> Result<Response<Reply>, Broken> {
-    let fault = state.lock().plan.next(request.protocol == "ack");
-    request.fault.clone_from(&fault);
+    let fault = state.lock().plan.next(protocol == "ack");
+    let request = Request {
+        protocol: protocol.to_owned(),
+        path: incoming.path,
+        headers: incoming.headers,
+        bytes,
+        id: String::new(),
+        fault: fault.clone(),
+        taken: 0,
+    };
     let take = |request: Request| {
         let mut state = state.lock();
-        match request.protocol.as_str() {
-            "bulk" => bulk::take(&mut state, request, content),
-            "ack" => hec::question(&mut state, request, content),
-            "hec" => hec::take(&mut state, request, content),
-            _ => http_endpoint::take(&mut state, request, content),
+        match protocol {
+            "bulk" => bulk::take(&mut state, request, &content),
+            "ack" => hec::question(&mut state, request, &content),
+            "hec" => hec::take(&mut state, request, &content),
+            _ => http_endpoint::take(&mut state, request, &content),
         }
     };
     let leave = |request: Request| state.lock().requests.push(request);
     match fault {
         Some(Fault::Status { status, body }) => {
             leave(request);
-            Ok(reply::whole(status, Bytes::from(body.unwrap_or_default())))
+            Some(Answer::json(status, body.unwrap_or_default()))
+        }
+        Some(Fault::Garbage) => {
+            leave(request);
+            Some(Answer::json(200, "<html>It works!</html>"))
         }
         Some(Fault::Cut) => {
             leave(request);
-            Err(Broken)
+            None
         }
         Some(Fault::Hang) => {
             leave(request);
             std::future::pending().await
         }
-        Some(Fault::Garbage) => {
-            leave(request);
-            Ok(reply::whole(200, Bytes::from_static(b"<html>It works!</html>")))
-        }
         Some(Fault::Slow { ms }) => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
-            let (status, body) = take(request);
-            Ok(reply::whole(status, body))
+            Some(take(request))
         }
         Some(Fault::CutAfter) => {
-            let _ = take(request);
-            Err(Broken)
+            take(request);
+            None
         }
-        Some(Fault::HalfAnswer) => {
-            let (status, body) = take(request);
-            Ok(reply::half(status, &body))
-        }
-        Some(Fault::NoLength) => {
-            let (status, body) = take(request);
-            Ok(reply::chunked(status, body))
-        }
-        Some(Fault::WrongType) => {
-            let (status, body) = take(request);
-            Ok(reply::typed(status, body, "text/plain"))
-        }
+        Some(Fault::HalfAnswer) => Some(Answer { form: Form::Half, ..take(request) }),
+        Some(Fault::NoLength) => Some(Answer { form: Form::Chunked, ..take(request) }),
+        Some(Fault::WrongType) => Some(Answer { kind: "text/plain", ..take(request) }),
         Some(Fault::LargeAnswer { bytes }) => {
-            let (status, body) = take(request);
-            Ok(reply::whole(status, Bytes::from([&body[..], &vec![b' '; bytes]].concat())))
+            let mut answer = take(request);
+            answer.body.resize(answer.body.len() + bytes, b' ');
+            Some(answer)
         }
         // The rest shows in what the protocols say.
-        _ => {
-            let (status, body) = take(request);
-            Ok(reply::whole(status, body))
-        }
+        _ => Some(take(request)),
     }
 }
 
-fn control(state: &Shared, method: &Method, command: &str, body: &[u8]) -> Response<Reply> {
+fn control(state: &Shared, method: &str, command: &str, body: &[u8]) -> Answer {
     let mut state = state.lock();
     match (method, command) {
-        (&Method::POST, "plan") => match serde_json::from_slice(body) {
+        ("POST", "plan") => match serde_json::from_slice(body) {
             Ok(plan) => {
                 state.plan = plan;
-                reply::whole(200, Bytes::from_static(b"{}"))
+                Answer::json(200, "{}")
             }
-            Err(error) => reply::whole(400, Bytes::from(error.to_string())),
+            Err(error) => Answer::json(400, error.to_string()),
         },
-        (&Method::POST, "reset") => {
+        ("POST", "reset") => {
             *state = State::default();
-            reply::whole(200, Bytes::from_static(b"{}"))
+            Answer::json(200, "{}")
         }
-        (&Method::GET, "requests") => reply::whole(200, lines(&state.requests)),
-        (&Method::GET, "records") => reply::whole(200, lines(&state.records)),
-        _ => reply::whole(404, Bytes::from_static(b"{}")),
+        ("GET", "requests") => Answer::json(200, lines(&state.requests)),
+        ("GET", "records") => Answer::json(200, lines(&state.records)),
+        _ => Answer::json(404, "{}"),
     }
 }
 
-fn lines(all: &[impl Serialize]) -> Bytes {
+fn lines(all: &[impl Serialize]) -> Vec<u8> {
     let mut lines = Vec::new();
     for one in all {
         // Structs of texts and numbers always have a JSON form.
         let _ = serde_json::to_writer(&mut lines, one);
         lines.push(b'\n');
     }
-    Bytes::from(lines)
+    lines
 }
 
-fn gunzip(body: &[u8]) -> Option<Bytes> {
+fn gunzip(body: &[u8]) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     GzDecoder::new(body).read_to_end(&mut content).ok()?;
-    Some(Bytes::from(content))
+    Some(content)
 }
 
 impl State {

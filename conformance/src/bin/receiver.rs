@@ -14,6 +14,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let receiver = Receiver::start(listen).await?;
     println!("receiver ready {}", receiver.url());
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+    // Until it is killed.
+    std::future::pending().await
 }

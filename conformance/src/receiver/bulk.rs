@@ -1,13 +1,12 @@
 //! OpenSearch's `_bulk`, for `index` and `create`.
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Fault, Record, Request, State};
+use super::{Answer, Fault, Record, Request, State};
 
-pub(super) fn take(state: &mut State, request: Request, content: &[u8]) -> (u16, Bytes) {
+pub(super) fn take(state: &mut State, request: Request, content: &[u8]) -> Answer {
     let mut lines: Vec<&[u8]> = content.split(|byte| *byte == b'\n').collect();
-    if lines.pop().is_none_or(|last| !last.is_empty()) || lines.len() % 2 != 0 {
+    if lines.pop().is_none_or(|last| !last.is_empty()) || !lines.len().is_multiple_of(2) {
         state.requests.push(request);
         return malformed();
     }
@@ -40,10 +39,10 @@ pub(super) fn take(state: &mut State, request: Request, content: &[u8]) -> (u16,
     }
     let answer = json!({"took": 1, "errors": records.len() < items.len(), "items": items});
     state.taken(request, records);
-    (200, Bytes::from(answer.to_string()))
+    Answer::json(200, answer.to_string())
 }
 
-fn malformed() -> (u16, Bytes) {
+fn malformed() -> Answer {
     let error = json!({"type": "illegal_argument_exception", "reason": "Malformed action/metadata line"});
-    (400, Bytes::from(json!({"error": error, "status": 400}).to_string()))
+    Answer::json(400, json!({"error": error, "status": 400}).to_string())
 }

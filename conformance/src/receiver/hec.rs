@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Fault, Record, Request, State};
+use super::{Answer, Fault, Record, Request, State};
 
 /// What was not yet acknowledged: by channel and id, how many questions are still answered by no.
 #[derive(Default)]
@@ -14,7 +13,7 @@ pub(super) struct Acks {
     open: BTreeMap<(String, u64), Option<u32>>,
 }
 
-pub(super) fn take(state: &mut State, mut request: Request, content: &[u8]) -> (u16, Bytes) {
+pub(super) fn take(state: &mut State, mut request: Request, content: &[u8]) -> Answer {
     let Some(channel) = request.headers.get("x-splunk-request-channel").cloned() else {
         state.requests.push(request);
         return refusal(400, 10, "Data channel is missing");
@@ -45,11 +44,11 @@ pub(super) fn take(state: &mut State, mut request: Request, content: &[u8]) -> (
     let data = base64_simd::STANDARD.encode_to_string(content);
     let record = Record { request: state.place(), data, index: None, id: None };
     state.taken(request, [record]);
-    (200, Bytes::from(answer.to_string()))
+    Answer::json(200, answer.to_string())
 }
 
 /// Answers which of the ids are acknowledged; such an id is then forgotten, as by Splunk.
-pub(super) fn question(state: &mut State, request: Request, content: &[u8]) -> (u16, Bytes) {
+pub(super) fn question(state: &mut State, request: Request, content: &[u8]) -> Answer {
     let channel = request.path.split_once("channel=").map(|(_, channel)| channel.to_owned()).unwrap_or_default();
     let body: Value = serde_json::from_slice(content).unwrap_or_default();
     let ids: Vec<u64> = body["acks"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
@@ -70,9 +69,9 @@ pub(super) fn question(state: &mut State, request: Request, content: &[u8]) -> (
         }
         acks.insert(id.to_string(), json!(is_due));
     }
-    (200, Bytes::from(json!({ "acks": acks }).to_string()))
+    Answer::json(200, json!({ "acks": acks }).to_string())
 }
 
-fn refusal(status: u16, code: u64, text: &str) -> (u16, Bytes) {
-    (status, Bytes::from(json!({"text": text, "code": code}).to_string()))
+fn refusal(status: u16, code: u64, text: &str) -> Answer {
+    Answer::json(status, json!({"text": text, "code": code}).to_string())
 }

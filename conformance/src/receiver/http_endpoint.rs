@@ -2,12 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Fault, Record, Request, State};
+use super::{Answer, Fault, Record, Request, State};
 
-pub(super) fn take(state: &mut State, mut request: Request, content: &[u8]) -> (u16, Bytes) {
+pub(super) fn take(state: &mut State, mut request: Request, content: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(content).unwrap_or_default();
     request.id = request.headers.get("x-amz-firehose-request-id").cloned().unwrap_or_default();
     let datas = body["records"].as_array().map(|records| records.iter().map(|record| record["data"].as_str()));
@@ -15,14 +14,14 @@ pub(super) fn take(state: &mut State, mut request: Request, content: &[u8]) -> (
     let Some(datas) = datas.filter(|_| body["requestId"] == request.id.as_str()) else {
         let refusal = json!({"requestId": request.id, "timestamp": now(), "errorMessage": "malformed"});
         state.requests.push(request);
-        return (400, Bytes::from(refusal.to_string()));
+        return Answer::json(400, refusal.to_string());
     };
     let mut answer = json!({"requestId": request.id, "timestamp": now()});
     match request.fault {
         Some(Fault::WrongRequestId) => {
             answer["requestId"] = json!("00000000-0000-0000-0000-000000000000");
             state.requests.push(request);
-            return (200, Bytes::from(answer.to_string()));
+            return Answer::json(200, answer.to_string());
         }
         Some(Fault::NoTimestamp) => answer = json!({"requestId": request.id}),
         Some(Fault::MoreMembers) => answer["more"] = json!(true),
@@ -31,7 +30,7 @@ pub(super) fn take(state: &mut State, mut request: Request, content: &[u8]) -> (
     let place = state.place();
     let record = |data: &str| Record { request: place, data: data.to_owned(), index: None, id: None };
     state.taken(request, datas.into_iter().map(record));
-    (200, Bytes::from(answer.to_string()))
+    Answer::json(200, answer.to_string())
 }
 
 fn now() -> u64 {

@@ -8,6 +8,8 @@ mod http_endpoint;
 mod line;
 mod opensearch;
 mod splunk;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

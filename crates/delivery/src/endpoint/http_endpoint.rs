@@ -48,7 +48,7 @@ pub struct HttpEndpointSpec {
     /// Sent as it is.
     pub access_key: Option<Secret>,
     /// Names and values, in the order they were configured.
-    pub common_attributes: Vec<(String, String)>,
+    pub common_attributes: Vec<(String, Secret)>,
     /// Whether bodies are compressed.
     pub gzip: bool,
     /// Of the delivery stream.
@@ -228,10 +228,10 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 /// The header's JSON, in ASCII: characters beyond are escaped, as a header cannot carry them.
-fn common_attributes(attributes: &[(String, String)]) -> String {
+fn common_attributes(attributes: &[(String, Secret)]) -> String {
     let mut json = Object::new();
     for (name, value) in attributes {
-        json = json.text(name, value);
+        json = json.text(name, value.reveal());
     }
     let json = Object::new().object("commonAttributes", json).end();
     let mut ascii = String::with_capacity(json.len());

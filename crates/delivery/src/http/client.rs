@@ -190,19 +190,15 @@ fn checked(addresses: &[SocketAddr]) -> Result<(), Refused> {
 }
 
 fn error_of(error: &reqwest::Error) -> HttpError {
-    let mut source: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(current) = source {
-        if let Some(refused) = current.downcast_ref::<Refused>() {
+    let mut current: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = current {
+        if let Some(refused) = error.downcast_ref::<Refused>() {
             return HttpError::Forbidden(refused.to_string());
         }
-        // An I/O error leaves out what it wraps when it is asked for its source.
-        let wrapped = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls =
-            wrapped.and_then(|wrapped| wrapped.downcast_ref()).or_else(|| current.downcast_ref::<rustls::Error>());
-        if let Some(tls) = tls {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return HttpError::Connect(format!("{}{tls:?}", HttpError::TLS));
         }
-        source = current.source();
+        current = inner(error);
     }
     let reason = cause(error);
     if error.is_builder() {
@@ -214,11 +210,19 @@ fn error_of(error: &reqwest::Error) -> HttpError {
     }
 }
 
+/// What an error wraps. One of I/O leaves it out when it is asked for its source.
+fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
 /// The innermost reason. The outer ones name the URL, which may hold a secret.
 fn cause(error: &reqwest::Error) -> String {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(inner) = cause.and_then(Error::source) {
-        cause = Some(inner);
+    let mut cause = inner(error);
+    while let Some(next) = cause.and_then(inner) {
+        cause = Some(next);
     }
     match cause {
         Some(cause) => cause.to_string(),
