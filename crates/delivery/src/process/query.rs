@@ -229,7 +229,7 @@ fn compile(text: &str) -> Result<Compiled, QueryError> {
         return Err(QueryError::Undefined(name));
     }
     let keys = literal_keys(&term);
-    let mut defs = library::definitions();
+    let mut defs = library::definitions(&term);
     defs.push(rewrite::program(term));
     let arena = Arena::default();
     let main = File { code: rewrite::PROGRAM, path: () };
