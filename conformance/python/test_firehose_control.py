@@ -239,7 +239,7 @@ def test_tags_page(deliver, send_firehose):
 
 UNSERVED = [
     {"RedshiftDestinationConfiguration": {
-        "RoleARN": ROLE, "ClusterJDBCURL": "jdbc:redshift://host:5439/db", "CopyCommand": {"DataTableName": "t"},
+        "RoleARN": ROLE, "ClusterJDBCURL": "jdbc:redshift://cluster.abc.us-east-1.redshift.amazonaws.com:5439/db", "CopyCommand": {"DataTableName": "t"},
         "S3Configuration": plain()}},
     {"IcebergDestinationConfiguration": {
         "RoleARN": ROLE, "CatalogConfiguration": {"CatalogARN": f"arn:aws:glue:us-east-1:{ACCOUNT}:catalog"},

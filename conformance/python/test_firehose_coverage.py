@@ -37,7 +37,7 @@ class World:
 
     def tags(self):
         listed = self.send("ListTagsForDeliveryStream", DeliveryStreamName=self.name)["Tags"]
-        return {tag["Key"]: tag.get("Value") for tag in listed}
+        return {tag["Key"]: tag.get("Value") or None for tag in listed}
 
     def prefix(self):
         now = described(self.send, self.name)

@@ -50,5 +50,7 @@ pub use delivery::{Delivery, Dropped, Env, Handle, Stopped};
 pub use metrics::{Delivered, Metrics};
 pub use prefix::{KeyError, KeyLayout, LayoutSpec, ObjectOf, Partitioning, PrefixError, QueryKeys};
 pub use sink::{Attempt, Buckets, DirectoryBucket, Object, Sink, SinkError, escape};
+#[cfg(feature = "clouds")]
+pub use sink::{AzureConfig, CloudBucket, GoogleConfig};
 #[cfg(feature = "s3")]
 pub use sink::{S3Bucket, S3Config, StaticKeys};

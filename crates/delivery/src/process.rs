@@ -25,6 +25,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub use self::query::{Interpreters, MAX_KEYS, Query, QueryError};
 pub use self::split::{Deaggregation, MAX_PARTS};
 use crate::blocking::Blocking;
 use crate::chain::{Chain, Gather, Held, Outcome, Tally};
+use crate::prefix::{KeyError, KeyLayout};
 use crate::record::{ErrorType, Partition, SourceRecord};
 
 /// Bytes of data that a chain without a function takes at a time.
@@ -66,10 +68,9 @@ pub struct ChainSpec {
     pub lambda: Option<LambdaSpec>,
     /// MetadataExtraction.
     pub query: Option<Query>,
-    /// Dynamic partitioning is enabled: products have partitions.
-    pub partitioned: bool,
-    /// The names that the prefix takes from the function; what else it names makes no partitions.
-    pub lambda_keys: Vec<String>,
+    /// With dynamic partitioning, whose prefix takes the keys: products have partitions. What a function names beyond
+    /// those makes no partitions.
+    pub partitioning: Option<KeyLayout>,
 }
 
 /// The world of a chain.
@@ -185,15 +186,22 @@ impl Processors {
     }
 
     async fn partition(&self, items: &mut [Item], tally: &mut Tally) -> Result<(), Held> {
-        if !self.spec.partitioned {
-            return Ok(());
-        }
+        let Some(layout) = &self.spec.partitioning else { return Ok(()) };
         let mut open: Vec<_> = items.iter_mut().filter(|item| item.data().is_some()).collect();
         let mut by_query = self.query(&open, tally).await?.into_iter();
+        let mut good = HashSet::new();
         for item in &mut open {
             let query = by_query.next().unwrap_or_else(|| Ok(Vec::new()));
-            let partition = query.map_err(|why| Failure::metadata(&why)).and_then(|query| self.values(query, item));
-            match partition {
+            let partition = query.map_err(|why| Failure::metadata(&why)).and_then(|query| values(layout, query, item));
+            let checked = partition.and_then(|partition| {
+                // Most records share their partition with others.
+                if !good.contains(&partition) {
+                    check(layout, &partition)?;
+                    good.insert(partition.clone());
+                }
+                Ok(partition)
+            });
+            match checked {
                 Ok(partition) => item.partition = Some(partition),
                 Err(failure) => item.state = State::Failed(ErrorType::Processing, failure),
             }
@@ -215,23 +223,32 @@ impl Processors {
         tally.query_time += self.env.clock.monotonic().saturating_sub(started);
         results
     }
+}
 
-    /// All values that the prefix takes.
-    fn values(&self, query: Vec<(String, String)>, item: &Item) -> Result<Partition, Failure> {
-        let State::Data { keys, .. } = &item.state else { return Ok(Partition::default()) };
-        let mut lambda = Vec::with_capacity(self.spec.lambda_keys.len());
-        for name in &self.spec.lambda_keys {
-            let value = keys.get(name).and_then(scalar).ok_or_else(Failure::partition_keys)?;
-            lambda.push((name.clone(), value));
-        }
-        lambda.sort();
-        let partition = Partition { query, lambda };
-        let bytes = serde_json::to_vec(&partition).map_or(usize::MAX, |json| json.len());
-        if bytes > Partition::MAX_BYTES {
-            return Err(Failure::metadata("The values of the partition keys are too long."));
-        }
-        Ok(partition)
+/// All values that the prefix takes.
+fn values(layout: &KeyLayout, query: Vec<(String, String)>, item: &Item) -> Result<Partition, Failure> {
+    let State::Data { keys, .. } = &item.state else { return Ok(Partition::default()) };
+    let mut lambda = Vec::new();
+    for name in &layout.partition_keys().lambda {
+        let value = keys.get(name).and_then(scalar).ok_or_else(Failure::partition_keys)?;
+        lambda.push((name.clone(), value));
     }
+    lambda.sort();
+    Ok(Partition { query, lambda })
+}
+
+/// Whether there can be objects of a partition.
+fn check(layout: &KeyLayout, partition: &Partition) -> Result<(), Failure> {
+    match layout.check(partition) {
+        Ok(()) => {}
+        Err(KeyError::MissingPartitionKey { .. }) => return Err(Failure::partition_keys()),
+        Err(error) => return Err(Failure::metadata(&error.to_string())),
+    }
+    let bytes = serde_json::to_vec(partition).map_or(usize::MAX, |json| json.len());
+    if bytes > Partition::MAX_BYTES {
+        return Err(Failure::metadata("The values of the partition keys are too long."));
+    }
+    Ok(())
 }
 
 /// A value of `metadata.partitionKeys` as it stands in an object's key: neither null, nor empty, nor made of several.

@@ -1,6 +1,8 @@
 //! Where objects go.
 
 mod buckets;
+#[cfg(feature = "clouds")]
+mod clouds;
 mod directory;
 pub mod escape;
 #[cfg(feature = "s3")]
@@ -10,6 +12,8 @@ use bytes::Bytes;
 use levada_core::engine::BoxFuture;
 
 pub use self::buckets::Buckets;
+#[cfg(feature = "clouds")]
+pub use self::clouds::{AzureConfig, CloudBucket, GoogleConfig};
 pub use self::directory::DirectoryBucket;
 #[cfg(feature = "s3")]
 pub use self::s3::{S3Bucket, S3Config, StaticKeys};

@@ -11,9 +11,9 @@
 //! tells whether the last plan was carried out: no crash copies anything twice or leaves anything out. Like a cut, a
 //! plan that is found open is carried out again as it stands, before another one is made.
 //!
-//! A shard is begun when its parents are read to their ends. A new delivery stream begins at the end (`LATEST`) of the
-//! shards that take records at its creation ([`Pumps::fix_start`]), and of all others that come later at their
-//! beginning.
+//! A shard is begun when its parents are read to their ends. A new delivery stream begins with what arrives after its
+//! creation (`LATEST`) in the shards that take records then ([`Pumps::fix_start`]), and with the beginning of all others
+//! that come later.
 //!
 //! Architecture invariant: nothing here knows the catalog. What a data stream is made of comes through [`Source`].
 //!
@@ -108,21 +108,29 @@ impl Pumps {
         Self { engine, random, turns: Arc::new(Semaphore::new(TURNS)) }
     }
 
-    /// Fixes durably where the pump of a new delivery stream will begin: at the end of each shard that takes records
-    /// now. Does nothing if that was done before.
+    /// Fixes durably where the pump of a new delivery stream will begin: with what arrived later than `start`, and has
+    /// not arrived before this call if that was the same millisecond. Does nothing if that was done before.
     ///
     /// # Errors
     /// [`PositionError`]. Of unknown outcome if it is [`PositionError::Unsettled`]: call it again.
-    pub async fn fix_start(&self, spec: &PumpSpec, life: u64, shards: &[Arc<Shard>]) -> Result<(), PositionError> {
+    pub async fn fix_start(
+        &self,
+        spec: &PumpSpec,
+        life: u64,
+        start: Millis,
+        shards: &[Arc<Shard>],
+    ) -> Result<(), PositionError> {
         let log = LogSpec { id: spec.positions, class: spec.class, floor: 0 };
         self.engine.create(vec![log]).await?;
         if self.engine.tail(spec.positions).await?.end > 0 {
             return Ok(());
         }
-        let mut frontier = Frontier::default();
-        for shard in Frontier::opening(shards, &mut frontier) {
-            let tail = self.engine.tail(shard.log).await?;
-            frontier.reading.insert(shard.index, tail.end);
+        let mut frontier = Frontier::at(start, shards);
+        for shard in shards {
+            if let Some(from) = frontier.reading.get_mut(&shard.index) {
+                let end = self.engine.tail(shard.log).await?.end;
+                *from = self.engine.seek(shard.log, start.saturating_add(1)).await?.min(end);
+            }
         }
         PositionLog::start(self.engine.as_ref(), spec.positions, life, frontier).await
     }

@@ -1,5 +1,8 @@
 //! The worker in a world that fails.
 
+mod actors;
+mod endpoints;
+mod processing;
 mod world;
 
 use std::sync::atomic::Ordering;

@@ -2,7 +2,7 @@
 //! consist of is checked all the same, with AWS's answers.
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, DATE};
+use http::header::{AUTHORIZATION, DATE, USER_AGENT};
 use http::request::Parts;
 use levada_core::catalog::Account;
 use levada_wire::error::AwsError;
@@ -13,6 +13,9 @@ use crate::config::Config;
 
 /// Longest region name that is believed.
 const MAX_REGION_CHARS: usize = 64;
+
+/// What the user agent of CloudWatch Logs has in it. All SDKs and the AWS CLI put there what `AWS_SDK_UA_APP_ID` says.
+const CLOUDWATCH_LOGS: &str = "logs.amazonaws.com";
 
 /// The caller of a request.
 ///
@@ -25,7 +28,9 @@ pub fn authenticate(config: &Config, head: &Parts) -> Result<Principal, AwsError
         Err(_) if config.serve_anybody => None,
         Err(error) => return Err(error),
     };
-    Ok(principal(credential.as_deref(), &config.account, &config.region))
+    let agent = head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let is_cloudwatch_logs = agent.contains(CLOUDWATCH_LOGS);
+    Ok(Principal { is_cloudwatch_logs, ..principal(credential.as_deref(), &config.account, &config.region) })
 }
 
 fn credential(headers: &HeaderMap, query: &str) -> Result<String, AwsError> {
@@ -100,7 +105,11 @@ fn principal(credential: Option<&str>, account: &Account, region: &str) -> Princ
         (1..=MAX_REGION_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     let signed_region = parts.nth(1).filter(is_region);
-    Principal { account: named.unwrap_or_else(|| account.clone()), region: signed_region.unwrap_or(region).to_owned() }
+    Principal {
+        account: named.unwrap_or_else(|| account.clone()),
+        region: signed_region.unwrap_or(region).to_owned(),
+        is_cloudwatch_logs: false,
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +131,22 @@ mod tests {
         for (credential, account, region) in rows {
             let principal = principal(credential, &Account::new("000000000000").unwrap(), "us-east-1");
             assert_eq!((principal.account.as_str(), principal.region.as_str()), (account, region), "{credential:?}");
+        }
+    }
+
+    #[test]
+    fn cloudwatch_logs_is_who_says_so() {
+        let config = Config::new(&crate::cli::ServeArgs::default(), None).unwrap();
+        let signed = "AWS4-HMAC-SHA256 Credential=k/d/r/s/t, SignedHeaders=host, Signature=0";
+        for (agent, is) in [
+            ("logs.amazonaws.com", true),
+            ("Boto3/1.43 md/Botocore#1.43 app/logs.amazonaws.com", true),
+            ("Boto3/1.43 md/Botocore#1.43", false),
+            ("", false),
+        ] {
+            let request = http::Request::builder().header(AUTHORIZATION, signed).header("x-amz-date", "d");
+            let (head, ()) = request.header(USER_AGENT, agent).body(()).unwrap().into_parts();
+            assert_eq!(authenticate(&config, &head).unwrap().is_cloudwatch_logs, is, "{agent}");
         }
     }
 

@@ -29,4 +29,7 @@ pub struct Principal {
     pub account: Account,
     /// The region that the request was signed for.
     pub region: String,
+    /// True if the caller says that it is CloudWatch Logs: its user agent has `logs.amazonaws.com` in it, which is how
+    /// CloudTrail shows calls of that service. Anybody may say so; it keeps mistakes out, and nobody else.
+    pub is_cloudwatch_logs: bool,
 }

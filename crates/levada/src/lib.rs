@@ -29,6 +29,7 @@ pub mod retention;
 pub mod rules;
 mod scaler;
 pub mod serve;
+pub mod source;
 pub mod subscriptions;
 pub mod traffic;
 

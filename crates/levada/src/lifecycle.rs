@@ -12,12 +12,14 @@ use levada_core::catalog::{Command, DeliveryStatus, ResourceKey, State, Unfinish
 use levada_core::engine::EngineError;
 use levada_core::env::Clock;
 use levada_core::shard::ShardId;
+use levada_delivery::source::PositionError;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::cli::LifecycleMode;
 use crate::node::{APPEND_TIMEOUT, Node};
 use crate::registry::SubmitError;
+use crate::source::{self, StartError};
 
 /// How long to wait before what failed is tried again.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
@@ -34,6 +36,9 @@ pub enum EffectError {
     /// The catalog failed.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// Where a source begins could not be written.
+    #[error(transparent)]
+    Positions(#[from] PositionError),
 }
 
 /// The incarnations whose work somebody has in hand, so that nobody else does the same at the same time. That would do
@@ -229,12 +234,28 @@ pub(crate) async fn complete_hand_over(node: Arc<Node>, stream: ResourceKey, sea
     }
 }
 
+/// A new delivery stream that reads a data stream begins where that ends now, which is durable before it is ACTIVE.
+/// Answers what follows.
+async fn begin(node: &Arc<Node>, then: Command) -> Result<Command, EffectError> {
+    let Command::FinishDeliveryStream(key) = &then else { return Ok(then) };
+    let stream = node.registry.state().delivery_stream_incarnation(key).cloned();
+    let Some(stream) = stream else { return Ok(then) };
+    match source::fix_start(node, &stream).await {
+        Ok(()) => Ok(then),
+        Err(StartError::Positions(error)) => Err(error.into()),
+        Err(error @ (StartError::Gone(_) | StartError::NoLogs)) => {
+            tracing::error!(delivery_stream = %key.name, %error, "the delivery stream cannot be created");
+            Ok(Command::FailDeliveryStream { key: key.clone(), reason: error.to_string() })
+        }
+    }
+}
+
 /// Carries out one effect, first in the engine, then in the catalog.
 async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), EffectError> {
     let command = match unfinished.work {
         Work::CreateLogs { logs, then } => {
             node.engine.create(logs).await?;
-            then
+            begin(node, then).await?
         }
         Work::DeleteLogs { logs, then } => {
             if let Command::FinishDeliveryStream(key) = &then {

@@ -15,6 +15,7 @@ use levada_core::env::{Clock, Disk, Open, Random};
 use levada_core::iterator::TokenKey;
 use levada_delivery::http::HttpClient;
 use levada_delivery::process::{ChainEnv, Interpreters};
+use levada_delivery::source::{Pump, Pumps};
 use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Tuning};
 use levada_log::{EmbeddedLog, Options};
 use tokio::sync::{Notify, watch};
@@ -30,7 +31,7 @@ use crate::rates::Rates;
 use crate::registry::{self, Registry};
 use crate::subscriptions::Subscriptions;
 use crate::traffic::Traffic;
-use crate::{lifecycle, retention, scaler};
+use crate::{lifecycle, retention, scaler, source};
 
 /// How long an append may take before its records are answered with `InternalFailure`.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -106,11 +107,14 @@ pub struct Node {
     pub(crate) hands: Hands,
     log: Arc<EmbeddedLog>,
     delivery: Delivery,
+    pub(crate) pumps: Pumps,
     assembly: Assembly,
     /// Held while a worker is told its configuration.
     configuring: Mutex<()>,
     bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
     deliveries: RwLock<BTreeMap<u64, Handle>>,
+    /// Of the delivery streams that read a data stream.
+    sources: RwLock<BTreeMap<u64, Pump>>,
     ready: AtomicBool,
     stopping: watch::Sender<bool>,
     /// Undelivered records that went with deleted delivery streams, since the start.
@@ -158,6 +162,7 @@ impl Node {
             blocking,
             tuning: Tuning::default(),
         });
+        let pumps = Pumps::new(Arc::clone(&engine), Arc::clone(&env.random));
         let chain_env = ChainEnv {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::clone(&env.random),
@@ -185,10 +190,12 @@ impl Node {
             hands: Hands::default(),
             log,
             delivery,
+            pumps,
             assembly,
             configuring: Mutex::default(),
             bucket_known: Box::new(move |name| buckets.knows(name)),
             deliveries: RwLock::default(),
+            sources: RwLock::default(),
             ready: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
             dropped_records: AtomicU64::new(0),
@@ -257,6 +264,11 @@ impl Node {
         (self.bucket_known)(name)
     }
 
+    /// True while puts are refused for want of disk space.
+    pub(crate) fn is_full(&self) -> bool {
+        self.log.is_full()
+    }
+
     /// True between recovery and shutdown.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -286,6 +298,13 @@ impl Node {
     /// If the log did not end cleanly: the next start recovers it.
     pub async fn shutdown(&self) -> Result<(), EngineError> {
         self.not_ready();
+        // First those that append, then those that deliver.
+        let pumps = std::mem::take(&mut *self.sources.write().unwrap_or_else(PoisonError::into_inner));
+        let stops: Vec<_> =
+            pumps.into_values().map(|pump| tokio::spawn(async move { pump.stop(DELIVERY_GRACE).await })).collect();
+        for stop in stops {
+            let _ = stop.await;
+        }
         let handles: Vec<_> = {
             let mut deliveries = self.deliveries.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *deliveries).into_values().collect()
@@ -344,6 +363,9 @@ impl Node {
         }
         for stream in state.all_delivery_streams() {
             samples.extend(self.direct_put.samples(stream));
+            if let Some(pump) = self.sources.read().unwrap_or_else(PoisonError::into_inner).get(&stream.incarnation) {
+                samples.extend(source::samples(stream, pump, self.clock.now_ms()));
+            }
             if stream.status == DeliveryStatus::Active {
                 let handle = self.delivery(stream.incarnation);
                 samples.extend(crate::deliveries::samples(stream, handle.as_ref(), self.clock.now_ms()));

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn principal(account: &str, region: &str) -> Principal {
-        Principal { account: Account::new(account).unwrap(), region: region.to_owned() }
+        Principal { account: Account::new(account).unwrap(), region: region.to_owned(), is_cloudwatch_logs: false }
     }
 
     struct World {

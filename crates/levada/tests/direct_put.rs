@@ -8,12 +8,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base64_simd::STANDARD;
+use bytes::Bytes;
+use levada::call::Principal;
 use levada::cli::{LifecycleMode, ServeArgs};
 use levada::config::Config;
 use levada::node::{Environment, Node};
 use levada_core::catalog::{Account, Command, EncryptionKey, Scope};
 use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_log::Options;
+use levada_wire::codec::Protocol;
+use levada_wire::error::ErrorCode;
+use levada_wire::operation::FirehoseOp;
 use serde_json::{Value, json};
 
 const KIB: usize = 1_024;
@@ -281,6 +286,37 @@ async fn only_an_active_delivery_stream_takes_records() {
     assert_eq!(said, "ResourceNotFoundException Firehose d is not active in 000000000000 account.");
     let said = world.refused("PutRecordBatch", &batch("d", &[1])).await;
     assert_eq!(said, "ResourceNotFoundException Firehose d is not active in 000000000000 account.");
+}
+
+/// A delivery stream that decompresses takes the records of CloudWatch Logs, and of nobody else.
+#[tokio::test]
+async fn what_is_decompressed_comes_from_cloudwatch_logs() {
+    let world = World::new("").await;
+    let decompression = json!({
+        "Type": "Decompression",
+        "Parameters": [{"ParameterName": "CompressionFormat", "ParameterValue": "GZIP"}],
+    });
+    let destination = json!({
+        "RoleARN": "arn:aws:iam::000000000000:role/r",
+        "BucketARN": "arn:aws:s3:::lake",
+        "ProcessingConfiguration": {"Enabled": true, "Processors": [decompression]},
+    });
+    let body = json!({"DeliveryStreamName": "logs", "ExtendedS3DestinationConfiguration": destination});
+    let (status, reply) = world.call("CreateDeliveryStream", &body).await;
+    assert_eq!(status, 200, "{reply}");
+    let says = "Put to Firehose failed for AccountId: 000000000000, FirehoseName: logs because the request is not \
+                originating from CloudWatch.";
+    for is_cloudwatch_logs in [false, true] {
+        let (account, region) = (Account::new("000000000000").unwrap(), "us-east-1".to_owned());
+        let principal = Principal { account, region, is_cloudwatch_logs };
+        for (op, body) in [(FirehoseOp::PutRecord, one("logs", 1)), (FirehoseOp::PutRecordBatch, batch("logs", &[1]))] {
+            let body = Bytes::from(body.to_string());
+            let answer = levada::firehose::answer(&world.node, &principal, Protocol::Json, op, &body).await;
+            let error = answer.err().map(|error| (error.code, error.message.unwrap_or_default()));
+            let expected = (!is_cloudwatch_logs).then(|| (ErrorCode::InvalidSourceException, says.to_owned()));
+            assert_eq!(error, expected);
+        }
+    }
 }
 
 /// `Encrypted` follows the encryption that the owner has asked for.

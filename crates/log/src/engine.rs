@@ -98,6 +98,12 @@ impl EmbeddedLog {
         async move { shared.died().await }
     }
 
+    /// True while appends of producers are refused for want of disk space. Costs nothing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.shared.full.load(Ordering::Relaxed)
+    }
+
     /// Numbers for metrics.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -136,6 +136,9 @@ pub const DELIVERY_STREAMS_PER_ACCOUNT: usize = 5_000;
 /// `StartDeliveryStreamEncryption` and `StopDeliveryStreamEncryption` of a delivery stream in 24 hours, together (API
 /// reference).
 pub const DELIVERY_ENCRYPTION_CHANGES: usize = 25;
+/// Reads a second that Firehose makes of each shard of a source stream (Firehose developer guide, "Writing to Firehose
+/// using Kinesis Data Streams": once a second, which counts against the shard's overall limit).
+pub const FIREHOSE_READS_PER_SHARD_SECOND: u32 = 1;
 /// What a delivery stream of type DirectPut takes in a second, by `PutRecord` and `PutRecordBatch` together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectPutRates {
@@ -175,6 +178,8 @@ pub const PARTITIONED_BUFFER_MB_DEFAULT: u32 = 128;
 pub const RETRY_S_DEFAULT: u32 = 300;
 /// Default of `HECAcknowledgmentTimeoutInSeconds`: the least that the model allows. Unverified.
 pub const HEC_ACK_TIMEOUT_S_DEFAULT: u32 = 180;
+/// Longest `Prefix` or `ErrorOutputPrefix` once evaluated (observed).
+pub const EVALUATED_PREFIX: usize = 512;
 /// Processors of a processing that is enabled (observed).
 pub const PROCESSORS: RangeInclusive<usize> = 1..=5;
 /// `NumberOfRetries` of a function (observed).

@@ -135,15 +135,6 @@ impl State {
         self.open.iter().filter(|cut| cut.lane == lane).map(|cut| cut.from).min().unwrap_or(else_to)
     }
 
-    /// Up to where the lane was cut; 0 if there is no such lane.
-    pub(crate) fn cut_to(&self, lane: LaneId) -> Offset {
-        match lane {
-            LaneId::Main => self.cut_to,
-            LaneId::Backup => self.backup.unwrap_or_default(),
-            LaneId::Slot(log) => self.slot(log).map_or(0, |slot| slot.cut_to),
-        }
-    }
-
     pub(crate) fn slot(&self, log: LogId) -> Option<&Slot> {
         self.place(log).ok().and_then(|place| self.slots.get(place))
     }

@@ -40,11 +40,12 @@ use crate::chain::Held;
 pub const MAX_KEYS: usize = 50;
 /// Longest expression, in bytes: `ProcessorParameterValue` of the model.
 const MAX_TEXT: usize = 5120;
-/// Stack of a thread that compiles or evaluates, in bytes. It is memory only where it was used.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
-/// How much of it evaluation may use. The rest is for what asks no budget: to compare, print and drop values, each of a
-/// bounded depth.
-const EVALUATION_STACK_BYTES: usize = STACK_BYTES / 2;
+/// Stack of a thread that compiles or evaluates, in bytes: five thousand characters are as many levels at most, and no
+/// level takes 50 KiB. It is memory only where it was used.
+const STACK_BYTES: usize = 256 * 1024 * 1024;
+/// How much of it evaluation may use. The rest is for what asks no budget: to compare, print and drop what is nested,
+/// each to a bounded depth.
+const EVALUATION_STACK_BYTES: usize = 32 * 1024 * 1024;
 /// The same on the thread of a simulation, whose stack is an ordinary one.
 const INLINE_STACK_BYTES: usize = 256 * 1024;
 

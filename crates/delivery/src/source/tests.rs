@@ -53,6 +53,25 @@ async fn the_start_is_fixed_once() {
     world.assert_copied(&NO_PARENTS).await;
 }
 
+/// Between a creation and the start of the pump there may be seconds, records and reshards.
+#[tokio::test(start_paused = true)]
+async fn what_arrives_while_it_is_being_created_is_copied_too() {
+    let mut world = World::new(1, GOOD, 2).await;
+    sleep(Duration::from_secs(1)).await;
+    let created = world.now();
+    world.put.clear();
+    sleep(Duration::from_secs(1)).await;
+    world.put(0, 2).await;
+    world.put(1, 2).await;
+    world.reshard(&[0], &[2, 3]).await;
+    world.put(3, 2).await;
+    world.begin_at(created).await;
+    world.put(1, 1).await;
+    let _pump = world.start_well();
+    world.wait_until_copied().await;
+    world.assert_copied(&[(2, vec![0]), (3, vec![0])].into()).await;
+}
+
 /// Splits and merges before the creation, around it and after it.
 #[tokio::test(start_paused = true)]
 async fn shards_are_followed_through_reshards() {
@@ -157,7 +176,7 @@ async fn live_through(seed: u64) {
     let mut parents: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     world.begin().await;
     world.stream.pace_ms.store(dice.below(3) * 500, Ordering::SeqCst);
-    world.stream.refuses.store(dice.below(4) as u32, Ordering::SeqCst);
+    world.stream.refuses.store([0, 0, 2, 3][dice.below(4) as usize], Ordering::SeqCst);
     let mut pump = None;
     for _ in 0..30 {
         let any = open[dice.below(open.len() as u64) as usize];
@@ -203,6 +222,8 @@ async fn live_through(seed: u64) {
 #[tokio::test(start_paused = true)]
 async fn everything_is_copied_once_whatever_happens() {
     for seed in 0..150 {
+        // Shown if it fails.
+        println!("seed {seed}");
         live_through(seed).await;
     }
 }
@@ -327,6 +348,23 @@ async fn a_deleted_source_ends_the_pump() {
     sleep(Duration::from_secs(10)).await;
     assert_eq!(again.metrics().source_gone.load(Ordering::Relaxed), 1);
     assert_eq!(again.metrics().halted.load(Ordering::Relaxed), 0);
+}
+
+/// A shard that nobody writes to costs nothing but its place.
+#[tokio::test(start_paused = true)]
+async fn idle_shards_are_left_alone() {
+    let mut world = good_world(2_000).await;
+    let (_pump, fuse) = world.start(u64::MAX, 500);
+    world.put(7, 1).await;
+    world.wait_until_copied().await;
+    let before = fuse.steps.load(Ordering::SeqCst);
+    sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(fuse.steps.load(Ordering::SeqCst), before);
+    world.put(1_999, 1).await;
+    world.wait_until_copied().await;
+    // A read, the plan, the batch.
+    assert!(fuse.steps.load(Ordering::SeqCst) - before < 10);
+    world.assert_copied(&NO_PARENTS).await;
 }
 
 /// The position log is bounded, however much is copied.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::worker::Worker;
 use crate::{
-    Attempt, Blocking, Bucketing, Buffering, Compression, Config, Delimiter, Delivery, Env, Handle, KeyLayout,
+    Attempt, Block, Blocking, Bucketing, Buffering, Compression, Config, Delimiter, Delivery, Env, Handle, KeyLayout,
     LayoutSpec, Object, Sink, SinkError, Spec, Tuning,
 };
 
@@ -27,6 +27,9 @@ pub(crate) const CONTROL: LogId = LogId(2);
 pub(crate) const SWAMP_DATA: LogId = LogId(3);
 const SWAMP_CONTROL: LogId = LogId(4);
 const SWAMP: &str = "swamp";
+
+/// Of the first delivery stream.
+pub(crate) const BLOCK: Block = Block { first: LogId(100), count: Block::WHOLE };
 
 /// 2026-07-13 14:05:09 UTC
 pub(crate) const START: Millis = 1_783_951_509_000;
@@ -76,7 +79,7 @@ impl Fuse {
         self.dead.load(Ordering::SeqCst)
     }
 
-    async fn step(&self) {
+    pub(crate) async fn step(&self) {
         if self.steps.fetch_add(1, Ordering::SeqCst) >= self.burns_at.load(Ordering::SeqCst) {
             self.dead.store(true, Ordering::SeqCst);
         }
@@ -86,10 +89,17 @@ impl Fuse {
     }
 }
 
+#[derive(Clone)]
+struct Stored {
+    arrival: Millis,
+    key: Vec<u8>,
+    data: Vec<u8>,
+}
+
 #[derive(Default)]
 struct Log {
     start: Offset,
-    records: Vec<(Millis, Vec<u8>)>,
+    records: Vec<Stored>,
     corrupt: Vec<Offset>,
 }
 
@@ -99,13 +109,14 @@ impl Log {
     }
 
     fn tail(&self) -> Tail {
-        let bytes = self.records[self.start as usize..].iter().map(|(_, data)| data.len() as u64 + 6).sum();
+        let retained = self.records[self.start as usize..].iter();
+        let bytes = retained.map(|record| (record.key.len() + record.data.len() + 6) as u64).sum();
         Tail {
             start: self.start,
             end: self.end(),
             sealed: false,
-            last_arrival: self.records.last().map_or(0, |(arrival, _)| *arrival),
-            first_arrival: self.records.get(self.start as usize).map(|(arrival, _)| *arrival),
+            last_arrival: self.records.last().map_or(0, |record| record.arrival),
+            first_arrival: self.records.get(self.start as usize).map(|record| record.arrival),
             bytes,
         }
     }
@@ -141,8 +152,8 @@ impl TestEngine {
     pub(crate) fn produce_to(&self, log: LogId, data: &[u8]) {
         let now = self.clock.now_ms();
         self.with(log, |log| {
-            let arrival = log.records.last().map_or(0, |(last, _)| *last).max(now);
-            log.records.push((arrival, data.to_vec()));
+            let arrival = log.tail().last_arrival.max(now);
+            log.records.push(Stored { arrival, key: Vec::new(), data: data.to_vec() });
         })
         .unwrap();
         self.changes.send_modify(|n| *n += 1);
@@ -151,7 +162,8 @@ impl TestEngine {
     /// The same record, many times at once.
     pub(crate) fn produce_many(&self, count: u64, data: &[u8]) {
         let now = self.clock.now_ms();
-        self.with(DATA, |log| log.records.extend((0..count).map(|_| (now, data.to_vec())))).unwrap();
+        let record = Stored { arrival: now, key: Vec::new(), data: data.to_vec() };
+        self.with(DATA, |log| log.records.extend((0..count).map(|_| record.clone()))).unwrap();
         self.changes.send_modify(|n| *n += 1);
     }
 
@@ -167,14 +179,19 @@ impl TestEngine {
         self.with(log, |log| log.start).unwrap()
     }
 
+    /// All logs, and what they hold.
+    pub(crate) fn sizes(&self) -> BTreeMap<LogId, Tail> {
+        self.logs.lock().unwrap().iter().map(|(id, log)| (*id, log.tail())).collect()
+    }
+
     /// The control log's records, as JSON.
     pub(crate) fn control(&self) -> Vec<serde_json::Value> {
         self.with(CONTROL, |log| {
             log.records[log.start as usize..]
                 .iter()
-                .map(|(_, data)| {
-                    assert_eq!(data[0], 2, "the version");
-                    serde_json::from_slice(&data[1..]).unwrap()
+                .map(|record| {
+                    assert_eq!(record.data[0], 2, "the version");
+                    serde_json::from_slice(&record.data[1..]).unwrap()
                 })
                 .collect()
         })
@@ -184,7 +201,7 @@ impl TestEngine {
     fn append(&self, append: Append) -> Appended {
         let now = self.clock.now_ms();
         let mut doubt = None;
-        if append.log == CONTROL {
+        if append.log == CONTROL || append.log >= BLOCK.first {
             doubt = self.doubts.lock().unwrap().pop();
         }
         if doubt == Some(Doubt::LostAndUnknown) {
@@ -198,7 +215,11 @@ impl TestEngine {
             }
             let first = log.end();
             let arrival = log.tail().last_arrival.max(now);
-            log.records.extend(append.batch.records().map(|record| (arrival, record.data.to_vec())));
+            log.records.extend(append.batch.records().map(|record| Stored {
+                arrival,
+                key: record.key.to_vec(),
+                data: record.data.to_vec(),
+            }));
             Appended::At { first, arrival }
         });
         self.changes.send_modify(|n| *n += 1);
@@ -212,8 +233,8 @@ impl TestEngine {
         self.with(request.log, |log| {
             let mut next = request.from.max(log.start);
             let (mut chunks, mut bytes) = (Vec::new(), 0);
-            while let Some((arrival, data)) = log.records.get(next as usize) {
-                bytes += data.len() as u64;
+            while let Some(Stored { arrival, key, data }) = log.records.get(next as usize) {
+                bytes += (key.len() + data.len()) as u64;
                 let full = chunks.len() as u32 >= request.max_records || bytes > request.max_bytes;
                 if !chunks.is_empty() && full {
                     break;
@@ -224,7 +245,7 @@ impl TestEngine {
                     }
                     break;
                 }
-                let batch = Batch::single(b"", data);
+                let batch = Batch::single(key, data);
                 chunks.push(Chunk { first: next, arrival: *arrival, batch, skip: 0, take: 1 });
                 next += 1;
             }
@@ -288,8 +309,16 @@ impl Engine for TestEngine {
         })
     }
 
-    fn create(&self, _: Vec<LogSpec>) -> BoxFuture<'_, Result<(), EngineError>> {
-        unreachable!("the catalog creates logs")
+    fn create(&self, specs: Vec<LogSpec>) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async move {
+            self.fuse.step().await;
+            for LogSpec { id, .. } in specs {
+                assert!((BLOCK.first.0..BLOCK.first.0 + u64::from(BLOCK.count) - 1).contains(&id.0), "{id:?}");
+                self.logs.lock().unwrap().entry(id).or_default();
+            }
+            self.fuse.step().await;
+            Ok(())
+        })
     }
 
     fn delete(&self, logs: Vec<LogId>) -> BoxFuture<'_, Result<(), EngineError>> {
@@ -482,7 +511,7 @@ impl World {
             name: "orders".into(),
             data: DATA,
             control: CONTROL,
-            block: None,
+            block: Some(BLOCK),
             config: self.config.clone(),
             config_version: 1,
             backlog_quota_bytes: 10_000,
@@ -493,7 +522,8 @@ impl World {
     pub(crate) fn start_with_swamp(&self) -> (Handle, Handle) {
         let delivery = self.delivery();
         let config = Config::s3(Bucketing { bucket: SWAMP.into(), ..bucketing(&self.config) });
-        let swamp = Spec { name: SWAMP.into(), data: SWAMP_DATA, control: SWAMP_CONTROL, config, ..self.spec() };
+        let swamp =
+            Spec { name: SWAMP.into(), data: SWAMP_DATA, control: SWAMP_CONTROL, block: None, config, ..self.spec() };
         (delivery.start(self.spec()), delivery.start(swamp))
     }
 

@@ -72,21 +72,29 @@ impl Worker {
         if records.is_empty() {
             return Ok(());
         }
-        let released = releasable(session, &concluded);
-        if let Some(stage) = session.stage.as_deref() {
-            records.extend(released.iter().map(|slot| Record::Release { slot: *slot, sorted: stage.sorted }));
-        }
+        let released = releasable(session);
+        records.extend(session.releases(&released));
         records.extend(self.sorted_so_far(session));
         session.control.write(records).await?;
+        session.forget(&released);
         for (cut, outcome) in &concluded {
             self.past.forget(cut.id);
             self.account(route_of(cut.lane, &session.lanes), cut, outcome);
         }
         self.trim(session, &concluded).await?;
-        for slot in released {
-            session.release(slot);
+        if session.control.state().open.is_empty() {
+            self.release_idle(session).await?;
         }
         self.recount(session).await.map(drop)
+    }
+
+    /// Releases slots without waiting for something else that is to be written.
+    pub(super) async fn release_idle(&self, session: &mut Session) -> Result<(), ControlError> {
+        let released = releasable(session);
+        let records = session.releases(&released);
+        session.control.write(records).await?;
+        session.forget(&released);
+        Ok(())
     }
 
     fn account(&self, route: Route, cut: &Cut, outcome: &Outcome) {
@@ -134,14 +142,21 @@ impl Worker {
         self.trim_data(session).await?;
         self.trim_processed(session).await?;
         for (cut, _) in concluded {
-            let LaneId::Slot(log) = cut.lane else { continue };
-            let Some(lane) = session.lanes.get_mut(&cut.lane) else { continue };
-            let state = session.control.state();
-            let before = state.checkpoint(cut.lane, state.cut_to(cut.lane));
-            // The mark at the end says how far the sorter had come.
-            self.trim_log(log, before.min(lane.slot.end.saturating_sub(1))).await?;
-            lane.slot.bytes = self.shared.env.engine.tail(log).await.map_err(of_data_log)?.bytes;
+            if let LaneId::Slot(log) = cut.lane {
+                self.trim_slot(session, log).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Frees what of a slot is delivered, but for the mark at its end, which says how far the sorter had come.
+    pub(super) async fn trim_slot(&self, session: &mut Session, log: LogId) -> Result<(), ControlError> {
+        let id = LaneId::Slot(log);
+        let state = session.control.state();
+        let (Some(lane), Some(slot)) = (session.lanes.get_mut(&id), state.slot(log)) else { return Ok(()) };
+        let before = state.checkpoint(id, slot.cut_to).min(lane.slot.end.saturating_sub(1));
+        self.trim_log(log, before).await?;
+        lane.slot.bytes = self.shared.env.engine.tail(log).await.map_err(of_data_log)?.bytes;
         Ok(())
     }
 
@@ -173,21 +188,20 @@ impl Worker {
     }
 }
 
-/// Slots of partitions that will be empty once these cuts are concluded, and into which the sorter has nothing to put
-/// any more from what it read before.
-fn releasable(session: &Session, concluded: &[(Cut, Outcome)]) -> Vec<LogId> {
+/// Slots of partitions whose records are all delivered and trimmed, and into which the sorter has nothing to put any
+/// more from what it read before.
+///
+/// What a crash left untrimmed is trimmed at the next start because the slot is still assigned then: it is released only
+/// after that.
+fn releasable(session: &Session) -> Vec<LogId> {
     let Some(stage) = session.stage.as_deref() else { return Vec::new() };
     let state = session.control.state();
-    let is_open = |id: LaneId| {
-        let mut open = state.open.iter().filter(|cut| cut.lane == id);
-        open.any(|cut| concluded.iter().all(|(done, _)| done.id != cut.id))
-    };
     let mut released = Vec::new();
     for slot in &state.slots {
         let id = LaneId::Slot(slot.log);
         let Some(lane) = session.lanes.get(&id) else { continue };
         let settled = lane.is_drained() && lane.slot.covered <= stage.sorted;
-        if matches!(slot.lane, Routed::Partition(_)) && settled && !is_open(id) {
+        if matches!(slot.lane, Routed::Partition(_)) && settled && state.open.iter().all(|cut| cut.lane != id) {
             released.push(slot.log);
         }
     }
@@ -195,11 +209,18 @@ fn releasable(session: &Session, concluded: &[(Cut, Outcome)]) -> Vec<LogId> {
 }
 
 impl Session {
-    /// The slot's log is free: the control log says so.
-    fn release(&mut self, slot: LogId) {
-        let Some(lane) = self.lanes.remove(&LaneId::Slot(slot)) else { return };
-        if let Some(stage) = &mut self.stage {
-            stage.release(slot, lane.slot.end);
+    fn releases(&self, slots: &[LogId]) -> Vec<Record> {
+        let sorted = self.stage.as_deref().map_or(0, |stage| stage.sorted);
+        slots.iter().map(|slot| Record::Release { slot: *slot, sorted }).collect()
+    }
+
+    /// The slots are free: the control log says so.
+    fn forget(&mut self, slots: &[LogId]) {
+        for slot in slots {
+            let Some(lane) = self.lanes.remove(&LaneId::Slot(*slot)) else { continue };
+            if let Some(stage) = &mut self.stage {
+                stage.release(*slot, lane.slot.end);
+            }
         }
     }
 }

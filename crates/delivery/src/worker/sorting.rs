@@ -165,6 +165,10 @@ impl Worker {
         if stage.sorted >= stage.end {
             return Ok(false);
         }
+        if stage.partitions >= most_partitions(stage) {
+            self.release_idle(session).await?;
+        }
+        let Some(stage) = session.stage.as_deref() else { return Ok(false) };
         let (log, from) = (stage.processed(), stage.sorted);
         let request = ReadRequest { log, from, max_records: PAGE_RECORDS, max_bytes: PAGE_BYTES };
         let page = match self.shared.env.engine.read(request).await {
@@ -357,11 +361,12 @@ impl Worker {
     pub(super) async fn trim_processed(&self, session: &mut Session) -> Result<(), ControlError> {
         let sorted = session.control.state().sorted;
         let Some(stage) = session.stage.as_deref_mut() else { return Ok(()) };
-        if stage.unwritten == 0 {
+        let before = sorted.min(stage.end.saturating_sub(1));
+        if before <= stage.trimmed {
             return Ok(());
         }
-        stage.unwritten = 0;
-        self.trim_log(stage.processed(), sorted.min(stage.end.saturating_sub(1))).await?;
+        (stage.trimmed, stage.unwritten) = (before, 0);
+        self.trim_log(stage.processed(), before).await?;
         stage.bytes = self.shared.env.engine.tail(stage.processed()).await.map_err(of_data_log)?.bytes;
         Ok(())
     }

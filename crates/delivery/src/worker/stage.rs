@@ -25,7 +25,9 @@ pub(super) struct Stage {
     pub(super) taken: Offset,
     /// The processed log was sorted up to here.
     pub(super) sorted: Offset,
-    /// Bytes sorted since the control log last said how far.
+    /// The processed log was trimmed up to here.
+    pub(super) trimmed: Offset,
+    /// Bytes sorted since then.
     pub(super) unwritten: u64,
     pub(super) routes: BTreeMap<Routed, LogId>,
     /// Those of `routes` that are partitions.
@@ -74,9 +76,10 @@ impl Stage {
         self.routes.insert(routed, slot);
     }
 
+    /// Of a partition.
     pub(super) fn release(&mut self, slot: LogId, end: Offset) {
         self.routes.retain(|_, log| *log != slot);
-        self.partitions = self.routes.keys().filter(|routed| matches!(routed, Routed::Partition(_))).count() as u64;
+        self.partitions = self.partitions.saturating_sub(1);
         self.ends.insert(slot, end);
     }
 }
@@ -106,6 +109,7 @@ impl Worker {
             bytes: tail.bytes,
             taken: self.last_mark(block.first, &tail).await?,
             sorted: state.sorted,
+            trimmed: 0,
             unwritten: 0,
             routes: BTreeMap::new(),
             partitions: 0,
@@ -122,7 +126,12 @@ impl Worker {
             session.lanes.insert(LaneId::Slot(*log), Lane { slot, ..Lane::new(Kind::of(lane), *cut_to) });
         }
         session.stage = Some(Box::new(stage));
-        Ok(())
+        // What a crash forgot.
+        let slots: Vec<LogId> = session.control.state().slots.iter().map(|slot| slot.log).collect();
+        for slot in slots {
+            self.trim_slot(session, slot).await?;
+        }
+        self.trim_processed(session).await
     }
 
     /// What the mark at the end of a log says; 0 if nothing was ever appended. Every append to such a log ends with

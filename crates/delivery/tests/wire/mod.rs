@@ -3,20 +3,20 @@
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-pub struct Request {
-    pub line: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Request {
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// The next request of a connection; `None` if it has ended.
-pub async fn receive(stream: &mut TcpStream) -> Option<Request> {
+pub(crate) async fn receive(stream: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let head_len = loop {
         match stream.read_buf(&mut bytes).await {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use levada_core::catalog::{DestinationKind, Processing, Processor, ProcessorKind, ProcessorParameter};
-use levada_delivery::MIB;
 use levada_delivery::chain::Chain;
 use levada_delivery::process::{
     ChainSpec, CommandFunction, Deaggregation, Function, HttpFunction, LambdaSpec, Processors, Query, QueryError,
 };
+use levada_delivery::{KeyLayout, MIB};
 
 use super::{About, Assembly};
 use crate::config::FunctionTarget;
@@ -60,8 +60,8 @@ pub(super) struct ChainOf<'a> {
     pub(super) processing: Option<&'a Processing>,
     /// The query of partition keys.
     pub(super) query: Option<Query>,
-    /// The partition keys that a function is asked for; none without dynamic partitioning.
-    pub(super) lambda_keys: Option<Vec<String>>,
+    /// With dynamic partitioning, the keys of objects.
+    pub(super) partitioning: Option<KeyLayout>,
     /// Where the records go.
     pub(super) to: DestinationKind,
 }
@@ -69,12 +69,12 @@ pub(super) struct ChainOf<'a> {
 impl Assembly {
     /// The chain; `None` if records are delivered as they come.
     pub(super) fn chain(&self, about: &About, of: ChainOf<'_>) -> Result<Option<Arc<dyn Chain>>, BadChain> {
-        let ChainOf { processing, query, lambda_keys, to } = of;
+        let ChainOf { processing, query, partitioning, to } = of;
         let nothing = Processing::default();
         let processing = processing.unwrap_or(&nothing);
         // A delimiter is a matter of objects, not of records.
         let works = |processor: &&Processor| processor.kind != ProcessorKind::AppendDelimiterToRecord;
-        if processing.processors.iter().filter(works).count() == 0 && lambda_keys.is_none() {
+        if processing.processors.iter().filter(works).count() == 0 && partitioning.is_none() {
             return Ok(None);
         }
         let lambda =
@@ -92,8 +92,7 @@ impl Assembly {
             extraction,
             lambda,
             query,
-            partitioned: lambda_keys.is_some(),
-            lambda_keys: lambda_keys.unwrap_or_default(),
+            partitioning,
         };
         Ok(Some(Arc::new(Processors::new(spec, self.chain_env.clone()))))
     }

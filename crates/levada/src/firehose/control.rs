@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use levada_core::catalog::{Command, DeliveryStatus, EncryptionKey, KinesisSource, NewDeliveryStream, Source};
+use levada_core::catalog::{Command, DeliveryStatus, EncryptionKey, KinesisSource, NewDeliveryStream, Scope, Source};
 use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
 use levada_wire::firehose::types::{self, DeliveryStreamType};
@@ -22,10 +22,11 @@ pub(super) async fn create(caller: Caller<'_>, request: &types::CreateDeliverySt
     let (Some(only), None) = (destinations.next(), destinations.next()) else {
         return Err(errors::not_one_destination());
     };
-    let source = source(request)?;
+    let source = source(request, &scope)?;
     let encryption = encryption(request, &source, &scope.region)?;
     let destination = destination::of(only)?;
-    destination::check(caller.node, &scope, name, &source, &destination)?;
+    destination::check(&scope.region, &destination)?;
+    destination::deliverable(caller.node, &scope, name, &source, &destination)?;
     let tags = request.tags.iter().flatten();
     let command = Command::CreateDeliveryStream(NewDeliveryStream {
         scope: scope.clone(),
@@ -42,7 +43,7 @@ pub(super) async fn create(caller: Caller<'_>, request: &types::CreateDeliverySt
 
 /// Where records are to come from. Configurations of other sources than that of the type are ignored, as AWS was seen
 /// to do beside DirectPut.
-fn source(request: &types::CreateDeliveryStream) -> Result<Source, AwsError> {
+fn source(request: &types::CreateDeliveryStream, scope: &Scope) -> Result<Source, AwsError> {
     match request.delivery_stream_type.unwrap_or(DeliveryStreamType::DirectPut) {
         DeliveryStreamType::DirectPut => {
             let hint = request.direct_put_source_configuration.as_ref();
@@ -51,12 +52,16 @@ fn source(request: &types::CreateDeliveryStream) -> Result<Source, AwsError> {
         DeliveryStreamType::KinesisStreamAsSource => {
             let asked = request.kinesis_stream_source_configuration.as_ref();
             let asked = asked.ok_or_else(errors::stream_source_missing)?;
-            Ok(Source::Kinesis(KinesisSource {
+            let source = KinesisSource {
                 stream_arn: asked.kinesis_stream_arn.clone(),
                 role_arn: asked.role_arn.clone(),
                 // The catalog decides it.
                 start_ms: 0,
-            }))
+            };
+            match source.stream() {
+                Some((other, _)) if other != *scope => Err(errors::source_elsewhere(&source.stream_arn)),
+                _ => Ok(Source::Kinesis(source)),
+            }
         }
         DeliveryStreamType::MskAsSource if request.msk_source_configuration.is_none() => {
             Err(errors::msk_source_missing())
@@ -95,7 +100,8 @@ pub(super) async fn update(caller: Caller<'_>, request: &types::UpdateDestinatio
     }
     let update = destination::update(request, &stream.destination)?;
     let merged = stream.updated(version, update).map_err(|e| refused(&e))?;
-    destination::check(caller.node, &stream.scope, name, &stream.source, &merged)?;
+    destination::check(&stream.scope.region, &merged)?;
+    destination::deliverable(caller.node, &stream.scope, name, &stream.source, &merged)?;
     let (scope, name) = (stream.scope.clone(), stream.name.clone());
     let command = Command::UpdateDestination { scope, name, version: version.clone(), destination: merged };
     caller.node.carry_out(command).await.map_err(|e| not_submitted(&e))?;

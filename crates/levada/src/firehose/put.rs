@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_core::batch::{Batch, BatchBuilder};
-use levada_core::catalog::{DeliveryStatus, DeliveryStream, EncryptionStatus};
+use levada_core::catalog::{DeliveryStatus, DeliveryStream, EncryptionStatus, ProcessorKind};
 use levada_core::engine::{Append, Appended, Expect, Offset};
 use levada_core::env::{Clock, Random};
 use levada_delivery::Handle;
@@ -55,10 +55,19 @@ fn target(caller: Caller<'_>, name: &str) -> Result<Target, AwsError> {
     if stream.source.kinesis().is_some() {
         return Err(errors::reads_a_stream());
     }
+    if decompresses(&stream) && !caller.principal.is_cloudwatch_logs {
+        return Err(errors::not_from_cloudwatch(&stream.name, stream.scope.account.as_str()));
+    }
     // ACTIVE and no worker: the node is stopping, and the client may come again.
     let handle = caller.node.delivery(stream.incarnation).ok_or_else(AwsError::internal_failure)?;
     let metrics = caller.node.metrics.delivery_stream(&stream);
     Ok(Target { stream, handle, metrics })
+}
+
+/// Whether its records are those of CloudWatch Logs, which come compressed.
+fn decompresses(stream: &DeliveryStream) -> bool {
+    let processing = stream.destination.processing();
+    processing.is_some_and(|processing| processing.active(ProcessorKind::Decompression).is_some())
 }
 
 /// Whether records are encrypted now (`Encrypted`). While encryption is being started they are not yet, while it is

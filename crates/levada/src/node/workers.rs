@@ -6,8 +6,9 @@ use std::sync::{Arc, PoisonError};
 use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, Destination, Event, ResourceKey, Scope, Source};
 use levada_delivery::{Config, Handle, Spec};
 
-use super::Node;
+use super::{DELIVERY_GRACE, Node};
 use crate::deliveries::{About, Undeliverable, block};
+use crate::source;
 
 impl Node {
     /// Whether this node can deliver to a destination of a delivery stream that is or is to be of this name.
@@ -41,8 +42,8 @@ impl Node {
         }
     }
 
-    /// Starts the worker of a delivery stream that is ACTIVE and has none.
-    pub(crate) fn start_delivery(&self, key: &ResourceKey) {
+    /// Starts the worker of a delivery stream that is ACTIVE and has none, and the pump of its source.
+    pub(crate) fn start_delivery(self: &Arc<Self>, key: &ResourceKey) {
         let _one_at_a_time = self.configuring.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(stream) = self.registry.state().delivery_stream_incarnation(key).cloned() else { return };
         if stream.status != DeliveryStatus::Active || self.delivery(stream.incarnation).is_some() {
@@ -58,6 +59,9 @@ impl Node {
             config_version: stream.version,
             backlog_quota_bytes: self.config.backlog_bytes,
         });
+        if let Some(pump) = source::start(self, &stream, handle.clone()) {
+            self.sources.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, pump);
+        }
         self.deliveries.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, handle);
     }
 
@@ -94,6 +98,10 @@ impl Node {
     }
 
     pub(crate) async fn end_delivery(&self, key: &ResourceKey) {
+        let pump = self.sources.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
+        if let Some(pump) = pump {
+            pump.stop(DELIVERY_GRACE).await;
+        }
         let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         if let Some(handle) = handle {
             let dropped = handle.delete().await;

@@ -9,9 +9,13 @@ use jaq_core::{DataT, Lut};
 use jaq_json::{Num, Val};
 use levada_core::env::Clock;
 
-/// Units of one evaluation. A step costs one; a value that is made costs one for each value in it, as if nothing were
-/// shared, and one for each 16 bytes of text. So it bounds time (some 0.1 s) and memory (some 100 MiB).
-pub(super) const UNITS: u64 = 2 * 1024 * 1024;
+/// Units of one evaluation. A value that is made costs one for each value in it, as if nothing were shared, and one for
+/// each 16 bytes of text. So they bound time (some 0.1 s) and memory (some 100 MiB).
+const UNITS: u64 = 2 * 1024 * 1024;
+/// A step of evaluation: a call, an iteration, a function, a value made. So there are 262,144 at most.
+const UNITS_PER_STEP: u64 = 8;
+/// A step that leaves something nested behind, whose end is a frame on the stack: there are 32,768 at most.
+const UNITS_PER_LEVEL: u64 = 64;
 /// Bytes of text for a unit.
 const BYTES_PER_UNIT: usize = 16;
 /// Values within values that are made: dropping, comparing and printing one takes a frame for each.
@@ -24,7 +28,7 @@ const CLOCK_EVERY: u64 = 4096;
 /// What evaluation unwinds with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Spent {
-    #[error("The query took more than {UNITS} steps.")]
+    #[error("The query took too many steps.")]
     Units,
     #[error("The query made a value of more than {MAX_DEPTH} levels.")]
     Depth,
@@ -71,10 +75,16 @@ impl<'a> Budget<'a> {
 
     /// One step of evaluation.
     pub(super) fn step(&self) {
-        self.spend(1);
+        self.spend(UNITS_PER_STEP);
         if stack_position().abs_diff(self.stack_base) > self.stack_bytes {
             resume_unwind(Box::new(Spent::Stack));
         }
+    }
+
+    /// One that leaves something nested behind.
+    pub(super) fn nest(&self) {
+        self.step();
+        self.spend(UNITS_PER_LEVEL - UNITS_PER_STEP);
     }
 
     /// A value that was made.

@@ -62,6 +62,7 @@ pub(super) fn functions() -> Vec<Named<Native<Jq>>> {
     all.push(("now", v(0), native_run(now)));
     all.push(("fromjson", v(0), native_run(from_json)));
     all.push((rewrite::STEP, v(0), step()));
+    all.push((rewrite::DEEP, v(0), deep()));
     all.push((rewrite::LOOK, v(0), look()));
     all.push((rewrite::MADE, v(0), made()));
     all.push((rewrite::PRODUCT, v(1), native_run(product)));
@@ -99,6 +100,22 @@ fn step() -> Native<Jq> {
     })
     .with_update(|cv, update| {
         cv.0.data().budget.step();
+        update(cv.1)
+    })
+}
+
+/// The identity, which takes a step that leaves something nested behind.
+fn deep() -> Native<Jq> {
+    native_run(|cv| {
+        cv.0.data().budget.nest();
+        box_once(Ok(cv.1))
+    })
+    .with_paths(|cv| {
+        cv.0.data().budget.nest();
+        box_once(Ok(cv.1))
+    })
+    .with_update(|cv, update| {
+        cv.0.data().budget.nest();
         update(cv.1)
     })
 }

@@ -5,6 +5,7 @@
 //! | Term | becomes | why |
 //! |---|---|---|
 //! | `def f: BODY` | `def f: !step \| BODY` | recursion; the body stays in tail position, which jaq runs without stack |
+//! | `def f(g): BODY` of the program | `def f(g): !deep \| BODY` | without stack too, but `f(g \| g)` nests, and is dropped with stack |
 //! | `.[]`, `..`, `A as $x` of a fold | `(A \| !look)[] \| !step` | repetition; iterating copies a shared list |
 //! | `[A]`, `{…}`, `"…\(A)…"`, `A + B`, `A \|= B`, `.[A:B]` | `… \| !made` | a new value |
 //! | `f(…)`, native | `!look \| f(…) \| !made` | may look at its whole input, may have outputs without end |
@@ -29,6 +30,7 @@ use super::library;
 pub(super) const PROGRAM: &str = "levada_program";
 
 pub(super) const STEP: &str = "!step";
+pub(super) const DEEP: &str = "!deep";
 pub(super) const LOOK: &str = "!look";
 pub(super) const MADE: &str = "!made";
 pub(super) const PRODUCT: &str = "!product";
@@ -56,7 +58,7 @@ pub(super) fn program(term: Term<&str>) -> Def<&str> {
 
 /// Definitions that ask their budget.
 pub(super) fn definitions(defs: Vec<Def<&str>>) -> Vec<Def<&str>> {
-    Rewrite { native: library::native() }.defs(defs)
+    Rewrite { native: library::native() }.defs(defs, STEP)
 }
 
 /// A text without interpolation.
@@ -170,8 +172,13 @@ struct Rewrite {
 }
 
 impl Rewrite {
-    fn defs<'s>(&self, defs: Vec<Def<&'s str>>) -> Vec<Def<&'s str>> {
-        let def = |Def { name, args, body }| Def { name, args, body: pipe(call(STEP, Vec::new()), self.term(body)) };
+    /// `taking_functions` is asked by definitions that take functions.
+    fn defs<'s>(&self, defs: Vec<Def<&'s str>>, taking_functions: &'static str) -> Vec<Def<&'s str>> {
+        let def = |Def { name, args, body }: Def<&'s str>| {
+            let takes = args.iter().any(|arg| !arg.starts_with('$'));
+            let ask = call(if takes { taking_functions } else { STEP }, Vec::new());
+            Def { name, args, body: pipe(ask, self.term(body)) }
+        };
         defs.into_iter().map(def).collect()
     }
 
@@ -209,7 +216,8 @@ impl Rewrite {
                 let branches = branches.into_iter().map(branch).collect();
                 Term::IfThenElse(branches, otherwise.map(|term| self.boxed(term)))
             }
-            Term::Def(defs, body) => Term::Def(self.defs(defs), self.boxed(body)),
+            // The library has no such definitions within definitions.
+            Term::Def(defs, body) => Term::Def(self.defs(defs, DEEP), self.boxed(body)),
             Term::Call(name, args) => self.call(name, args),
             Term::Path(head, path) => self.path(*head, path),
         }

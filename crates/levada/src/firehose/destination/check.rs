@@ -4,24 +4,19 @@ use levada_core::catalog::{
     CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination, Scope, SecretsManager,
     Source, SplunkDestination,
 };
+use levada_delivery::PrefixError;
 use levada_wire::error::AwsError;
 use levada_wire::firehose::errors;
 use levada_wire::limits;
 
+use crate::deliveries::{BadChain, Undeliverable};
 use crate::node::Node;
 
-/// Checks a destination of a delivery stream that is or is to be.
+/// Checks a destination of a delivery stream in `region`.
 ///
 /// # Errors
-/// AWS's for what is wrong, and ours for what this node cannot deliver to.
-pub(in crate::firehose) fn check(
-    node: &Node,
-    scope: &Scope,
-    name: &str,
-    source: &Source,
-    destination: &Destination,
-) -> Result<(), AwsError> {
-    let region = &scope.region;
+/// AWS's for what is wrong.
+pub(in crate::firehose) fn check(region: &str, destination: &Destination) -> Result<(), AwsError> {
     match destination {
         Destination::S3(s3) => partitioned(s3)?,
         Destination::HttpEndpoint(http) => http_endpoint(http, region)?,
@@ -29,9 +24,57 @@ pub(in crate::firehose) fn check(
         Destination::OpenSearch(_) => {}
     }
     log_streams(destination)?;
-    processors(destination)?;
-    let checked = node.check_destination(scope, name, source, destination);
-    checked.map_err(|error| errors::invalid_destination(&error.to_string()))
+    processors(destination)
+}
+
+/// Whether this node can deliver there for a delivery stream that is or is to be: keys can be built, queries compiled,
+/// buckets, functions and addresses are known.
+///
+/// # Errors
+/// AWS's where its words are known, and ours.
+pub(in crate::firehose) fn deliverable(
+    node: &Node,
+    scope: &Scope,
+    name: &str,
+    source: &Source,
+    destination: &Destination,
+) -> Result<(), AwsError> {
+    node.check_destination(scope, name, source, destination).map_err(|error| undeliverable(&error))
+}
+
+pub(super) fn undeliverable(error: &Undeliverable) -> AwsError {
+    match error {
+        Undeliverable::Keys(error) => bad_prefix(error),
+        Undeliverable::Chain(BadChain::Query(error)) => errors::bad_query(&error.to_string()),
+        Undeliverable::Chain(BadChain::UnknownFunction(_) | BadChain::Parameter(..))
+        | Undeliverable::Endpoint(_)
+        | Undeliverable::NoToken
+        | Undeliverable::Bucket(_) => errors::invalid_destination(&error.to_string()),
+    }
+}
+
+fn bad_prefix(error: &PrefixError) -> AwsError {
+    match error {
+        PrefixError::BadExpression { member: _, text } => errors::bad_expression(text),
+        PrefixError::UnknownNamespace { member: _, namespace } => errors::unknown_namespace(namespace),
+        PrefixError::BadValue { member, .. } => errors::bad_expression_value(member.name()),
+        PrefixError::ErrorPrefixRequired => errors::error_prefix_missing(),
+        PrefixError::ErrorTypeMissing => errors::error_type_missing(),
+        PrefixError::ErrorTypeInPrefix => errors::error_type_in_prefix(),
+        PrefixError::PartitionKeyInErrorPrefix => errors::partition_key_in_error_prefix(),
+        PrefixError::PartitioningDisabled => errors::partition_key_without_partitioning(),
+        PrefixError::PartitionKeyMissing => errors::no_partition_key(),
+        PrefixError::NoQuery => errors::query_missing(),
+        PrefixError::NoLambda => errors::function_missing(),
+        PrefixError::QueryKeyUnknown(key) => errors::unknown_query_key(key),
+        PrefixError::QueryKeyUnused(_) => errors::unused_query_key(),
+        PrefixError::TooLong(member) => {
+            // AWS writes the one small and the other as the member is called.
+            let name = if member.name() == "Prefix" { "prefix" } else { member.name() };
+            errors::prefix_too_long(name, limits::EVALUATED_PREFIX)
+        }
+        PrefixError::UnknownTimeZone(_) => errors::unknown_time_zone(),
+    }
 }
 
 /// Dynamic partitioning, and the backup that S3 has for itself.

@@ -74,7 +74,8 @@ fn http_endpoint(asked: &types::HttpEndpointDestinationConfiguration) -> Result<
     Ok(HttpEndpointDestination {
         url: endpoint.url.clone(),
         name: endpoint.name.clone(),
-        access_key: endpoint.access_key.as_ref().map(secret),
+        // Terraform sends an empty one where there is none.
+        access_key: endpoint.access_key.as_ref().map(secret).filter(|key| !key.reveal().is_empty()),
         request: asked.request_configuration.as_ref().map(request),
         role_arn: asked.role_arn.clone(),
         secrets_manager: asked.secrets_manager_configuration.as_ref().map(secrets_manager),

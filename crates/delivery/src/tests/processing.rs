@@ -1,0 +1,427 @@
+//! Processing, sorting and backup in a world that fails.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::actors::{TestChain, backed_up, is_dropped, is_poison, lake, number, processed};
+use super::world::{BLOCK, CONTROL, DATA, Doubt, Mood, World, content, record};
+use super::{HOUR, pass, seconds};
+use crate::{Config, Object};
+
+/// Where a record is to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Delivered,
+    Errors,
+    Backup,
+}
+
+/// All that was ever put, each key once. Fails if a key was put again with other content.
+fn objects(world: &World) -> Vec<Object> {
+    let puts = world.sink.puts.lock().unwrap();
+    let same = |puts: &Vec<Object>| puts.iter().all(|put| *put == puts[0]);
+    puts.values()
+        .inspect(|puts| assert!(same(puts), "{} was rewritten", puts[0].key))
+        .map(|puts| puts[0].clone())
+        .collect()
+}
+
+/// How often each record is in each place. Checks that it is in an object of its partition.
+fn found(world: &World, partitions: u64) -> BTreeMap<(Place, u64), u64> {
+    let mut found = BTreeMap::new();
+    for object in objects(world) {
+        for line in content(&object).split_terminator('\n') {
+            let n = number(line.as_bytes());
+            let place = if object.bucket == "backup" {
+                Place::Backup
+            } else if object.key.starts_with("err/processing-failed/") {
+                assert!(is_poison(n), "{n} in {}", object.key);
+                Place::Errors
+            } else {
+                let prefix = format!("p={}/", if partitions > 0 { n % partitions } else { 0 });
+                assert!(partitions == 0 || object.key.starts_with(&prefix), "{n} in {}", object.key);
+                Place::Delivered
+            };
+            *found.entry((place, n)).or_default() += 1;
+        }
+    }
+    found
+}
+
+/// Fails unless each record is where it belongs, once.
+fn assert_processed(world: &World, count: u64, partitions: u64, backup: bool) {
+    let mut wanted = BTreeMap::new();
+    for n in 0..count {
+        if is_poison(n) {
+            wanted.insert((Place::Errors, n), 1);
+        } else if !is_dropped(n) {
+            wanted.insert((Place::Delivered, n), 1);
+        }
+        if backup {
+            wanted.insert((Place::Backup, n), 1);
+        }
+    }
+    assert_eq!(found(world, partitions), wanted);
+}
+
+/// Fails if a log still holds more than its last mark.
+fn assert_freed(world: &World) {
+    for (log, tail) in world.engine.sizes() {
+        if log == DATA {
+            assert_eq!(tail.start, tail.end, "the data log");
+        } else if log >= BLOCK.first {
+            assert!(tail.end - tail.start <= 1, "{log:?}: {tail:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_go_through_the_chain_into_their_partitions_and_poison_into_error_output() {
+    for partitions in [0, 1, 3] {
+        let mut world = World::new(1);
+        let chain = TestChain::new(partitions);
+        world.config = processed(chain.clone());
+        let handle = world.start();
+        for n in 0..60 {
+            world.engine.produce(record(n).as_bytes());
+        }
+        pass(seconds(100)).await;
+        assert_processed(&world, 60, partitions, false);
+        let metrics = handle.metrics();
+        assert_eq!(metrics.records.load(Ordering::SeqCst), 54);
+        assert_eq!(metrics.errors.records.load(Ordering::SeqCst), 3);
+        assert_eq!(metrics.chain.queries.load(Ordering::SeqCst), 60);
+        assert_eq!(metrics.partitions.load(Ordering::SeqCst), partitions, "all of them idle, none sorted since");
+        assert_eq!(metrics.data_freshness_ms(u64::MAX), 0);
+        handle.flush().await.unwrap();
+        assert_freed(&world);
+        assert!(handle.backlog_bytes() < 1000, "marks only: {}", handle.backlog_bytes());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_waits_for_its_bytes_or_its_time_and_a_flush_for_neither() {
+    let mut world = World::new(1);
+    let chain = TestChain::new(0);
+    world.config = processed(chain.clone());
+    let handle = world.start();
+    world.engine.produce(b"00000000 small\n");
+    pass(Duration::from_millis(1900)).await;
+    assert_eq!(chain.runs.load(Ordering::SeqCst), 0);
+    pass(Duration::from_millis(200)).await;
+    assert_eq!(chain.runs.load(Ordering::SeqCst), 1, "two seconds");
+    for n in 1..5 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    pass(Duration::from_millis(500)).await;
+    assert_eq!(chain.runs.load(Ordering::SeqCst), 2, "300,000 bytes, and what is left waits");
+    handle.flush().await.unwrap();
+    assert_eq!(handle.metrics().records.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_is_held_up_is_run_again_and_nothing_is_given_up() {
+    let mut world = World::new(1);
+    let chain = TestChain::new(2);
+    chain.held.store(10, Ordering::SeqCst);
+    world.config = processed(chain.clone());
+    let handle = world.start();
+    for n in 0..30 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    pass(seconds(30)).await;
+    let runs = chain.runs.load(Ordering::SeqCst);
+    assert!((3..=6).contains(&runs), "1 s, 2 s, 4 s, 8 s …, but {runs}");
+    pass(HOUR).await;
+    assert_processed(&world, 30, 2, false);
+    assert_eq!(handle.metrics().chain_held_up.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_beyond_the_limit_become_error_output_until_others_are_delivered() {
+    let mut world = World::new(1);
+    let chain = TestChain::new(100_000);
+    world.config = processed(chain.clone());
+    world.tuning.parallel_uploads = 16;
+    let handle = world.start();
+    let count = 640;
+    for n in (0..count).filter(|n| !is_poison(*n) && !is_dropped(*n)) {
+        world.engine.produce(format!("{n:08} small\n").as_bytes());
+    }
+    pass(seconds(10)).await;
+    let metrics = handle.metrics();
+    assert_eq!(metrics.partitions.load(Ordering::SeqCst), 500);
+    assert_eq!(metrics.partition_overflow_records.load(Ordering::SeqCst), 76);
+    assert_eq!(metrics.partitions_exceeded.load(Ordering::SeqCst), 1);
+    handle.flush().await.unwrap();
+    let objects = objects(&world);
+    assert_eq!(objects.len(), 501);
+    let errors = content(objects.iter().find(|object| object.key.starts_with("err/processing-failed/")).unwrap());
+    assert_eq!(errors.lines().count(), 76);
+    assert!(
+        errors.lines().all(|line| line.contains("\"errorCode\":\"DynamicPartitioning.ActivePartitionsLimitExceeded\""))
+    );
+    // They are free again.
+    for n in 1000..1100 {
+        world.engine.produce(format!("{n:08} small\n").as_bytes());
+    }
+    handle.flush().await.unwrap();
+    assert_eq!(metrics.partition_overflow_records.load(Ordering::SeqCst), 76);
+    assert_freed(&world);
+}
+
+/// What stands before and after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scenario {
+    Partitioned,
+    BackedUp,
+    /// First plain, then with a chain.
+    JustUpdated,
+}
+
+impl Scenario {
+    fn partitions(self) -> u64 {
+        if self == Self::Partitioned { 3 } else { 0 }
+    }
+
+    fn config(self) -> Config {
+        let config = processed(TestChain::new(self.partitions()));
+        if self == Self::BackedUp { backed_up(config) } else { config }
+    }
+
+    /// A run with a crash at `step`; answers whether the run came so far.
+    async fn crash_at(self, step: u64) -> bool {
+        let mut world = World::new(step);
+        world.tuning.snapshot_every = 5;
+        world.tuning.parallel_uploads = 2;
+        world.config = if self == Self::JustUpdated { Config::s3(lake(false)) } else { self.config() };
+        world.fuse.set(step);
+        let handle = world.start();
+        for n in 0..25 {
+            world.engine.produce(record(n).as_bytes());
+            if n == 12 && self == Self::JustUpdated {
+                pass(Duration::from_millis(75)).await;
+                world.config = self.config();
+                handle.reconfigure(world.config.clone(), 2, Some(BLOCK));
+            }
+        }
+        pass(seconds(70)).await;
+        let crashed = world.fuse.is_dead();
+        drop(handle);
+        world.fuse.disarm();
+        let handle = world.start();
+        for n in 25..40 {
+            world.engine.produce(record(n).as_bytes());
+        }
+        handle.flush().await.unwrap();
+        if self == Self::JustUpdated {
+            assert_once(&world, 40);
+        } else {
+            assert_processed(&world, 40, self.partitions(), self == Self::BackedUp);
+        }
+        handle.flush().await.unwrap();
+        assert_freed(&world);
+        crashed
+    }
+}
+
+/// Each record once, whether it was processed or not; dropped ones at most once.
+fn assert_once(world: &World, count: u64) {
+    let mut times = BTreeMap::<u64, u64>::new();
+    for object in objects(world) {
+        for line in content(&object).split_terminator('\n') {
+            *times.entry(number(line.as_bytes())).or_default() += 1;
+        }
+    }
+    for n in 0..count {
+        let found = times.remove(&n).unwrap_or_default();
+        assert!(found == 1 || found == 0 && is_dropped(n), "record {n}: {found} times");
+    }
+    assert!(times.is_empty(), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_step_of_processing_loses_nothing_and_writes_nothing_twice() {
+    for scenario in [Scenario::Partitioned, Scenario::BackedUp, Scenario::JustUpdated] {
+        let mut step = 0;
+        while scenario.crash_at(step).await {
+            step += 1;
+        }
+        assert!(step > 60, "{scenario:?}: only {step} steps");
+    }
+}
+
+/// Crashes, unknown outcomes, a store that fails or lies, a chain that is held up, and updates, from a seed.
+async fn torment(seed: u64) {
+    let mut world = World::new(seed);
+    let dice = world.random.fork();
+    world.tuning.snapshot_every = 1 + dice.below(8);
+    world.tuning.parallel_uploads = 1 + dice.below(4) as usize;
+    world.tuning.memory_bytes = 1024 * (1 + dice.below(4096));
+    let partitions = dice.below(5);
+    let plain_too = dice.percent(30);
+    let mut produced = 0;
+    let config = |n: u64| match n {
+        0 if plain_too => Config::s3(lake(false)),
+        _ => processed(TestChain::new(partitions)),
+    };
+    for round in 0..12 {
+        world.config = config(dice.below(3));
+        world.fuse.set(dice.below(120));
+        let moods = [Mood::Well, Mood::Well, Mood::Away, Mood::StoresAndFails, Mood::Silent];
+        world.sink.mood(moods[dice.below(5) as usize]);
+        for _ in 0..dice.below(3) {
+            let doubt = if dice.percent(50) { Doubt::AppendedButUnknown } else { Doubt::LostAndUnknown };
+            world.engine.doubts.lock().unwrap().push(doubt);
+        }
+        let handle = world.start();
+        for _ in 0..dice.below(20) {
+            world.engine.produce(record(produced).as_bytes());
+            produced += 1;
+            pass(Duration::from_millis(dice.below(3_000))).await;
+            if dice.percent(10) {
+                handle.reconfigure(config(dice.below(3)), round, Some(BLOCK));
+            }
+        }
+        pass(seconds(dice.below(100))).await;
+        if dice.percent(20) {
+            handle.stop(seconds(5)).await;
+        }
+        drop(handle);
+    }
+    world.fuse.disarm();
+    world.sink.mood(Mood::Well);
+    world.engine.doubts.lock().unwrap().clear();
+    let handle = world.start();
+    handle.flush().await.unwrap();
+    if plain_too {
+        assert_once(&world, produced);
+    } else {
+        assert_processed(&world, produced, partitions, false);
+    }
+    handle.flush().await.unwrap();
+    assert_freed(&world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn torments_of_processing_lose_nothing_and_write_nothing_twice() {
+    for seed in 0..60 {
+        torment(seed).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_is_away_for_23_hours_costs_nothing_and_25_hours_are_counted() {
+    for (hours, lost) in [(23, false), (26, true)] {
+        let mut world = World::new(1);
+        world.config = processed(TestChain::new(3));
+        let handle = world.start();
+        world.sink.mood(Mood::Away);
+        for n in 0..hours {
+            world.engine.produce(record(n).as_bytes());
+            pass(HOUR).await;
+        }
+        world.sink.mood(Mood::Well);
+        handle.flush().await.unwrap();
+        let abandoned = handle.metrics().abandoned_records.load(Ordering::SeqCst);
+        assert_eq!(abandoned > 0, lost, "{hours} hours: {abandoned}");
+        let products = (0..hours).filter(|n| !is_dropped(*n)).count() as u64;
+        assert_eq!(found(&world, 3).values().sum::<u64>(), products - abandoned);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_begins_where_the_records_stand_and_ends_at_once() {
+    let world = World::new(1);
+    let handle = world.start();
+    for n in 0..10 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    handle.flush().await.unwrap();
+    handle.reconfigure(backed_up(Config::s3(lake(false))), 2, None);
+    for n in 10..20 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    handle.flush().await.unwrap();
+    handle.reconfigure(Config::s3(lake(false)), 3, None);
+    for n in 20..30 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    handle.flush().await.unwrap();
+    let found = found(&world, 0);
+    assert!((0..30).all(|n| found.get(&(Place::Delivered, n)) == Some(&1)));
+    let backed_up: Vec<u64> = (0..30).filter(|n| found.contains_key(&(Place::Backup, *n))).collect();
+    assert_eq!(backed_up, (10..20).collect::<Vec<_>>());
+    assert_freed(&world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_bucket_that_is_away_holds_nothing_up_but_the_data_log() {
+    let mut world = World::new(1);
+    world.config = backed_up(Config::s3(lake(false)));
+    world.config.backup.as_mut().unwrap().bucket = "swamp".into();
+    *world.sink.swamp.lock().unwrap() = Mood::Away;
+    let handle = world.start();
+    for n in 0..30 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    pass(seconds(100)).await;
+    assert_eq!(handle.metrics().records.load(Ordering::SeqCst), 30);
+    assert_eq!(world.engine.start_of(DATA), 0, "what is not backed up is kept");
+    assert!(handle.metrics().backup_freshness_ms(u64::MAX) > 0);
+    *world.sink.swamp.lock().unwrap() = Mood::Well;
+    handle.flush().await.unwrap();
+    assert_eq!(handle.metrics().backup.records.load(Ordering::SeqCst), 30);
+    assert_freed(&world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_delivery_stream_with_a_chain_asks_for_nothing() {
+    let mut world = World::new(1);
+    world.config = backed_up(processed(TestChain::new(3)));
+    let handle = world.start();
+    for n in 0..30 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    handle.flush().await.unwrap();
+    pass(seconds(100)).await;
+    world.fuse.set(0);
+    pass(24 * HOUR).await;
+    assert!(!world.fuse.is_dead(), "a call to the engine although nothing happened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_counts_what_is_in_any_log() {
+    // In the data log, in the processed log and the lanes, in open cuts.
+    for wait in [0, 1, 30, 100] {
+        let mut world = World::new(1);
+        world.config = processed(TestChain::new(3));
+        world.sink.mood(Mood::Away);
+        let handle = world.start();
+        for n in 20..26 {
+            world.engine.produce(record(n).as_bytes());
+        }
+        pass(Duration::from_millis(wait * 100)).await;
+        assert_eq!(handle.delete().await.records, 6, "after {wait}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_control_log_stays_short_with_many_partitions() {
+    let mut world = World::new(1);
+    world.config = processed(TestChain::new(400));
+    let handle = world.start();
+    let mut longest = 0;
+    for n in 0..4_000 {
+        world.engine.produce(format!("{n:08} small\n").as_bytes());
+        if n % 400 == 399 {
+            handle.flush().await.unwrap();
+            longest = longest.max(world.engine.sizes()[&CONTROL].bytes);
+        }
+    }
+    assert!(longest < 2_000_000, "{longest} bytes");
+    let records = world.engine.control();
+    assert!(records.len() < 3_000, "{} of 16,000 records", records.len());
+    assert_processed(&world, 4_000, 400, false);
+}

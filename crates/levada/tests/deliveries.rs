@@ -1,0 +1,339 @@
+//! Delivery streams from the API to their destinations: a function, an endpoint, partitions, updates under load, and a
+//! data directory of an earlier release. Whoever is called is the test itself.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod call;
+#[path = "deliveries/world.rs"]
+mod world;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use levada_core::batch::Batch;
+use levada_core::catalog::{Account, CATALOG_LOG, DeliveryStream, Scope};
+use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogId, LogSpec};
+use levada_core::env::Clock;
+use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
+use levada_log::EmbeddedLog;
+use serde_json::{Value, json};
+
+use self::world::{CLEAN, NOW, Receiver, URL, World, answer, decoded, function, log_options, taken};
+
+const ROLE: &str = "arn:aws:iam::000000000000:role/r";
+
+fn bucket(name: &str) -> Value {
+    json!({
+        "RoleARN": ROLE,
+        "BucketARN": format!("arn:aws:s3:::{name}"),
+        "BufferingHints": {"SizeInMBs": 64, "IntervalInSeconds": 900},
+    })
+}
+
+fn with(mut value: Value, members: &[(&str, Value)]) -> Value {
+    for (member, content) in members {
+        value[*member] = content.clone();
+    }
+    value
+}
+
+fn lambda() -> Value {
+    let parameters = json!([
+        {"ParameterName": "LambdaArn", "ParameterValue": CLEAN},
+        {"ParameterName": "BufferSizeInMBs", "ParameterValue": "1"},
+        {"ParameterName": "BufferIntervalInSeconds", "ParameterValue": "60"},
+    ]);
+    json!({"Enabled": true, "Processors": [{"Type": "Lambda", "Parameters": parameters}]})
+}
+
+fn endpoint(retry_secs: u32) -> Value {
+    json!({
+        "EndpointConfiguration": {"Url": URL, "AccessKey": "hush"},
+        "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 60},
+        "RetryOptions": {"DurationInSeconds": retry_secs},
+        "S3Configuration": bucket("backup"),
+    })
+}
+
+fn lines(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("record {n}\n")).collect()
+}
+
+fn scope() -> Scope {
+    Scope::new(Account::new("000000000000").unwrap(), "us-east-1")
+}
+
+fn delivery_stream(world: &World) -> Arc<DeliveryStream> {
+    world.node.registry.state().delivery_stream(&scope(), "d").unwrap().clone()
+}
+
+/// Records in the body of a request to an HTTP endpoint.
+fn delivered(body: &[u8]) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap();
+    body["records"].as_array().unwrap().iter().map(|record| decoded(&record["data"])).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_changes_records_on_their_way() {
+    let receiver = Receiver::new(|_, request| function(request, str::to_uppercase));
+    let world = World::new(&receiver).await;
+    world
+        .create("ExtendedS3DestinationConfiguration", &with(bucket("lake"), &[("ProcessingConfiguration", lambda())]))
+        .await;
+    world.put(&lines(3)).await;
+    world.flush().await;
+    let objects = world.objects("lake");
+    assert_eq!(
+        objects.iter().map(|(_, content)| content.as_str()).collect::<Vec<_>>(),
+        ["RECORD 0\nRECORD 1\nRECORD 2\n"]
+    );
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].path, "/2015-03-31/functions/clean/invocations");
+    let event: Value = serde_json::from_slice(&requests[0].body).unwrap();
+    assert_eq!(event["deliveryStreamArn"], "arn:aws:firehose:us-east-1:000000000000:deliverystream/d");
+    assert_eq!((&event["region"], event["records"].as_array().unwrap().len()), (&json!("us-east-1"), 3));
+    for (metric, value) in [
+        ("aws_firehose_succeed_processing_records", 3.0),
+        ("aws_firehose_execute_processing_success", 1.0),
+        ("aws_firehose_delivery_to_s3_success", 1.0),
+        ("levada_delivery_halted", 0.0),
+    ] {
+        assert_eq!(world.metric(metric), value, "{metric}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_endpoint_takes_late_is_delivered_once_and_what_it_never_takes_is_kept() {
+    // The first request fails twice, under one id; the second, which has the poison, for ever.
+    let receiver = Receiver::new(|n, request| {
+        let poison = delivered(&request.body).iter().any(|data| data.starts_with("poison"));
+        if n < 2 || poison { answer(500, &json!({})) } else { taken(request) }
+    });
+    let world = World::new(&receiver).await;
+    world.create("HttpEndpointDestinationConfiguration", &endpoint(60)).await;
+    world.put(&lines(3)).await;
+    world.flush().await;
+    let requests = receiver.requests();
+    let ids: BTreeSet<_> = requests
+        .iter()
+        .map(|request| {
+            let header = request.headers.iter().find(|(name, _)| name == "x-amz-firehose-request-id");
+            header.unwrap().1.clone()
+        })
+        .collect();
+    assert_eq!((requests.len(), ids.len()), (3, 1));
+    assert!(requests.iter().all(|request| delivered(&request.body) == lines(3)));
+    assert!(requests.iter().all(|request| request.address.mapped.as_deref() == Some("http://127.0.0.1:8088")));
+    assert_eq!(world.objects("backup"), []);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_success"), 1.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_failure"), 2.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_records"), 3.0);
+
+    world.put(&["poison\n".to_owned()]).await;
+    world.flush().await;
+    let objects = world.objects("backup");
+    assert_eq!(objects.len(), 1, "{objects:?}");
+    let (key, content) = &objects[0];
+    assert!(key.starts_with("http-endpoint-failed/"), "{key}");
+    let line: Value = serde_json::from_str(content.trim_end()).unwrap();
+    assert_eq!(decoded(&line["rawData"]), "poison\n");
+    assert_eq!(world.metric("levada_delivery_endpoint_failed_records"), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_are_sorted_by_their_partition_keys() {
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    let world = World::new(&receiver).await;
+    let query = json!([
+        {"ParameterName": "MetadataExtractionQuery", "ParameterValue": "{carrier: .carrier}"},
+        {"ParameterName": "JsonParsingEngine", "ParameterValue": "JQ-1.6"},
+    ]);
+    let processing = json!({"Enabled": true, "Processors": [
+        {"Type": "MetadataExtraction", "Parameters": query},
+        {"Type": "AppendDelimiterToRecord", "Parameters": [{"ParameterName": "Delimiter", "ParameterValue": "\\n"}]},
+    ]});
+    let destination = with(
+        bucket("lake"),
+        &[
+            ("Prefix", json!("by/!{partitionKeyFromQuery:carrier}/")),
+            ("ErrorOutputPrefix", json!("errors/!{firehose:error-output-type}/")),
+            ("DynamicPartitioningConfiguration", json!({"Enabled": true})),
+            ("ProcessingConfiguration", processing),
+        ],
+    );
+    world.create("ExtendedS3DestinationConfiguration", &destination).await;
+    let record = |carrier: &str, n: usize| json!({"carrier": carrier, "n": n}).to_string();
+    let records: Vec<_> = (0..6).map(|n| record(["TP", "S4"][n % 2], n)).chain(["no JSON".to_owned()]).collect();
+    world.put(&records).await;
+    world.flush().await;
+    let objects = world.objects("lake");
+    let of = |prefix: &str| -> Vec<String> {
+        let found: Vec<_> = objects.iter().filter(|(key, _)| key.starts_with(prefix)).collect();
+        assert_eq!(found.len(), 1, "{prefix} in {objects:?}");
+        found[0].1.lines().map(str::to_owned).collect()
+    };
+    assert_eq!(of("by/TP/"), [record("TP", 0), record("TP", 2), record("TP", 4)]);
+    assert_eq!(of("by/S4/"), [record("S4", 1), record("S4", 3), record("S4", 5)]);
+    let line: Value = serde_json::from_str(&of("errors/processing-failed/")[0]).unwrap();
+    assert_eq!(decoded(&line["rawData"]), "no JSON");
+    assert_eq!(objects.len(), 3);
+}
+
+/// The configuration changes all the time while records come: each record is there once, whatever it went through.
+#[tokio::test(start_paused = true)]
+async fn updates_under_load_lose_nothing_and_repeat_nothing() {
+    let receiver = Receiver::new(|_, request| function(request, |data| format!("seen {data}")));
+    let world = World::new(&receiver).await;
+    world.create("ExtendedS3DestinationConfiguration", &bucket("lake")).await;
+    let all = lines(600);
+    for (round, records) in all.chunks(50).enumerate() {
+        world.put(records).await;
+        let processing = if round % 2 == 0 { lambda() } else { json!({"Enabled": false}) };
+        let update = json!({
+            "Prefix": format!("round{round}/"),
+            "BufferingHints": {"SizeInMBs": 1 + round, "IntervalInSeconds": 60},
+            "ProcessingConfiguration": processing,
+        });
+        let version = delivery_stream(&world).version;
+        assert_eq!(version, 1 + round as u64);
+        world
+            .call(
+                "UpdateDestination",
+                json!({
+                    "DeliveryStreamName": "d",
+                    "CurrentDeliveryStreamVersionId": version.to_string(),
+                    "DestinationId": "destinationId-000000000001",
+                    "ExtendedS3DestinationUpdate": update,
+                }),
+            )
+            .await;
+        if round % 3 == 0 {
+            world.flush().await;
+        }
+        if round % 4 == 3 {
+            world.node.advance_clock(61_000);
+            tokio::task::yield_now().await;
+        }
+    }
+    let world = world.restart().await;
+    world.flush().await;
+    let objects = world.objects("lake");
+    let mut found: Vec<_> = objects.iter().flat_map(|(_, content)| content.lines()).collect();
+    assert!(found.iter().any(|line| line.starts_with("seen")) && found.iter().any(|line| !line.starts_with("seen")));
+    found.iter_mut().for_each(|line| *line = line.trim_start_matches("seen "));
+    let distinct: BTreeSet<_> = found.iter().copied().collect();
+    assert_eq!((found.len(), distinct.len()), (600, 600));
+    assert!(objects.iter().map(|(key, _)| key.split('/').next().unwrap()).collect::<BTreeSet<_>>().len() > 3);
+}
+
+/// Nothing that this node could not deliver to is accepted.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_delivered_to_is_not_created() {
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    let world = World::new(&receiver).await;
+    let unknown = json!({"Enabled": true, "Processors": [
+        {"Type": "Lambda", "Parameters": [{"ParameterName": "LambdaArn", "ParameterValue": format!("{CLEAN}er")}]},
+    ]});
+    let mut local = endpoint(0);
+    local["EndpointConfiguration"]["Url"] = json!("https://127.0.0.1/put");
+    for (member, destination, says) in [
+        ("ExtendedS3DestinationConfiguration", with(bucket("b"), &[("ProcessingConfiguration", unknown)]), "cleaner"),
+        ("HttpEndpointDestinationConfiguration", local, "127.0.0.1"),
+    ] {
+        let body = json!({"DeliveryStreamName": "d", member: destination});
+        let refused = world.refused("CreateDeliveryStream", body).await;
+        assert!(refused.starts_with("InvalidArgumentException") && refused.contains(says), "{refused}");
+    }
+    assert_eq!(world.node.registry.state().all_delivery_streams().count(), 0);
+}
+
+/// A deleted delivery stream leaves none of its logs, and its name is free.
+#[tokio::test(start_paused = true)]
+async fn deletion_takes_all_logs() {
+    let receiver = Receiver::new(|_, request| function(request, str::to_uppercase));
+    let world = World::new(&receiver).await;
+    let destination = with(bucket("lake"), &[("ProcessingConfiguration", lambda())]);
+    world.create("ExtendedS3DestinationConfiguration", &destination).await;
+    world.put(&lines(3)).await;
+    world.flush().await;
+    let stream = delivery_stream(&world);
+    let made = |log| {
+        let engine = Arc::clone(&world.node.engine);
+        async move { engine.tail(log).await.is_ok() }
+    };
+    assert!(made(stream.data_log).await && made(stream.block.unwrap().first).await);
+    world.call("DeleteDeliveryStream", json!({"DeliveryStreamName": "d"})).await;
+    for log in stream.logs() {
+        assert_eq!(world.node.engine.tail(log).await.err(), Some(EngineError::Missing), "{log:?}");
+    }
+    world.create("ExtendedS3DestinationConfiguration", &destination).await;
+    let again = delivery_stream(&world);
+    assert!(again.logs().all(|log| !stream.logs().any(|old| old == log)));
+}
+
+/// As version 2 of the catalog wrote it: two logs, a destination without its kind.
+const OF_VERSION_2: [&str; 2] = [
+    r#"{"v":2,"at":1794999999000,"event":{"DeliveryStreamCreated":{"incarnation":1,"scope":{"account":"000000000000","region":"us-east-1"},"name":"d","status":"Creating","created_ms":1794999999000,"version":1,"destination":{"extended":true,"bucket_arn":"arn:aws:s3:::lake","role_arn":"arn:aws:iam::000000000000:role/r","buffering":{"size_mb":5,"interval_secs":300},"compression":"Uncompressed"},"data_log":16,"control_log":17,"tags":{}}}}"#,
+    r#"{"v":2,"at":1794999999000,"event":{"DeliveryStreamBecameActive":{"scope":{"account":"000000000000","region":"us-east-1"},"name":"d","incarnation":1}}}"#,
+];
+
+/// A data directory with a delivery stream of an earlier release, and an undelivered record in it.
+async fn old_directory(disk: &SimDisk, clock: &SimClock) {
+    let (log, driver) = EmbeddedLog::open(
+        Path::new("/data"),
+        Arc::new(disk.clone()),
+        Arc::new(clock.clone()) as Arc<dyn Clock>,
+        Arc::new(SimRandom::new(1)),
+        log_options(),
+    )
+    .unwrap();
+    tokio::spawn(driver.run());
+    let spec = |id, class| LogSpec { id, class, floor: 0 };
+    let (data, control) = (LogId(16), LogId(17));
+    let logs = vec![
+        spec(CATALOG_LOG, levada::registry::INTERNAL_CLASS),
+        spec(data, DeliveryStream::DATA_CLASS),
+        spec(control, DeliveryStream::CONTROL_CLASS),
+    ];
+    log.create(logs).await.unwrap();
+    for (log_id, record) in [(CATALOG_LOG, OF_VERSION_2[0]), (CATALOG_LOG, OF_VERSION_2[1]), (data, "record 0\n")] {
+        let batch = Batch::single(b"", record.as_bytes());
+        let appended = log.append_many(vec![Append { log: log_id, expect: Expect::Tail, batch }]).await;
+        assert!(matches!(appended[0], Appended::At { .. }));
+    }
+    log.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_stream_of_an_earlier_release_learns_to_process() {
+    use levada_core::env::Disk as _;
+    let (disk, clock) = (SimDisk::new(), SimClock::at(NOW));
+    disk.create_dir_all(Path::new("/data")).unwrap();
+    old_directory(&disk, &clock).await;
+    let receiver = Receiver::new(|_, request| function(request, str::to_uppercase));
+    let world = World::on(disk, clock, &receiver).await;
+    assert_eq!(delivery_stream(&world).logs().count(), 514);
+    let description = world.call("DescribeDeliveryStream", json!({"DeliveryStreamName": "d"})).await;
+    let description = &description["DeliveryStreamDescription"];
+    assert_eq!((&description["VersionId"], &description["DeliveryStreamStatus"]), (&json!("1"), &json!("ACTIVE")));
+    world.flush().await;
+    let update = json!({"ProcessingConfiguration": lambda()});
+    world
+        .call(
+            "UpdateDestination",
+            json!({
+                "DeliveryStreamName": "d",
+                "CurrentDeliveryStreamVersionId": "1",
+                "DestinationId": "destinationId-000000000001",
+                "ExtendedS3DestinationUpdate": update,
+            }),
+        )
+        .await;
+    world.put(&["record 1\n".to_owned()]).await;
+    let world = world.restart().await;
+    world.flush().await;
+    let contents: BTreeSet<_> = world.objects("lake").into_iter().map(|(_, content)| content).collect();
+    assert_eq!(contents, ["record 0\n", "RECORD 1\n"].map(str::to_owned).into());
+    assert!(world.now() >= NOW);
+}
