@@ -92,7 +92,7 @@ def body(line):
     """The record's body: text, or bytes in base64 from the receiver of Firehose's requests."""
     value = line["body"]
     if line["receiver"] == "firehose":
-        return base64.b64decode(value)
+        return base64.b64decode(value or "")  # null is an empty record
     return (value if isinstance(value, str) else json.dumps(value)).encode()
 
 
@@ -112,7 +112,7 @@ class OpenSearch:
         """The documents of an index (or of a pattern of indexes) by id, and the names of its indexes."""
         httpx.post(f"{self.url}/{index}/_refresh", timeout=60)
         found = httpx.get(f"{self.url}/{index}/_search", params={"size": 10_000}, timeout=60)
-        if found.status_code == 404:
+        if found.status_code != 200:  # not there, or not yet
             return {}, set()
         hits = found.json()["hits"]["hits"]
         return {hit["_id"]: hit["_source"] for hit in hits}, {hit["_index"] for hit in hits}

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from clients import ServiceError
 from deliveries import HINTS, Maker, processors, s3
 from endpoint import ACCOUNT
-from tools import refused
+from tools import refused, until
 from wire import post
 
 fact = pytest.mark.fact
@@ -53,33 +54,41 @@ def test_concatenated_base64_is_refused(server, deliver):
     assert answer.status_code == 400 and json.loads(answer.content)["__type"] == "SerializationException", answer.text
 
 
-@pytest.mark.ours("--limits strict")
+BUDGET = """
+[limits.delivery_streams."slow-down"]
+records_per_second = 1
+"""
+
+
+@pytest.mark.ours("a stream with little budget")
 @fact("firehose-slow-down")
-def test_slow_down(node, boto_firehose_at):
-    """5,000 records a second and 5 MiB: the budget of both operations together."""
-    send = boto_firehose_at(node("--limits", "strict"))
+def test_slow_down(node, boto_firehose_at, tmp_path):
+    """One budget for both operations; each record of a batch is answered for itself."""
+    configuration = tmp_path / "levada.toml"
+    configuration.write_text(BUDGET)
+    send = boto_firehose_at(node("--limits", "strict", "--config", str(configuration)))
     maker = Maker("slow-down", send)
     name = maker()
     slow = {"ErrorCode": "ServiceUnavailableException", "ErrorMessage": "Slow down."}
-    taken = 0
-    for _ in range(400):
-        out = send("PutRecordBatch", DeliveryStreamName=name, Records=[{"Data": b"x" * 8_000}] * 500)
-        failed = [entry for entry in out["RequestResponses"] if "ErrorCode" in entry]
-        assert len(out["RequestResponses"]) == 500 and out["FailedPutCount"] == len(failed)
-        taken += 500 - len(failed)
-        if failed:
-            assert all(entry == slow for entry in failed)
-            break
-    else:
-        pytest.fail(f"{taken} records of 8 KB were taken")
-    for _ in range(400):
+
+    def failed():
+        out = send("PutRecordBatch", DeliveryStreamName=name, Records=[{"Data": b"x"}] * 500)
+        entries = [entry for entry in out["RequestResponses"] if "ErrorCode" in entry]
+        assert len(out["RequestResponses"]) == 500 and out["FailedPutCount"] == len(entries)
+        assert all(entry == slow for entry in entries)
+        return entries
+
+    def slowed():
+        failed()
         try:
-            send("PutRecord", DeliveryStreamName=name, Record={"Data": b"x" * LONGEST})
-        except Exception as error:
+            send("PutRecord", DeliveryStreamName=name, Record={"Data": b"x"})
+        except ServiceError as error:
             assert (error.code, error.status, error.message) == ("ServiceUnavailableException", 503, "Slow down.")
-            break
-    else:
-        pytest.fail("no PutRecord was refused")
+            return True
+        return False
+
+    until(failed, "records that were not taken")
+    until(slowed, "a record that was not taken")
     maker.delete()
 
 

@@ -173,7 +173,7 @@ impl Assembly {
             stream_arn: about.arn.clone(),
             retry_for: retry_for(&http.common),
         };
-        Ok(Arc::new(HttpEndpoint::new(spec, Arc::clone(&self.client))?))
+        Ok(Arc::new(HttpEndpoint::new(spec, Arc::clone(&self.client), self.chain_env.blocking)?))
     }
 
     fn splunk(&self, about: &About, splunk: &SplunkDestination) -> Result<Arc<dyn Endpoint>, Undeliverable> {
@@ -214,7 +214,7 @@ impl Assembly {
             scope: format!("{}@{}", about.arn, about.created_ms),
             retry_for: retry_for(&search.common),
         };
-        Ok(Arc::new(OpenSearch::new(spec, Arc::clone(&self.client))?))
+        Ok(Arc::new(OpenSearch::new(spec, Arc::clone(&self.client), self.chain_env.blocking)?))
     }
 }
 

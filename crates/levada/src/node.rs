@@ -1,6 +1,5 @@
 //! A node: the engine, the catalog, the delivery workers and what answers requests, put together.
 
-mod buckets;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -69,17 +68,12 @@ pub enum StartError {
     /// The catalog cannot be read.
     #[error(transparent)]
     Catalog(#[from] registry::OpenError),
-    /// A bucket's configuration cannot be used.
-    #[error("[buckets.{name:?}]: {reason}")]
-    Bucket {
-        /// Its name.
-        name: String,
-        /// What the store says.
-        reason: String,
-    },
     /// Requests cannot be sent: the libraries or `[tls] extra_ca` are unusable.
     #[error("no HTTP client: {0}")]
     Client(String),
+    /// A bucket's store cannot be used.
+    #[error(transparent)]
+    Bucket(#[from] crate::buckets::BadBucket),
     /// The key that seals iterators cannot be read or written.
     #[error("cannot keep the token key: {0}")]
     TokenKey(std::io::Error),
@@ -162,7 +156,7 @@ impl Node {
         let registry = Registry::open(Arc::clone(&engine), Arc::clone(&clock) as Arc<dyn Clock>, rules).await?;
         let token_key = token_key(env.disk.as_ref(), env.random.as_ref(), dir).map_err(StartError::TokenKey)?;
         let blocking = if env.threads { Blocking::Pool } else { Blocking::Inline };
-        let buckets = Arc::new(buckets::open(&config, &env.disk, blocking, dir)?);
+        let buckets = Arc::new(crate::buckets::open(&config, &env.disk, blocking, dir)?);
         let delivery = Delivery::new(Env {
             engine: Arc::clone(&engine),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,

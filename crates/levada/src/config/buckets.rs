@@ -1,28 +1,4 @@
 //! `[buckets."NAME"]`: where the objects of a bucket go.
-//!
-//! ```toml
-//! [buckets."archive"]
-//! dir = "/srv/archive"
-//!
-//! [buckets."lake"]                     # an S3-compatible store; AWS itself without endpoint
-//! endpoint = "http://127.0.0.1:9000"
-//! region = "us-east-1"
-//! access_key_id = "…"                  # without keys: the AWS SDK's chain
-//! secret_access_key = "…"
-//!
-//! [buckets."frankfurt"]
-//! store = "google"
-//! bucket = "my-lake"                   # NAME if absent
-//! credentials_file = "key.json"        # of a service account; without: those of the environment or instance
-//!
-//! [buckets."dublin"]
-//! store = "azure"
-//! account = "levada"
-//! container = "my-lake"                # NAME if absent
-//! access_key = "…"                     # without: a managed or workload identity
-//! ```
-//!
-//! `endpoint` names another service than Google's or Azure's own; `anonymous = true` sends no credentials to it.
 
 use std::path::PathBuf;
 
@@ -38,10 +14,10 @@ pub enum Bucket {
     /// To an S3-compatible store.
     #[cfg(feature = "network")]
     S3(S3Bucket),
-    /// To a bucket of Google Cloud Storage.
+    /// To Google Cloud Storage.
     #[cfg(feature = "network")]
     Google(GoogleBucket),
-    /// To a container of Azure Blob Storage.
+    /// To Azure Blob Storage.
     #[cfg(feature = "network")]
     Azure(AzureBucket),
 }
@@ -62,13 +38,13 @@ pub struct S3Bucket {
 #[cfg(feature = "network")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoogleBucket {
-    /// Its name.
+    /// Its name there.
     pub bucket: String,
-    /// The key of a service account; `None` takes the credentials of the environment or instance.
-    pub credentials_file: Option<PathBuf>,
-    /// Sends no credentials.
+    /// The file of a service account's key; `None` takes the application default credentials.
+    pub credentials: Option<PathBuf>,
+    /// Whether requests carry no credentials, for emulators.
     pub anonymous: bool,
-    /// URL of another service.
+    /// URL of another service than Google's own.
     pub endpoint: Option<String>,
 }
 
@@ -76,125 +52,108 @@ pub struct GoogleBucket {
 #[cfg(feature = "network")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AzureBucket {
-    /// Name of the storage account.
+    /// The storage account.
     pub account: String,
-    /// Name of the container.
+    /// The container's name.
     pub container: String,
-    /// `None` takes a managed or workload identity.
+    /// The account's key; `None` takes the identity of the environment.
     pub access_key: Option<Secret>,
-    /// URL of another service.
+    /// URL of another service than Azure's own, up to the container.
     pub endpoint: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Store {
-    #[default]
-    S3,
-    Google,
-    Azure,
-}
-
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "network"), expect(dead_code, reason = "parsed all the same, for the better error"))]
 pub(super) struct BucketSection {
     dir: Option<PathBuf>,
-    store: Option<Store>,
     endpoint: Option<String>,
     region: Option<String>,
     access_key_id: Option<String>,
     secret_access_key: Option<Secret>,
+    google: Option<GoogleSection>,
+    azure: Option<AzureSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "network"), expect(dead_code, reason = "parsed all the same, for the better error"))]
+struct GoogleSection {
     bucket: Option<String>,
-    credentials_file: Option<PathBuf>,
-    anonymous: Option<bool>,
-    account: Option<String>,
+    credentials: Option<PathBuf>,
+    #[serde(default)]
+    anonymous: bool,
+    endpoint: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "network"), expect(dead_code, reason = "parsed all the same, for the better error"))]
+struct AzureSection {
+    account: String,
     container: Option<String>,
     access_key: Option<Secret>,
+    endpoint: Option<String>,
 }
 
 impl BucketSection {
-    /// Whether each key was given, with the stores that it is for.
-    fn given(&self) -> [(&'static str, bool, &'static [Store]); 10] {
-        use Store::{Azure, Google, S3};
-        [
-            ("endpoint", self.endpoint.is_some(), &[S3, Google, Azure]),
-            ("region", self.region.is_some(), &[S3]),
-            ("access_key_id", self.access_key_id.is_some(), &[S3]),
-            ("secret_access_key", self.secret_access_key.is_some(), &[S3]),
-            ("bucket", self.bucket.is_some(), &[Google]),
-            ("credentials_file", self.credentials_file.is_some(), &[Google]),
-            ("anonymous", self.anonymous.is_some(), &[Google]),
-            ("account", self.account.is_some(), &[Azure]),
-            ("container", self.container.is_some(), &[Azure]),
-            ("access_key", self.access_key.is_some(), &[Azure]),
-        ]
-    }
-
-    pub(super) fn validate(mut self, name: &str) -> Result<Bucket, ConfigError> {
-        let wrong = |what: &str| Err(ConfigError(format!("[buckets.{name:?}]: {what}")));
-        let store = self.store.unwrap_or_default();
-        if let Some(dir) = self.dir.take() {
-            if self.store.is_some() || self.given().iter().any(|(_, given, _)| *given) {
-                return wrong("give either dir or the keys of a store, not both");
-            }
-            return Ok(Bucket::Dir(dir));
+    /// # Errors
+    /// [`ConfigError`] names the section and what is wrong with it.
+    pub(super) fn validate(self, name: &str) -> Result<Bucket, ConfigError> {
+        let wrong = |what: &str| ConfigError(format!("[buckets.{name:?}]: {what}"));
+        let s3 = self.endpoint.is_some()
+            || self.region.is_some()
+            || self.access_key_id.is_some()
+            || self.secret_access_key.is_some();
+        let kinds = [self.dir.is_some(), s3, self.google.is_some(), self.azure.is_some()];
+        if kinds.into_iter().filter(|kind| *kind).count() > 1 {
+            return Err(wrong("give one of dir, google, azure and the keys of an S3-compatible store, not two"));
         }
-        if let Some((key, ..)) = self.given().iter().find(|(_, given, of)| *given && !of.contains(&store)) {
-            return wrong(&format!("{key} is not a key of this store"));
+        match self.dir {
+            Some(dir) => Ok(Bucket::Dir(dir)),
+            None => self.validate_store(name, &wrong),
         }
-        if self.endpoint.as_deref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-            return wrong("endpoint must begin with http:// or https://");
-        }
-        self.of_store(store, name, &wrong)
     }
 
     #[cfg(not(feature = "network"))]
-    fn of_store(
-        self,
-        _: Store,
-        _: &str,
-        wrong: &dyn Fn(&str) -> Result<Bucket, ConfigError>,
-    ) -> Result<Bucket, ConfigError> {
-        wrong("this build knows directories only; build it with the feature network")
+    fn validate_store(self, _: &str, wrong: &dyn Fn(&str) -> ConfigError) -> Result<Bucket, ConfigError> {
+        Err(wrong("this build knows directories only; build it with the feature network"))
     }
 
     #[cfg(feature = "network")]
-    fn of_store(
-        self,
-        store: Store,
-        name: &str,
-        wrong: &dyn Fn(&str) -> Result<Bucket, ConfigError>,
-    ) -> Result<Bucket, ConfigError> {
-        let endpoint = self.endpoint;
-        match store {
-            Store::S3 => {
-                let keys = match (self.access_key_id, self.secret_access_key) {
-                    (Some(id), Some(secret)) => Some((id, secret)),
-                    (None, None) => None,
-                    _ => return wrong("access_key_id and secret_access_key go together"),
-                };
-                let region = self.region.unwrap_or_else(|| "us-east-1".to_owned());
-                Ok(Bucket::S3(S3Bucket { endpoint, region, keys }))
+    fn validate_store(self, name: &str, wrong: &dyn Fn(&str) -> ConfigError) -> Result<Bucket, ConfigError> {
+        let checked = |endpoint: Option<String>, key: &str| match endpoint {
+            Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
+                Err(wrong(&format!("{key} must begin with http:// or https://")))
             }
-            Store::Google => {
-                let anonymous = self.anonymous.unwrap_or(false);
-                if anonymous && self.credentials_file.is_some() {
-                    return wrong("give either anonymous or credentials_file, not both");
-                }
-                let bucket = self.bucket.unwrap_or_else(|| name.to_owned());
-                Ok(Bucket::Google(GoogleBucket {
-                    bucket,
-                    credentials_file: self.credentials_file,
-                    anonymous,
-                    endpoint,
-                }))
+            other => Ok(other),
+        };
+        if let Some(google) = self.google {
+            if google.anonymous && google.credentials.is_some() {
+                return Err(wrong("google.anonymous needs no google.credentials"));
             }
-            Store::Azure => {
-                let Some(account) = self.account else { return wrong("account is missing") };
-                let container = self.container.unwrap_or_else(|| name.to_owned());
-                Ok(Bucket::Azure(AzureBucket { account, container, access_key: self.access_key, endpoint }))
-            }
+            return Ok(Bucket::Google(GoogleBucket {
+                bucket: google.bucket.unwrap_or_else(|| name.to_owned()),
+                credentials: google.credentials,
+                anonymous: google.anonymous,
+                endpoint: checked(google.endpoint, "google.endpoint")?,
+            }));
         }
+        if let Some(azure) = self.azure {
+            return Ok(Bucket::Azure(AzureBucket {
+                account: azure.account,
+                container: azure.container.unwrap_or_else(|| name.to_owned()),
+                access_key: azure.access_key,
+                endpoint: checked(azure.endpoint, "azure.endpoint")?,
+            }));
+        }
+        let keys = match (self.access_key_id, self.secret_access_key) {
+            (Some(id), Some(secret)) => Some((id, secret)),
+            (None, None) => None,
+            _ => return Err(wrong("access_key_id and secret_access_key go together")),
+        };
+        let region = self.region.unwrap_or_else(|| "us-east-1".to_owned());
+        Ok(Bucket::S3(S3Bucket { endpoint: checked(self.endpoint, "endpoint")?, region, keys }))
     }
 }
 
@@ -205,65 +164,72 @@ mod tests {
     use crate::cli::ServeArgs;
 
     fn bucket(section: &str) -> Result<Bucket, String> {
-        let file = format!("[buckets.b]\n{section}");
-        let config = Config::new(&ServeArgs::default(), Some(&file)).map_err(|error| error.to_string())?;
-        Ok(config.buckets["b"].clone())
+        let config = Config::new(&ServeArgs::default(), Some(&format!("[buckets.\"lake\"]\n{section}")));
+        config.map(|config| config.buckets["lake"].clone()).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn each_store_has_its_keys() {
-        let google = GoogleBucket { bucket: "b".into(), credentials_file: None, anonymous: false, endpoint: None };
-        let azure = AzureBucket { account: "a".into(), container: "b".into(), access_key: None, endpoint: None };
-        let aws = S3Bucket { endpoint: None, region: "us-east-1".into(), keys: None };
-        for (section, expected) in [
+    fn each_kind_of_store() {
+        let google = |bucket: &str, credentials: Option<&str>, anonymous, endpoint: Option<&str>| {
+            Bucket::Google(GoogleBucket {
+                bucket: bucket.into(),
+                credentials: credentials.map(PathBuf::from),
+                anonymous,
+                endpoint: endpoint.map(str::to_owned),
+            })
+        };
+        let azure = |container: &str, endpoint: Option<&str>| {
+            let (account, endpoint) = ("account".into(), endpoint.map(str::to_owned));
+            Bucket::Azure(AzureBucket { account, container: container.into(), access_key: None, endpoint })
+        };
+        let s3 = S3Bucket { endpoint: None, region: "us-east-1".into(), keys: None };
+        let rows = [
             ("dir = \"x\"", Bucket::Dir("x".into())),
-            ("", Bucket::S3(aws.clone())),
-            ("store = \"s3\"\nregion = \"eu-west-1\"", Bucket::S3(S3Bucket { region: "eu-west-1".into(), ..aws })),
-            ("store = \"google\"", Bucket::Google(google.clone())),
+            ("", Bucket::S3(s3.clone())),
+            ("region = \"eu-west-1\"", Bucket::S3(S3Bucket { region: "eu-west-1".into(), ..s3 })),
+            ("google = {}", google("lake", None, false, None)),
+            ("google = { bucket = \"b\", credentials = \"key.json\" }", google("b", Some("key.json"), false, None)),
             (
-                "store = \"google\"\nbucket = \"c\"\nanonymous = true\nendpoint = \"http://127.0.0.1:1\"",
-                Bucket::Google(GoogleBucket {
-                    bucket: "c".into(),
-                    anonymous: true,
-                    endpoint: Some("http://127.0.0.1:1".into()),
-                    ..google
-                }),
+                "google = { anonymous = true, endpoint = \"http://127.0.0.1:4443\" }",
+                google("lake", None, true, Some("http://127.0.0.1:4443")),
             ),
-            ("store = \"azure\"\naccount = \"a\"", Bucket::Azure(azure.clone())),
+            ("azure = { account = \"account\" }", azure("lake", None)),
             (
-                "store = \"azure\"\naccount = \"a\"\ncontainer = \"c\"",
-                Bucket::Azure(AzureBucket { container: "c".into(), ..azure }),
+                "azure = { account = \"account\", container = \"c\", endpoint = \"http://127.0.0.1:10000/account\" }",
+                azure("c", Some("http://127.0.0.1:10000/account")),
             ),
-        ] {
-            assert_eq!(bucket(section), Ok(expected), "{section}");
+        ];
+        for (section, wanted) in rows {
+            assert_eq!(bucket(section), Ok(wanted), "{section}");
         }
     }
 
     #[test]
     fn each_mistake_is_named() {
         for (section, says) in [
-            ("dir = \"x\"\nendpoint = \"http://y\"", "not both"),
-            ("dir = \"x\"\nstore = \"google\"", "not both"),
+            ("dir = \"x\"\nendpoint = \"http://y\"", "not two"),
+            ("dir = \"x\"\nsecret_access_key = \"y\"", "not two"),
+            ("dir = \"x\"\ngoogle = {}", "not two"),
+            ("google = {}\nazure = { account = \"a\" }", "not two"),
             ("access_key_id = \"x\"", "go together"),
-            ("endpoint = \"localhost:9000\"", "http://"),
-            ("store = \"tape\"", "tape"),
-            ("store = \"azure\"", "account is missing"),
-            ("store = \"azure\"\naccount = \"a\"\nregion = \"r\"", "region is not a key"),
-            ("account = \"a\"", "account is not a key"),
-            ("store = \"google\"\naccess_key = \"a\"", "access_key is not a key"),
-            ("store = \"google\"\nanonymous = true\ncredentials_file = \"k\"", "not both"),
+            ("endpoint = \"localhost:9000\"", "endpoint must begin with http://"),
+            ("google = { endpoint = \"gs://x\" }", "google.endpoint must begin"),
+            ("google = { anonymous = true, credentials = \"k\" }", "google.anonymous"),
+            ("google = { key = \"k\" }", "key"),
+            ("azure = {}", "account"),
+            ("azure = { account = \"a\", endpoint = \"x\" }", "azure.endpoint must begin"),
         ] {
             let error = bucket(section).unwrap_err();
-            assert!(error.contains(says), "{section}: {error}");
+            assert!(error.contains(says) && error.contains("lake"), "{section}: {error}");
         }
     }
 
     #[test]
     fn secrets_do_not_print() {
-        for section in [
-            "access_key_id = \"id\"\nsecret_access_key = \"hush\"",
-            "store = \"azure\"\naccount = \"a\"\naccess_key = \"hush\"",
-        ] {
+        let s3 = "endpoint = \"http://127.0.0.1:1\"\naccess_key_id = \"id\"\nsecret_access_key = \"hush\"";
+        let Ok(Bucket::S3(S3Bucket { keys: Some((_, secret)), .. })) = bucket(s3) else { panic!() };
+        assert_eq!(secret.expose(), "hush");
+        for section in [s3, "azure = { account = \"a\", access_key = \"hush\" }"] {
             assert!(!format!("{:?}", bucket(section).unwrap()).contains("hush"));
         }
     }
