@@ -55,6 +55,10 @@ json.dump({"records": [{"recordId": r["recordId"], "result": "Ok", "data": turne
 """
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fact(id, ...): the facts of facts.toml that the test holds")
+
+
 def closing(made):
     yield made
     made.close()
