@@ -25,7 +25,7 @@ from tools import until
 
 # A small JVM that starts quickly: one collector thread, no second compiler.
 JVM = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-START_SECONDS = 90
+START_SECONDS = 180
 ACCESS_KEY = "an access key"
 
 
