@@ -39,6 +39,16 @@ impl Client {
         Ok(if body.is_empty() { serde_json::Value::Null } else { serde_json::from_slice(&body)? })
     }
 
+    /// Calls a Firehose operation and answers the reply's JSON.
+    ///
+    /// # Errors
+    /// If it is not answered with 200.
+    pub(crate) fn firehose(&mut self, operation: &str, input: &serde_json::Value) -> Result<serde_json::Value> {
+        let request = self.renderer.firehose(operation, input.to_string().as_bytes())?;
+        let body = expect_ok(operation, self.exchange(&request)?)?;
+        Ok(if body.is_empty() { serde_json::Value::Null } else { serde_json::from_slice(&body)? })
+    }
+
     /// As [`Self::kinesis`], from and to bytes.
     ///
     /// # Errors

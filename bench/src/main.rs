@@ -16,6 +16,7 @@ mod disk;
 mod drain;
 mod event;
 mod fan_out;
+mod firehose;
 mod load;
 mod measured;
 mod metrics;
@@ -62,6 +63,9 @@ enum Command {
     Drain(drain::DrainArgs),
     /// From a put to its event at a subscriber, at half of what a single put reaches (row 10).
     FanOut(fan_out::FanOutArgs),
+    /// Firehose to a bucket with gzip, beside the gzip library alone (row 15); 500 partitions beside one; idle delivery
+    /// streams.
+    Firehose(firehose::FirehoseArgs),
     /// Operations on a stream of 10,000 shards, one by one.
     Control(control::ControlArgs),
     /// 500 subscriptions at once: memory, heartbeats, and how long a record takes to each.
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
         Some(Command::Table(args)) => table::run(&args),
         Some(Command::Drain(args)) => drain::run(&args),
         Some(Command::FanOut(args)) => fan_out::run(&args),
+        Some(Command::Firehose(args)) => firehose::run(&args),
         Some(Command::Control(args)) => control::run(&args),
         Some(Command::Subscriptions(args)) => subscriptions::run(&args),
         Some(Command::Soak(args)) => soak::run(&args),

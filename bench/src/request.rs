@@ -21,9 +21,35 @@ pub(crate) const STREAM: &str = "bench";
 const ACCESS_KEY_ID: &str = "000000000000";
 const SECRET_ACCESS_KEY: &str = "benchmark";
 const REGION: &str = "us-east-1";
-const SERVICE: &str = "kinesis";
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 const SIGNED_HEADERS: &str = "content-type;host;x-amz-content-sha256;x-amz-date;x-amz-target";
+
+/// The API that a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Api {
+    /// Kinesis Data Streams.
+    Kinesis,
+    /// Data Firehose.
+    Firehose,
+}
+
+impl Api {
+    /// Its name in signatures.
+    fn service(self) -> &'static str {
+        match self {
+            Self::Kinesis => "kinesis",
+            Self::Firehose => "firehose",
+        }
+    }
+
+    /// What stands before an operation's name in `x-amz-target`.
+    fn target(self) -> &'static str {
+        match self {
+            Self::Kinesis => "Kinesis_20131202",
+            Self::Firehose => "Firehose_20150804",
+        }
+    }
+}
 
 /// A request of hyper's client.
 pub(crate) type Call = http::Request<Full<Bytes>>;
@@ -33,7 +59,8 @@ pub(crate) struct Renderer {
     host: String,
     /// `20261120T084206Z`
     date_time: String,
-    signing_key: Vec<u8>,
+    kinesis_key: Vec<u8>,
+    firehose_key: Vec<u8>,
 }
 
 impl Renderer {
@@ -46,11 +73,13 @@ impl Renderer {
     }
 
     fn at(host: impl Into<String>, date_time: String) -> Result<Self> {
-        let mut signing_key = format!("AWS4{SECRET_ACCESS_KEY}").into_bytes();
-        for part in [&date_time[..8], REGION, SERVICE, "aws4_request"] {
-            signing_key = hmac(&signing_key, part.as_bytes())?;
-        }
-        Ok(Self { host: host.into(), date_time, signing_key })
+        let key = |api: Api| {
+            let secret = format!("AWS4{SECRET_ACCESS_KEY}").into_bytes();
+            let parts = [&date_time[..8], REGION, api.service(), "aws4_request"];
+            parts.into_iter().try_fold(secret, |key, part| hmac(&key, part.as_bytes()))
+        };
+        let (kinesis_key, firehose_key) = (key(Api::Kinesis)?, key(Api::Firehose)?);
+        Ok(Self { host: host.into(), date_time, kinesis_key, firehose_key })
     }
 
     /// Head and body of a call of `operation`, a Kinesis operation's name.
@@ -66,8 +95,20 @@ impl Renderer {
     /// # Errors
     /// As [`Self::new`].
     pub(crate) fn kinesis_claiming(&self, operation: &str, body: &[u8], body_sha256: &str) -> Result<Bytes> {
-        let target = format!("Kinesis_20131202.{operation}");
-        let authorization = self.authorization(&target, body_sha256)?;
+        self.render(Api::Kinesis, operation, body, body_sha256)
+    }
+
+    /// Head and body of a call of a Firehose operation.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn firehose(&self, operation: &str, body: &[u8]) -> Result<Bytes> {
+        self.render(Api::Firehose, operation, body, &hex(&Sha256::digest(body)))
+    }
+
+    fn render(&self, api: Api, operation: &str, body: &[u8], body_sha256: &str) -> Result<Bytes> {
+        let target = format!("{}.{operation}", api.target());
+        let authorization = self.authorization(api, &target, body_sha256)?;
         let head = format!(
             "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {length}\r\n\
              x-amz-target: {target}\r\nx-amz-date: {date}\r\nx-amz-content-sha256: {body_sha256}\r\n\
@@ -89,7 +130,8 @@ impl Renderer {
     /// # Errors
     /// As [`Self::new`].
     pub(crate) fn call(&self, operation: &str, body: Vec<u8>, version: http::Version) -> Result<Call> {
-        let (target, body_sha256) = (format!("Kinesis_20131202.{operation}"), hex(&Sha256::digest(&body)));
+        let target = format!("{}.{operation}", Api::Kinesis.target());
+        let body_sha256 = hex(&Sha256::digest(&body));
         let request = match version {
             http::Version::HTTP_2 => http::Request::post(format!("http://{}/", self.host)),
             _ => http::Request::post("/").header("host", &self.host),
@@ -99,22 +141,26 @@ impl Renderer {
             .header("content-type", CONTENT_TYPE)
             .header("x-amz-date", &self.date_time)
             .header("x-amz-content-sha256", &body_sha256)
-            .header("authorization", self.authorization(&target, &body_sha256)?)
+            .header("authorization", self.authorization(Api::Kinesis, &target, &body_sha256)?)
             .header("x-amz-target", target);
         Ok(request.body(Full::new(body.into()))?)
     }
 
     /// Signature Version 4, as in AWS's "Create a signed AWS API request".
-    fn authorization(&self, target: &str, body_sha256: &str) -> Result<String> {
+    fn authorization(&self, api: Api, target: &str, body_sha256: &str) -> Result<String> {
         let canonical = format!(
             "POST\n/\n\ncontent-type:{CONTENT_TYPE}\nhost:{}\nx-amz-content-sha256:{body_sha256}\nx-amz-date:{}\n\
              x-amz-target:{target}\n\n{SIGNED_HEADERS}\n{body_sha256}",
             self.host, self.date_time
         );
-        let scope = format!("{}/{REGION}/{SERVICE}/aws4_request", &self.date_time[..8]);
+        let scope = format!("{}/{REGION}/{}/aws4_request", &self.date_time[..8], api.service());
         let hashed = hex(&Sha256::digest(canonical.as_bytes()));
         let to_sign = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hashed}", self.date_time);
-        let signature = hex(&hmac(&self.signing_key, to_sign.as_bytes())?);
+        let key = match api {
+            Api::Kinesis => &self.kinesis_key,
+            Api::Firehose => &self.firehose_key,
+        };
+        let signature = hex(&hmac(key, to_sign.as_bytes())?);
         Ok(format!(
             "AWS4-HMAC-SHA256 Credential={ACCESS_KEY_ID}/{scope}, SignedHeaders={SIGNED_HEADERS}, Signature={signature}"
         ))

@@ -14,6 +14,8 @@
 //! Architecture invariant: nothing here uploads or reads another log.
 
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -72,6 +74,9 @@ pub(crate) enum ControlError {
     /// The log is gone: stop, the delivery stream was deleted.
     #[error("the control log is gone")]
     Gone,
+    /// Another log of the worker does not end where it left it: [`ControlLog::who_moved_it`] tells.
+    #[error("a log has moved")]
+    Moved,
     /// Read the log again after a while: an append is of unknown outcome, or the engine cannot answer now.
     #[error("{0}")]
     Unsettled(String),
@@ -189,9 +194,9 @@ impl ControlLog {
         }
     }
 
-    /// The log does not end where this worker left it: either another worker wrote, or an own append of unknown
-    /// outcome has appeared after all.
-    async fn who_moved_it(&mut self) -> ControlError {
+    /// A log does not end where this worker left it: either another worker wrote, or an own append of unknown outcome
+    /// has appeared after all.
+    pub(crate) async fn who_moved_it(&mut self) -> ControlError {
         let mine = self.state.worker;
         match self.replay().await {
             Ok(()) if self.state.worker == mine => ControlError::Unsettled("an earlier append has appeared".into()),

@@ -19,6 +19,7 @@ use levada_core::engine::{BoxFuture, Millis};
 pub use self::http_endpoint::{HttpEndpoint, HttpEndpointSpec};
 pub use self::opensearch::{DocumentIds, Flavour, OpenSearch, OpenSearchSpec, Rotation};
 pub use self::splunk::{HecKind, Splunk, SplunkSpec};
+use crate::blocking::GivenUp as BlockingGivenUp;
 use crate::http::{Address, BadAddress};
 use crate::record::{ErrorType, Origin};
 
@@ -136,4 +137,9 @@ fn takes_paths(address: &Address) -> Result<(), BadEndpoint> {
 /// Whether a header can carry a text (RFC 9110: visible characters, spaces and tabs).
 fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
+}
+
+/// The content of a request could not be made, which says nothing of the records: AWS's code for its own errors.
+fn not_prepared(reason: BlockingGivenUp) -> Fault {
+    Fault { code: "InternalError".to_owned(), message: reason.to_string() }
 }

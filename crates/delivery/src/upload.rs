@@ -3,6 +3,8 @@
 mod content;
 mod request;
 
+pub(crate) use self::request::PARCEL_RECORDS;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -40,12 +40,12 @@ use self::processing::Run;
 use self::stage::Stage;
 use crate::backlog::Backlog;
 use crate::buffer::Limits;
-use crate::config::{Block, Config, Spec};
+use crate::config::{Block, Config, Spec, Target};
 use crate::control::{ControlError, ControlLog, Cut, LaneId, Record, State};
 use crate::delivery::{Dropped, Shared};
 use crate::metrics::Metrics;
 use crate::past::Past;
-use crate::upload::{Finished, Signals, backoff};
+use crate::upload::{Finished, PARCEL_RECORDS, Signals, backoff};
 
 /// While a buffer fills, the log is looked at this often, not at each append.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -172,7 +172,7 @@ impl Worker {
                 Err(error) => error,
             };
             match error {
-                ControlError::Unsettled(_) => {
+                ControlError::Unsettled(_) | ControlError::Moved => {
                     failures += 1;
                     tracing::warn!(delivery_stream = %self.stream, %error, "the worker begins again");
                     let wait = backoff(&self.shared, failures);
@@ -225,23 +225,30 @@ impl Worker {
     async fn session(&mut self, failures: &mut u32) -> Result<End, ControlError> {
         let mut session = self.open().await?;
         *failures = 0;
+        match self.serve(&mut session).await {
+            Err(ControlError::Moved) => Err(session.control.who_moved_it().await),
+            ended => ended,
+        }
+    }
+
+    async fn serve(&mut self, session: &mut Session) -> Result<End, ControlError> {
         loop {
-            self.note_finished(&mut session).await?;
-            self.start_uploads(&mut session);
-            let mut busy = self.count(&mut session).await?;
-            busy |= self.process(&mut session).await?;
-            busy |= self.sort(&mut session).await?;
-            busy |= self.cut_due(&mut session).await?;
-            self.settle_flushes(&session);
-            self.show(&session);
-            match self.wait(&mut session, busy).await {
+            self.note_finished(session).await?;
+            self.start_uploads(session);
+            let mut busy = self.count(session).await?;
+            busy |= self.process(session).await?;
+            busy |= self.sort(session).await?;
+            busy |= self.cut_due(session).await?;
+            self.settle_flushes(session);
+            self.show(session);
+            match self.wait(session, busy).await {
                 Event::Command(command) => {
-                    if let Some(end) = self.obey(&mut session, command).await? {
+                    if let Some(end) = self.obey(session, command).await? {
                         return Ok(end);
                     }
                 }
-                Event::Finished(joined) => self.conclude(&mut session, vec![joined]).await?,
-                Event::Ran(joined) => self.finish_run(&mut session, joined).await?,
+                Event::Finished(joined) => self.conclude(session, vec![joined]).await?,
+                Event::Ran(joined) => self.finish_run(session, joined).await?,
                 Event::Grown(tail) => {
                     let end = tail.map_err(of_data_log)?.end;
                     for id in [LaneId::Main, LaneId::Backup] {
@@ -250,7 +257,7 @@ impl Worker {
                         }
                     }
                 }
-                Event::Asked => drop(self.recount(&session).await?),
+                Event::Asked => drop(self.recount(session).await?),
                 // Something was done without waiting for anything: let others run.
                 Event::Again => tokio::task::yield_now().await,
             }
@@ -323,7 +330,11 @@ impl Worker {
         let config = &self.spec.config;
         match (kind, &config.chain, &config.backup) {
             (Kind::Main, Some(chain), _) => chain.gather().into(),
-            (Kind::Main, None, _) | (Kind::Records, ..) => config.buffering().into(),
+            (Kind::Main, None, _) | (Kind::Records, ..) => {
+                let limits = Limits::from(config.buffering());
+                let is_parcel = matches!(config.target, Target::Endpoint { .. });
+                Limits { records: if is_parcel { PARCEL_RECORDS } else { limits.records }, ..limits }
+            }
             (Kind::Backup, _, Some(backup)) => backup.buffering.into(),
             (Kind::Backup, _, None) | (Kind::Errors, ..) => config.errors().buffering.into(),
         }

@@ -20,8 +20,14 @@ const OK: &str = "HTTP/1.1 201 Created\r\nETag: \"x\"\r\nLast-Modified: Mon, 13 
 
 fn google(endpoint: &str) -> CloudBucket {
     let endpoint = Some(endpoint.to_owned());
-    CloudBucket::google(&GoogleConfig { bucket: "lake".into(), credentials_file: None, anonymous: true, endpoint })
-        .unwrap()
+    CloudBucket::google(&GoogleConfig {
+        bucket: "lake".into(),
+        credentials_file: None,
+        anonymous: true,
+        endpoint,
+        extra_ca_pem: None,
+    })
+    .unwrap()
 }
 
 fn azure(endpoint: &str) -> CloudBucket {
@@ -30,6 +36,7 @@ fn azure(endpoint: &str) -> CloudBucket {
         container: "lake".into(),
         access_key: Some(Secret::new("c2VjcmV0")),
         endpoint: Some(format!("{endpoint}/account")),
+        extra_ca_pem: None,
     })
     .unwrap()
 }
@@ -140,6 +147,7 @@ fn what_cannot_be_used_is_refused_at_once_and_nothing_prints_a_secret() {
         credentials_file: Some("/nowhere/key.json".into()),
         anonymous: false,
         endpoint: None,
+        extra_ca_pem: None,
     };
     assert!(
         matches!(CloudBucket::google(&google), Err(SinkError::Refused(text)) if text.contains("/nowhere/key.json"))
@@ -149,6 +157,7 @@ fn what_cannot_be_used_is_refused_at_once_and_nothing_prints_a_secret() {
         container: "lake".into(),
         access_key: Some(Secret::new("not base64, and secret")),
         endpoint: None,
+        extra_ca_pem: None,
     };
     let Err(SinkError::Refused(text)) = CloudBucket::azure(&azure) else { panic!() };
     assert!(!text.contains("secret") && !format!("{azure:?}").contains("secret"), "{text}");

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use levada_conformance::receiver::{Fault, Plan, RandomFaults, Receiver};
+use levada_delivery::Blocking;
 use levada_delivery::endpoint::{
     DocumentIds, Endpoint, Flavour, HecKind, HttpEndpoint, HttpEndpointSpec, OpenSearch, OpenSearchSpec, Parcel,
     ParcelRecord, Rotation, Splunk, SplunkSpec,
@@ -39,7 +40,7 @@ fn endpoint(kind: Kind, receiver: &Receiver) -> Box<dyn Endpoint> {
             let access_key = Some(Secret::new("key"));
             let common_attributes = vec![("team".to_owned(), Secret::new("tides"))];
             let spec = HttpEndpointSpec { address, access_key, common_attributes, gzip: true, stream_arn, retry_for };
-            Box::new(HttpEndpoint::new(spec, client).unwrap())
+            Box::new(HttpEndpoint::new(spec, client, Blocking::Pool).unwrap())
         }
         Kind::Splunk => {
             let (token, ack_timeout) = (Secret::new("token"), Duration::from_millis(600));
@@ -57,7 +58,7 @@ fn endpoint(kind: Kind, receiver: &Receiver) -> Box<dyn Endpoint> {
                 scope: ARN.to_owned(),
                 retry_for,
             };
-            Box::new(OpenSearch::new(spec, client).unwrap())
+            Box::new(OpenSearch::new(spec, client, Blocking::Pool).unwrap())
         }
     }
 }
@@ -301,7 +302,7 @@ async fn secrets_and_attributes_arrive_and_a_mapping_may_hold_a_password() {
         scope: ARN.to_owned(),
         retry_for: Duration::ZERO,
     };
-    let search = OpenSearch::new(spec, client).unwrap();
+    let search = OpenSearch::new(spec, client, Blocking::Pool).unwrap();
     assert_eq!(Endpoint::attempt(&search, &parcel(1, 1)).await.retry, []);
     let requests = receiver.requests();
     let header = |n: usize, name: &str| requests[n].headers[name].as_str();

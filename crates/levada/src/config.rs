@@ -1,5 +1,6 @@
 //! Configuration: flags, environment and file, merged and validated into a [`Config`] that cannot be wrong afterwards.
 
+mod buckets;
 mod destinations;
 mod limits;
 
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 use levada_core::catalog::Account;
 use serde::Deserialize;
 
+pub use self::buckets::Bucket;
+#[cfg(feature = "network")]
+pub use self::buckets::{AzureBucket, GoogleBucket, S3Bucket};
 pub use self::destinations::{Destinations, FunctionTarget};
 pub use self::limits::{Limits, ORDINARY_RECORD_BYTES, PutLimits, ShardLimits};
 use crate::cli::{AuthMode, LifecycleMode, ServeArgs};
@@ -72,28 +76,6 @@ pub enum DataDir {
     Ephemeral,
 }
 
-/// Where a bucket's objects go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bucket {
-    /// Into this directory.
-    Dir(PathBuf),
-    /// To an S3-compatible store.
-    #[cfg(feature = "network")]
-    S3(S3Bucket),
-}
-
-/// An S3-compatible store.
-#[cfg(feature = "network")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct S3Bucket {
-    /// URL of the store; `None` is AWS itself.
-    pub endpoint: Option<String>,
-    /// Region to sign for.
-    pub region: String,
-    /// Keys; `None` takes the AWS SDK's chain (environment, profile, instance).
-    pub keys: Option<(String, Secret)>,
-}
-
 /// A secret that cannot print itself.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -128,7 +110,7 @@ struct File {
     #[serde(default)]
     lifecycle: LifecycleSection,
     #[serde(default)]
-    buckets: BTreeMap<String, BucketSection>,
+    buckets: BTreeMap<String, buckets::BucketSection>,
     #[serde(default)]
     endpoints: BTreeMap<String, String>,
     #[serde(default)]
@@ -161,17 +143,6 @@ struct StorageSection {
     backlog_bytes: Option<u64>,
     /// Bytes of the file system to leave free.
     free_bytes: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BucketSection {
-    dir: Option<PathBuf>,
-    endpoint: Option<String>,
-    region: Option<String>,
-    access_key_id: Option<String>,
-    #[cfg_attr(not(feature = "network"), expect(dead_code, reason = "parsed all the same, for the better error"))]
-    secret_access_key: Option<Secret>,
 }
 
 impl Config {
@@ -247,41 +218,6 @@ fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     std::fs::read(path).map_err(|error| ConfigError(format!("{}: {error}", path.display())))
 }
 
-impl BucketSection {
-    fn validate(self, name: &str) -> Result<Bucket, ConfigError> {
-        let wrong = |what: &str| Err(ConfigError(format!("[buckets.{name:?}]: {what}")));
-        if let Some(dir) = self.dir {
-            if self.endpoint.is_some() || self.region.is_some() || self.access_key_id.is_some() {
-                return wrong("give either dir or the keys of a store, not both");
-            }
-            return Ok(Bucket::Dir(dir));
-        }
-        self.validate_s3(&wrong)
-    }
-
-    #[cfg(not(feature = "network"))]
-    fn validate_s3(self, wrong: &dyn Fn(&str) -> Result<Bucket, ConfigError>) -> Result<Bucket, ConfigError> {
-        wrong("this build knows directories only; build it with the feature s3")
-    }
-
-    #[cfg(feature = "network")]
-    fn validate_s3(self, wrong: &dyn Fn(&str) -> Result<Bucket, ConfigError>) -> Result<Bucket, ConfigError> {
-        let keys = match (self.access_key_id, self.secret_access_key) {
-            (Some(id), Some(secret)) => Some((id, secret)),
-            (None, None) => None,
-            _ => return wrong("access_key_id and secret_access_key go together"),
-        };
-        if let Some(endpoint) = &self.endpoint
-            && !endpoint.starts_with("http://")
-            && !endpoint.starts_with("https://")
-        {
-            return wrong("endpoint must begin with http:// or https://");
-        }
-        let region = self.region.unwrap_or_else(|| "us-east-1".to_owned());
-        Ok(Bucket::S3(S3Bucket { endpoint: self.endpoint, region, keys }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,23 +262,10 @@ mod tests {
             ("[node]\naccount = \"12\"", "not 12 digits"),
             ("[nodes]", "nodes"),
             ("[node]\nconnections = 0", "at least 1"),
-            ("[buckets.b]\ndir = \"x\"\nendpoint = \"http://y\"", "not both"),
-            ("[buckets.b]\naccess_key_id = \"x\"", "go together"),
-            ("[buckets.b]\nendpoint = \"localhost:9000\"", "http://"),
             ("[limits]\nmultiple = 0", "[limits]: multiple"),
         ] {
             let error = from_file(file).unwrap_err().to_string();
             assert!(error.contains(says), "{file}: {error}");
         }
-    }
-
-    #[test]
-    fn secrets_do_not_print() {
-        let file =
-            "[buckets.b]\nendpoint = \"http://127.0.0.1:1\"\naccess_key_id = \"id\"\nsecret_access_key = \"hush\"";
-        let config = from_file(file).unwrap();
-        assert!(!format!("{config:?}").contains("hush"));
-        let Bucket::S3(S3Bucket { keys: Some((_, secret)), .. }) = &config.buckets["b"] else { panic!() };
-        assert_eq!(secret.expose(), "hush");
     }
 }

@@ -168,12 +168,12 @@ impl Assembly {
         let spec = HttpEndpointSpec {
             address: self.destinations.endpoints.address(&http.url),
             access_key: http.access_key.as_ref().map(secret),
-            common_attributes: attributes.map(|(name, value)| (name.clone(), Secret::new(value.reveal()))).collect(),
+            common_attributes: attributes.map(|(name, value)| (name.clone(), secret(value))).collect(),
             gzip: request.content_encoding == ContentEncoding::Gzip,
             stream_arn: about.arn.clone(),
             retry_for: retry_for(&http.common),
         };
-        Ok(Arc::new(HttpEndpoint::new(spec, Arc::clone(&self.client))?))
+        Ok(Arc::new(HttpEndpoint::new(spec, Arc::clone(&self.client), self.chain_env.blocking)?))
     }
 
     fn splunk(&self, about: &About, splunk: &SplunkDestination) -> Result<Arc<dyn Endpoint>, Undeliverable> {
@@ -214,7 +214,7 @@ impl Assembly {
             scope: format!("{}@{}", about.arn, about.created_ms),
             retry_for: retry_for(&search.common),
         };
-        Ok(Arc::new(OpenSearch::new(spec, Arc::clone(&self.client))?))
+        Ok(Arc::new(OpenSearch::new(spec, Arc::clone(&self.client), self.chain_env.blocking)?))
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod authentication;
 pub mod body;
+pub mod buckets;
 pub mod call;
 pub mod check;
 pub mod cli;

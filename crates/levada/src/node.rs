@@ -16,12 +16,12 @@ use levada_core::iterator::TokenKey;
 use levada_delivery::http::HttpClient;
 use levada_delivery::process::{ChainEnv, Interpreters};
 use levada_delivery::source::{Pump, Pumps};
-use levada_delivery::{Blocking, Buckets, Delivery, DirectoryBucket, Env, Handle, Tuning};
+use levada_delivery::{Blocking, Delivery, Env, Handle, Tuning};
 use levada_log::{EmbeddedLog, Options};
 use tokio::sync::{Notify, watch};
 
 use crate::clock::MovableClock;
-use crate::config::{Bucket, Config};
+use crate::config::Config;
 use crate::deliveries::Assembly;
 use crate::direct_put::DirectPut;
 use crate::lifecycle::Hands;
@@ -71,6 +71,9 @@ pub enum StartError {
     /// Requests cannot be sent: the libraries or `[tls] extra_ca` are unusable.
     #[error("no HTTP client: {0}")]
     Client(String),
+    /// A bucket's store cannot be used.
+    #[error(transparent)]
+    Bucket(#[from] crate::buckets::BadBucket),
     /// The key that seals iterators cannot be read or written.
     #[error("cannot keep the token key: {0}")]
     TokenKey(std::io::Error),
@@ -153,7 +156,7 @@ impl Node {
         let registry = Registry::open(Arc::clone(&engine), Arc::clone(&clock) as Arc<dyn Clock>, rules).await?;
         let token_key = token_key(env.disk.as_ref(), env.random.as_ref(), dir).map_err(StartError::TokenKey)?;
         let blocking = if env.threads { Blocking::Pool } else { Blocking::Inline };
-        let buckets = Arc::new(buckets(&config, &env.disk, blocking, dir));
+        let buckets = Arc::new(crate::buckets::open(&config, &env.disk, blocking, dir)?);
         let delivery = Delivery::new(Env {
             engine: Arc::clone(&engine),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -373,37 +376,6 @@ impl Node {
         }
         samples
     }
-}
-
-/// Where each bucket of the configuration is, and where all others are.
-fn buckets(config: &Config, disk: &Arc<dyn Disk>, blocking: Blocking, dir: &Path) -> Buckets {
-    let mut buckets = Buckets::new();
-    for (name, bucket) in &config.buckets {
-        match bucket {
-            Bucket::Dir(path) => {
-                buckets.map(name, Arc::new(DirectoryBucket::new(Arc::clone(disk), blocking, path.clone())));
-            }
-            #[cfg(feature = "network")]
-            Bucket::S3(s3) => buckets.map(name, Arc::new(s3_bucket(s3, config.extra_ca.clone()))),
-        }
-    }
-    buckets.unmapped_in(Arc::clone(disk), blocking, dir.join("buckets"));
-    buckets
-}
-
-#[cfg(feature = "network")]
-fn s3_bucket(s3: &crate::config::S3Bucket, extra_ca_pem: Option<Vec<u8>>) -> levada_delivery::S3Bucket {
-    let keys = s3.keys.as_ref().map(|(id, secret)| levada_delivery::StaticKeys {
-        access_key_id: id.clone(),
-        secret_access_key: secret.expose().to_owned(),
-        session_token: None,
-    });
-    levada_delivery::S3Bucket::new(levada_delivery::S3Config {
-        endpoint: s3.endpoint.clone(),
-        region: Some(s3.region.clone()),
-        keys,
-        extra_ca_pem,
-    })
 }
 
 /// The key that seals iterators and tokens, made at the first start. Losing it costs nothing but the validity of

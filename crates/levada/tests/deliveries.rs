@@ -239,7 +239,7 @@ async fn what_cannot_be_delivered_to_is_not_created() {
     local["EndpointConfiguration"]["Url"] = json!("https://127.0.0.1/put");
     for (member, destination, says) in [
         ("ExtendedS3DestinationConfiguration", with(bucket("b"), &[("ProcessingConfiguration", unknown)]), "cleaner"),
-        ("HttpEndpointDestinationConfiguration", local, "127.0.0.1"),
+        ("HttpEndpointDestinationConfiguration", local, "loopback"),
     ] {
         let body = json!({"DeliveryStreamName": "d", member: destination});
         let refused = world.refused("CreateDeliveryStream", body).await;

@@ -26,6 +26,7 @@ use serde::Deserialize;
 
 use super::line::{Object, base64_len, excerpt, put_base64};
 use super::{BadEndpoint, Endpoint, Fault, GivenUp, Parcel, ParcelRecord, Verdict, is_header_value};
+use crate::blocking::Blocking;
 use crate::http::{Address, HttpClient, HttpError, HttpRequest, HttpResponse, Method, Secret};
 use crate::record::ErrorType;
 
@@ -76,16 +77,17 @@ impl HttpEndpointSpec {
 pub struct HttpEndpoint {
     spec: HttpEndpointSpec,
     client: Arc<dyn HttpClient>,
+    blocking: Blocking,
 }
 
 impl HttpEndpoint {
-    /// Makes one.
+    /// Makes one. Bodies are encoded where blocking work is done.
     ///
     /// # Errors
     /// As [`HttpEndpointSpec::check`].
-    pub fn new(spec: HttpEndpointSpec, client: Arc<dyn HttpClient>) -> Result<Self, BadEndpoint> {
+    pub fn new(spec: HttpEndpointSpec, client: Arc<dyn HttpClient>, blocking: Blocking) -> Result<Self, BadEndpoint> {
         spec.check()?;
-        Ok(Self { spec, client })
+        Ok(Self { spec, client, blocking })
     }
 
     async fn attempt(&self, parcel: &Parcel) -> Verdict {
@@ -94,11 +96,7 @@ impl HttpEndpoint {
         for part in parts(&parcel.records) {
             let outcome = match &unreachable {
                 Some(fault) => Outcome::Retry(fault.clone()),
-                None => {
-                    let request = self.request(parcel, part.clone());
-                    verdict.bytes += request.body.len() as u64;
-                    self.send(request, &request_id(parcel, &parcel.records[part.clone()])).await
-                }
+                None => self.deliver(parcel, &parcel.records[part.clone()], &mut verdict.bytes).await,
             };
             match outcome {
                 Outcome::Delivered => {}
@@ -113,21 +111,35 @@ impl HttpEndpoint {
         verdict
     }
 
-    fn request(&self, parcel: &Parcel, part: Range<usize>) -> HttpRequest {
-        let records = &parcel.records[part];
+    /// Sends what one request can hold.
+    async fn deliver(&self, parcel: &Parcel, records: &[ParcelRecord], bytes: &mut u64) -> Outcome {
         let id = request_id(parcel, records);
+        let datas: Vec<Bytes> = records.iter().map(|record| record.data.clone()).collect();
+        let (text, now, is_gzip) = (id.clone(), parcel.now, self.spec.gzip);
+        let encode = move || {
+            let body = body(&text, now, &datas);
+            Bytes::from(if is_gzip { gzip(&body) } else { body })
+        };
+        match self.blocking.run(encode).await {
+            Ok(body) => {
+                *bytes += body.len() as u64;
+                self.send(self.request(&id, body), &id).await
+            }
+            Err(given_up) => Outcome::Retry(super::not_prepared(given_up)),
+        }
+    }
+
+    fn request(&self, id: &str, body: Bytes) -> HttpRequest {
         let mut headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
             // As AWS sends it: receivers look at it.
             ("user-agent".to_owned(), "Amazon Kinesis Data Firehose Agent/1.0".to_owned()),
             ("x-amz-firehose-protocol-version".to_owned(), "1.0".to_owned()),
-            ("x-amz-firehose-request-id".to_owned(), id.clone()),
+            ("x-amz-firehose-request-id".to_owned(), id.to_owned()),
             ("x-amz-firehose-source-arn".to_owned(), self.spec.stream_arn.clone()),
         ];
-        let mut body = body(&id, parcel.now, records);
         if self.spec.gzip {
             headers.push(("content-encoding".to_owned(), "gzip".to_owned()));
-            body = gzip(&body);
         }
         let mut secret_headers = Vec::new();
         if let Some(key) = self.spec.access_key.as_ref().filter(|key| !key.reveal().is_empty()) {
@@ -144,7 +156,7 @@ impl HttpEndpoint {
             path: String::new(),
             headers,
             secret_headers,
-            body: Bytes::from(body),
+            body,
             timeout: TIMEOUT,
             max_response_bytes: MAX_RESPONSE_BYTES,
         }
@@ -207,13 +219,13 @@ fn request_id(parcel: &Parcel, records: &[ParcelRecord]) -> String {
     uuid::Builder::from_md5_bytes(digest.finalize().into()).into_uuid().to_string()
 }
 
-fn body(id: &str, now: u64, records: &[ParcelRecord]) -> Vec<u8> {
-    let data: usize = records.iter().map(|record| RECORD_BYTES + base64_len(record.data.len())).sum();
-    let mut body = Vec::with_capacity(FRAME_BYTES + data);
+fn body(id: &str, now: u64, datas: &[Bytes]) -> Vec<u8> {
+    let len: usize = datas.iter().map(|data| RECORD_BYTES + base64_len(data.len())).sum();
+    let mut body = Vec::with_capacity(FRAME_BYTES + len);
     body.extend_from_slice(format!("{{\"requestId\":\"{id}\",\"timestamp\":{now},\"records\":[").as_bytes());
-    for (n, record) in records.iter().enumerate() {
+    for (n, data) in datas.iter().enumerate() {
         body.extend_from_slice(if n == 0 { b"{\"data\":" } else { b",{\"data\":" });
-        put_base64(&mut body, &record.data);
+        put_base64(&mut body, data);
         body.push(b'}');
     }
     body.extend_from_slice(b"]}");

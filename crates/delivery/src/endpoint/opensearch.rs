@@ -27,6 +27,7 @@ use self::bulk::Outcome;
 use self::document::Document;
 use super::line::Object;
 use super::{BadEndpoint, Endpoint, Fault, GivenUp, Parcel, ParcelRecord, Verdict, takes_paths};
+use crate::blocking::Blocking;
 use crate::http::{Address, HttpClient, HttpRequest, Method};
 use crate::record::ErrorType;
 
@@ -95,20 +96,27 @@ impl OpenSearchSpec {
 /// An OpenSearch destination.
 #[derive(Debug)]
 pub struct OpenSearch {
-    spec: OpenSearchSpec,
+    actions: Arc<Actions>,
     client: Arc<dyn HttpClient>,
-    /// Keeps ids of different delivery streams apart: 16 hexadecimal digits.
-    scope: String,
+    blocking: Blocking,
     /// Bytes of a request at most; falls when the cluster says that one was too large.
     limit: AtomicUsize,
 }
 
+/// Knows where a document goes.
+#[derive(Debug)]
+struct Actions {
+    spec: OpenSearchSpec,
+    /// Keeps ids of different delivery streams apart: 16 hexadecimal digits.
+    scope: String,
+}
+
 impl OpenSearch {
-    /// Makes one.
+    /// Makes one. Records are read where blocking work is done.
     ///
     /// # Errors
     /// As [`OpenSearchSpec::check`].
-    pub fn new(mut spec: OpenSearchSpec, client: Arc<dyn HttpClient>) -> Result<Self, BadEndpoint> {
+    pub fn new(mut spec: OpenSearchSpec, client: Arc<dyn HttpClient>, blocking: Blocking) -> Result<Self, BadEndpoint> {
         spec.check()?;
         spec.type_name = spec.type_name.filter(|name| !name.is_empty());
         if spec.flavour == Flavour::Serverless {
@@ -117,19 +125,25 @@ impl OpenSearch {
         }
         let digest = Md5::digest(spec.scope.as_bytes());
         let scope = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { spec, client, scope, limit: AtomicUsize::new(MAX_BULK_BYTES) })
+        let actions = Arc::new(Actions { spec, scope });
+        Ok(Self { actions, client, blocking, limit: AtomicUsize::new(MAX_BULK_BYTES) })
     }
 
     async fn attempt(&self, parcel: &Parcel) -> Verdict {
-        let mut verdict = Verdict::default();
-        let mut documents = Vec::with_capacity(parcel.records.len());
-        for (place, record) in parcel.records.iter().enumerate() {
-            match Document::new(place, self.action(record), &record.data) {
-                Ok(document) => documents.push(document),
-                Err(fault) => verdict.refused.push((place, fault)),
-            }
-        }
-        let mut queue: VecDeque<Range<usize>> = self.batches(&documents, 0..documents.len()).into();
+        let (actions, records) = (Arc::clone(&self.actions), parcel.records.clone());
+        let (documents, refused) = match self.blocking.run(move || actions.documents(&records)).await {
+            Ok(prepared) => prepared,
+            Err(given_up) => return Verdict::retry_all(parcel, &super::not_prepared(given_up)),
+        };
+        let mut verdict = Verdict { refused, ..Verdict::default() };
+        self.deliver(&documents, &mut verdict).await;
+        verdict.retry.sort_unstable_by_key(|(place, _)| *place);
+        verdict.refused.sort_unstable_by_key(|(place, _)| *place);
+        verdict
+    }
+
+    async fn deliver(&self, documents: &[Document], verdict: &mut Verdict) {
+        let mut queue: VecDeque<Range<usize>> = self.batches(documents, 0..documents.len()).into();
         let mut unreachable: Option<Fault> = None;
         while let Some(range) = queue.pop_front() {
             let batch = &documents[range.clone()];
@@ -143,7 +157,7 @@ impl OpenSearch {
             match bulk::outcome(self.client.send(request).await, batch.len()) {
                 Outcome::Items(items) => {
                     for (document, item) in batch.iter().zip(items) {
-                        item.record(document.place, &mut verdict);
+                        item.record(document.place, verdict);
                     }
                 }
                 Outcome::Retry(fault) => {
@@ -155,7 +169,7 @@ impl OpenSearch {
                 }
                 Outcome::TooLarge(_) if batch.len() > 1 && bytes > MIN_BULK_BYTES => {
                     self.limit.fetch_min((bytes / 2).max(MIN_BULK_BYTES), Ordering::Relaxed);
-                    for smaller in self.batches(&documents, range).into_iter().rev() {
+                    for smaller in self.batches(documents, range).into_iter().rev() {
                         queue.push_front(smaller);
                     }
                 }
@@ -164,13 +178,10 @@ impl OpenSearch {
                 }
             }
         }
-        verdict.retry.sort_unstable_by_key(|(place, _)| *place);
-        verdict.refused.sort_unstable_by_key(|(place, _)| *place);
-        verdict
     }
 
     /// Cuts documents into what one request can hold: as many as fit, at least one.
-    fn batches(&self, documents: &[Document<'_>], range: Range<usize>) -> Vec<Range<usize>> {
+    fn batches(&self, documents: &[Document], range: Range<usize>) -> Vec<Range<usize>> {
         let limit = self.limit.load(Ordering::Relaxed);
         let mut batches = Vec::new();
         let (mut start, mut bytes) = (range.start, 0);
@@ -188,14 +199,14 @@ impl OpenSearch {
         batches
     }
 
-    fn request(&self, batch: &[Document<'_>]) -> HttpRequest {
+    fn request(&self, batch: &[Document]) -> HttpRequest {
         let mut body = Vec::with_capacity(batch.iter().map(Document::len).sum());
         for document in batch {
             document.write(&mut body);
         }
         HttpRequest {
             method: Method::Post,
-            address: self.spec.address.clone(),
+            address: self.actions.spec.address.clone(),
             path: "/_bulk".to_owned(),
             headers: vec![("content-type".to_owned(), "application/x-ndjson".to_owned())],
             secret_headers: Vec::new(),
@@ -203,6 +214,20 @@ impl OpenSearch {
             timeout: TIMEOUT,
             max_response_bytes: MAX_RESPONSE_BYTES,
         }
+    }
+}
+
+impl Actions {
+    /// The records as documents, and those that are none.
+    fn documents(&self, records: &[ParcelRecord]) -> (Vec<Document>, Vec<(usize, Fault)>) {
+        let (mut documents, mut refused) = (Vec::with_capacity(records.len()), Vec::new());
+        for (place, record) in records.iter().enumerate() {
+            match Document::new(place, self.action(record), &record.data) {
+                Ok(document) => documents.push(document),
+                Err(fault) => refused.push((place, fault)),
+            }
+        }
+        (documents, refused)
     }
 
     fn action(&self, record: &ParcelRecord) -> Vec<u8> {
@@ -234,7 +259,7 @@ impl Endpoint for OpenSearch {
     }
 
     fn retry_for(&self) -> Duration {
-        self.spec.retry_for
+        self.actions.spec.retry_for
     }
 
     fn error_type(&self) -> ErrorType {
@@ -244,25 +269,25 @@ impl Endpoint for OpenSearch {
     /// What AWS writes for an id that the cluster would have made is unverified; here it is an empty text.
     fn error_line(&self, given_up: &GivenUp<'_>) -> Vec<u8> {
         let record = given_up.record;
-        let id = self.document_id(record).unwrap_or_default();
+        let id = self.actions.document_id(record).unwrap_or_default();
         let line = Object::new()
             .number("attemptsMade", given_up.attempts.into())
             .number("arrivalTimestamp", record.arrival)
             .text("errorCode", &given_up.fault.code)
             .text("errorMessage", &given_up.fault.message)
             .number("attemptEndingTimestamp", given_up.ended);
-        let line = match self.spec.flavour {
+        let line = match self.actions.spec.flavour {
             Flavour::Domain => line
                 .text("esDocumentId", &id)
-                .text("esIndexName", &self.index(record))
-                .text("esTypeName", self.spec.type_name.as_deref().unwrap_or_default()),
-            Flavour::Serverless => line.text("osDocumentId", &id).text("osIndexName", &self.index(record)),
+                .text("esIndexName", &self.actions.index(record))
+                .text("esTypeName", self.actions.spec.type_name.as_deref().unwrap_or_default()),
+            Flavour::Serverless => line.text("osDocumentId", &id).text("osIndexName", &self.actions.index(record)),
         };
         line.base64("rawData", &record.data).end()
     }
 
     fn metric_name(&self) -> &'static str {
-        match self.spec.flavour {
+        match self.actions.spec.flavour {
             Flavour::Domain => "AmazonOpenSearchService",
             Flavour::Serverless => "AmazonOpenSearchServerless",
         }

@@ -13,6 +13,7 @@ use levada_core::engine::BoxFuture;
 use serde_json::Value;
 
 use super::{Endpoint, Fault, GivenUp, Parcel, ParcelRecord, Verdict};
+use crate::blocking::Blocking;
 use crate::http::{Address, HttpClient, HttpError, HttpRequest, HttpResponse};
 
 type Answer = Result<HttpResponse, HttpError>;

@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use levada_core::batch::MAX_BATCH_BYTES;
 use md5::{Digest, Md5};
 
 /// A record out of an aggregate; its subsequence number is its place.
@@ -30,13 +31,17 @@ pub struct UserRecord {
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const MD5_BYTES: usize = 16;
 
-/// Most records in one aggregate. A record of the message takes 4 bytes at least, so that a hostile one of 10 MiB could
-/// have millions; the library's own default is 500 KiB and its records are rarely smaller than some dozen bytes.
-pub const MAX_RECORDS: usize = 100_000;
+/// What all records of an aggregate may take together in an internal log, in bytes: one append, so that an aggregate is
+/// there whole or not at all. A record takes 4 bytes of the message at least, and names its partition key in one, so
+/// that a hostile one could become a hundred times as large; the library makes aggregates of at most 1 MiB, of records that are
+/// rarely smaller than some dozen bytes.
+pub const MAX_BYTES: usize = MAX_BATCH_BYTES - 64 * 1024;
+/// What a record takes besides its data and its partition key: header, arrival, shard id and sequence number.
+const RECORD_OVERHEAD: usize = 128;
 
 /// Takes an aggregate apart. `None` if the data is none, or none that can be trusted: a wrong checksum, a malformed
-/// message, a record without data or with a key that the table does not have, more than [`MAX_RECORDS`] records, or
-/// none at all. Then it is a record like any other.
+/// message, a record without data or with a key that the table does not have, more than [`MAX_BYTES`], or no record at
+/// all. Then it is a record like any other.
 #[must_use]
 pub fn deaggregate(data: &Bytes) -> Option<Vec<UserRecord>> {
     let end = data.len().checked_sub(MD5_BYTES)?;
@@ -55,15 +60,14 @@ pub fn deaggregate(data: &Bytes) -> Option<Vec<UserRecord>> {
             (3, Value::Bytes(record)) => records.push(inner(record)?),
             _ => {}
         }
-        if records.len().max(keys.len()) > MAX_RECORDS {
+        if records.len().max(keys.len()) > MAX_BYTES / RECORD_OVERHEAD {
             return None;
         }
     }
-    if records.is_empty() {
-        return None;
-    }
     let named = |(key, data): (usize, Bytes)| Some(UserRecord { partition_key: Arc::clone(keys.get(key)?), data });
-    records.into_iter().map(named).collect()
+    let records = records.into_iter().map(named).collect::<Option<Vec<_>>>()?;
+    let bytes = |record: &UserRecord| RECORD_OVERHEAD + record.partition_key.len() + record.data.len();
+    (1..=MAX_BYTES).contains(&records.iter().map(bytes).sum()).then_some(records)
 }
 
 /// Place of its partition key, and data.

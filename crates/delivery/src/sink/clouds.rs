@@ -24,7 +24,7 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::path::{Path, PathPart};
 use object_store::{
-    Attribute, Attributes, ClientOptions, Error, ObjectStore, PutOptions, PutPayload, RetryConfig,
+    Attribute, Attributes, Certificate, ClientOptions, Error, ObjectStore, PutOptions, PutPayload, RetryConfig,
     StaticCredentialProvider,
 };
 
@@ -45,6 +45,8 @@ pub struct GoogleConfig {
     pub anonymous: bool,
     /// Base URL of another service than Google's own.
     pub endpoint: Option<String>,
+    /// Certificate authorities besides those of the system, as PEM.
+    pub extra_ca_pem: Option<Vec<u8>>,
 }
 
 /// How to reach a container of Azure Blob Storage.
@@ -58,6 +60,8 @@ pub struct AzureConfig {
     pub access_key: Option<Secret>,
     /// Base URL of another service than Azure's own, up to the container's name.
     pub endpoint: Option<String>,
+    /// Certificate authorities besides those of the system, as PEM.
+    pub extra_ca_pem: Option<Vec<u8>>,
 }
 
 /// A bucket or container.
@@ -81,7 +85,7 @@ impl CloudBucket {
         let mut builder = GoogleCloudStorageBuilder::new()
             .with_bucket_name(&config.bucket)
             .with_retry(no_retries())
-            .with_client_options(client_options(config.endpoint.as_deref()));
+            .with_client_options(client_options(config.endpoint.as_deref(), config.extra_ca_pem.as_deref())?);
         if config.anonymous {
             // Not by `with_skip_signature`: puts ask for a token all the same.
             let nobody = GcpCredential { bearer: String::new() };
@@ -106,7 +110,7 @@ impl CloudBucket {
             .with_account(&config.account)
             .with_container_name(&config.container)
             .with_retry(no_retries())
-            .with_client_options(client_options(config.endpoint.as_deref()));
+            .with_client_options(client_options(config.endpoint.as_deref(), config.extra_ca_pem.as_deref())?);
         if let Some(key) = &config.access_key {
             builder = builder.with_access_key(key.reveal());
         }
@@ -142,10 +146,17 @@ fn no_retries() -> RetryConfig {
 ///
 /// The HTTP client takes the process's provider of cryptography, and panics if there is none. Whichever was there first
 /// stays.
-fn client_options(endpoint: Option<&str>) -> ClientOptions {
+fn client_options(endpoint: Option<&str>, extra_ca_pem: Option<&[u8]>) -> Result<ClientOptions, SinkError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    ClientOptions::new().with_timeout_disabled().with_allow_http(plain)
+    let mut options = ClientOptions::new().with_timeout_disabled().with_allow_http(plain);
+    if let Some(pem) = extra_ca_pem {
+        let bad = |error: Error| SinkError::Refused(format!("the extra certificates: {error}"));
+        for certificate in Certificate::from_pem_bundle(pem).map_err(bad)? {
+            options = options.with_root_certificate(certificate);
+        }
+    }
+    Ok(options)
 }
 
 /// The name for a key; see the top of this module.

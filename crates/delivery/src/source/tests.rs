@@ -11,6 +11,7 @@ use levada_core::engine::checked::unreliable::Faults;
 use tokio::time::sleep;
 
 use self::world::World;
+use crate::source::Pump;
 
 const GOOD: Faults = Faults { request_lost: 0, reply_lost: 0, delayed: 0, duplicated: 0, stale: 0 };
 const NO_PARENTS: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
@@ -166,6 +167,34 @@ async fn a_later_pump_takes_over() {
     assert_eq!(later.metrics().halted.load(Ordering::Relaxed), 0);
 }
 
+/// Pumps that do not know of each other, each slow in its own way, so that one may come between any two steps of another.
+#[tokio::test(start_paused = true)]
+async fn pumps_may_race() {
+    for seed in 0..150 {
+        let mut world = World::new(seed, GOOD, 2).await;
+        world.begin().await;
+        world.lags = true;
+        let dice = world.random.fork();
+        let mut pumps = Vec::new();
+        for _ in 0..20 {
+            world.put(dice.below(2) as u32, 1 + dice.below(3)).await;
+            if dice.percent(30) {
+                pumps.push(world.start_well());
+            }
+            world.pause().await;
+        }
+        pumps.push(world.start_well());
+        sleep(Duration::from_secs(10)).await;
+        // Who has nothing to write does not notice that another has taken over.
+        world.put(0, 1).await;
+        world.wait_until_copied().await;
+        sleep(Duration::from_secs(200)).await;
+        world.assert_copied(&NO_PARENTS).await;
+        let halted = |pump: &Pump| pump.metrics().halted.load(Ordering::Relaxed) == 1;
+        assert_eq!(pumps.iter().filter(|pump| !halted(pump)).count(), 1, "seed {seed}");
+    }
+}
+
 /// Random puts, reshards, deaths, limits and full backlogs, over a cluster that loses, delays and doubles messages.
 async fn live_through(seed: u64) {
     let faults = if seed.is_multiple_of(2) { Faults::HARSH } else { GOOD };
@@ -222,8 +251,6 @@ async fn live_through(seed: u64) {
 #[tokio::test(start_paused = true)]
 async fn everything_is_copied_once_whatever_happens() {
     for seed in 0..150 {
-        // Shown if it fails.
-        println!("seed {seed}");
         live_through(seed).await;
     }
 }

@@ -425,3 +425,47 @@ async fn the_control_log_stays_short_with_many_partitions() {
     assert!(records.len() < 3_000, "{} of 16,000 records", records.len());
     assert_processed(&world, 4_000, 400, false);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_zombie_neither_sorts_nor_processes_beside_its_heir() {
+    for delay in 0..40 {
+        let mut world = World::new(delay);
+        world.config = processed(TestChain::new(3));
+        let zombie = world.start();
+        for n in 0..20 {
+            world.engine.produce(record(n).as_bytes());
+        }
+        pass(Duration::from_millis(delay * 10)).await;
+        let heir = world.start();
+        for n in 20..40 {
+            world.engine.produce(record(n).as_bytes());
+            pass(Duration::from_millis(20)).await;
+        }
+        pass(seconds(100)).await;
+        assert!(!heir.is_halted());
+        heir.flush().await.unwrap();
+        assert_processed(&world, 40, 3, false);
+        drop(zombie);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn moving_the_clock_makes_batches_and_lanes_due_or_does_not_hold_them_up() {
+    let mut world = World::new(1);
+    world.config = processed(TestChain::new(3));
+    let handle = world.start();
+    world.engine.produce(record(0).as_bytes());
+    pass(Duration::from_millis(100)).await;
+    world.clock.jump(2_000);
+    handle.nudge();
+    pass(Duration::from_millis(500)).await;
+    world.clock.jump(60_000);
+    handle.nudge();
+    pass(seconds(1)).await;
+    assert_eq!(handle.metrics().records.load(Ordering::SeqCst), 1);
+    world.clock.jump(-3_600_000);
+    world.engine.produce(record(1).as_bytes());
+    handle.nudge();
+    pass(seconds(64)).await;
+    assert_eq!(handle.metrics().records.load(Ordering::SeqCst), 2);
+}

@@ -27,6 +27,12 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 const JITTER_PERCENT: u64 = 15;
 
+/// Records of one cut for an endpoint: what is known of each besides its data is held too while an attempt lasts.
+pub(crate) const PARCEL_RECORDS: u64 = 50_000;
+
+/// Bytes of what is known of a record besides its data, roughly.
+const RECORD_BYTES: u64 = 512;
+
 /// How far a cut has come.
 #[derive(Default)]
 struct Progress {
@@ -95,7 +101,7 @@ impl Upload {
         let clock = &self.shared.env.clock;
         let hanging = self.past.store(ENDPOINT) == Store::Hanging;
         // Held until the attempt is over. `None` never happens: the semaphores are not closed.
-        let _memory = self.shared.memory.acquire(cut.encoded_bytes(), hanging).await;
+        let _memory = self.shared.memory.acquire(cut.bytes + cut.records() * RECORD_BYTES, hanging).await;
         let Packed { parcel, offsets, lost } = self.pack(cut, id, progress.left.as_deref()).await?;
         if progress.left.is_none() {
             progress.lost = lost;

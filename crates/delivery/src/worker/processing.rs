@@ -159,9 +159,7 @@ pub(super) fn ended_with_mark(mut builder: BatchBuilder, taken: Offset) -> Batch
 pub(super) fn appended(answer: Option<Appended>) -> Result<Offset, ControlError> {
     match answer {
         Some(Appended::At { first, .. }) => Ok(first),
-        Some(Appended::Moved { .. }) => {
-            Err(ControlError::Unsettled("a log has moved: an earlier append, or another worker".into()))
-        }
+        Some(Appended::Moved { .. }) => Err(ControlError::Moved),
         Some(Appended::Closed { .. } | Appended::Missing) => Err(ControlError::Gone),
         Some(Appended::Full) => Err(ControlError::Unsettled("the engine takes no more data for now".into())),
         Some(Appended::Unknown) | None => Err(ControlError::Unsettled("an append of unknown outcome".into())),

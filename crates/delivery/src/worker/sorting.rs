@@ -19,6 +19,7 @@ use super::{Session, Worker, of_data_log};
 use crate::buffer::{Counts, Oldest};
 use crate::control::{ControlError, LaneId, Record, Routed};
 use crate::metrics::Metrics;
+use crate::process::error::{ErrorLine, Failure};
 use crate::record::{BadEnvelope, Envelope, ErrorType, Partition, Peek};
 
 /// Active partitions of a delivery stream. Source: the guide's quotas; AWS raises it on request.
@@ -97,7 +98,9 @@ impl Sheet<'_> {
         match place {
             Place::Group(at) => self.groups[at].push(offset, arrival, key, data),
             Place::Overflow => {
-                let line = overflow_line(data, arrival, self.now);
+                let failure = Failure::active_partitions();
+                let (attempts, ended, lambda_arn) = (1, self.now, None);
+                let line = ErrorLine { raw: data, failure: &failure, attempts, arrival, ended, lambda_arn }.to_bytes();
                 let kind = ErrorType::Processing;
                 let at = self.group(Routed::Error(kind));
                 if line.len() + self.groups[at].builder.len() > MAX_BATCH_BYTES / 2 {
@@ -385,28 +388,4 @@ impl Worker {
         }
         self.metrics.partition_throughput.store(most / seconds, std::sync::atomic::Ordering::Relaxed);
     }
-}
-
-/// AWS's line for a record of a partition that there is no room for.
-fn overflow_line(data: &[u8], arrival: Millis, now: Millis) -> Vec<u8> {
-    #[derive(serde::Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Line<'a> {
-        raw_data: String,
-        error_code: &'a str,
-        error_message: &'a str,
-        attempts_made: u32,
-        arrival_timestamp: Millis,
-        attempt_ending_timestamp: Millis,
-    }
-    let line = Line {
-        raw_data: base64_simd::STANDARD.encode_to_string(data),
-        error_code: "DynamicPartitioning.ActivePartitionsLimitExceeded",
-        error_message: "The number of active partitions exceeds the limit.",
-        attempts_made: 1,
-        arrival_timestamp: arrival,
-        attempt_ending_timestamp: now,
-    };
-    // A struct of strings and numbers always has a JSON form.
-    serde_json::to_vec(&line).unwrap_or_default()
 }

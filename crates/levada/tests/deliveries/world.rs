@@ -59,7 +59,8 @@ impl HttpClient for Receiver {
 
 pub(crate) fn answer(status: u16, body: &Value) -> Result<HttpResponse, HttpError> {
     let body = Bytes::from(body.to_string());
-    let headers = vec![("content-length".to_owned(), body.len().to_string())];
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let headers = vec![header("content-type", "application/json"), header("content-length", &body.len().to_string())];
     Ok(HttpResponse { status, headers, body })
 }
 

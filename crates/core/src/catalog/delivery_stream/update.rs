@@ -73,6 +73,7 @@ pub struct RequestsUpdate {
 pub struct HttpEndpointUpdate {
     pub url: Option<String>,
     pub name: Option<String>,
+    /// An empty one takes the key away.
     pub access_key: Option<Secret>,
     pub request: Option<RequestConfiguration>,
     pub role_arn: Option<String>,
@@ -137,7 +138,7 @@ impl DestinationUpdate {
         match (self, destination.clone()) {
             (Self::S3(update), Destination::S3(s3)) => update.merge(s3).map(Destination::S3),
             (Self::HttpEndpoint(update), Destination::HttpEndpoint(http)) => {
-                Ok(Destination::HttpEndpoint(update.merge(http)))
+                update.merge(http).map(Destination::HttpEndpoint)
             }
             (Self::Splunk(update), Destination::Splunk(splunk)) => update.merge(splunk).map(Destination::Splunk),
             (Self::OpenSearch(update), Destination::OpenSearch(search)) if from == to => {
@@ -225,6 +226,12 @@ impl S3Update {
 }
 
 impl RequestsUpdate {
+    /// A backup of all records stays one, with Splunk (API reference) and HTTP endpoints (seen) alike.
+    fn check_backup_mode(&self, present: &Requests, kind: DestinationKind) -> Result<(), DeliveryError> {
+        let ends = present.backup_mode == BackupMode::All && self.backup_mode == Some(BackupMode::FailedOnly);
+        if ends { Err(DeliveryError::BackupModeChange(kind)) } else { Ok(()) }
+    }
+
     fn merge(self, common: &mut Requests) {
         set(&mut common.buffering, self.buffering);
         set(&mut common.retry_secs, self.retry_secs);
@@ -238,23 +245,24 @@ impl RequestsUpdate {
 }
 
 impl HttpEndpointUpdate {
-    fn merge(self, mut http: HttpEndpointDestination) -> HttpEndpointDestination {
+    fn merge(self, mut http: HttpEndpointDestination) -> Result<HttpEndpointDestination, DeliveryError> {
+        self.common.check_backup_mode(&http.common, DestinationKind::HttpEndpoint)?;
         set(&mut http.url, self.url);
         set_some(&mut http.name, self.name);
-        set_some(&mut http.access_key, self.access_key);
+        if let Some(key) = self.access_key {
+            http.access_key = Some(key).filter(|key| !key.reveal().is_empty());
+        }
         set_some(&mut http.request, self.request);
         set_some(&mut http.role_arn, self.role_arn);
         set_some(&mut http.secrets_manager, self.secrets_manager);
         self.common.merge(&mut http.common);
-        http
+        Ok(http)
     }
 }
 
 impl SplunkUpdate {
     fn merge(self, mut splunk: SplunkDestination) -> Result<SplunkDestination, DeliveryError> {
-        if splunk.common.backup_mode == BackupMode::All && self.common.backup_mode == Some(BackupMode::FailedOnly) {
-            return Err(DeliveryError::BackupModeChange(DestinationKind::Splunk));
-        }
+        self.common.check_backup_mode(&splunk.common, DestinationKind::Splunk)?;
         set(&mut splunk.endpoint, self.endpoint);
         set(&mut splunk.endpoint_type, self.endpoint_type);
         set_some(&mut splunk.token, self.token);

@@ -1,7 +1,6 @@
 //! What becomes of a record in a `_bulk` request: two lines.
 
-use std::borrow::Cow;
-
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use levada_core::engine::Millis;
@@ -44,17 +43,17 @@ impl Rotation {
 }
 
 /// A record that can be sent.
-pub(super) struct Document<'a> {
+pub(super) struct Document {
     /// In the parcel.
     pub(super) place: usize,
     action: Vec<u8>,
-    source: Cow<'a, [u8]>,
+    source: Bytes,
 }
 
-impl<'a> Document<'a> {
+impl Document {
     /// Takes a record that is one JSON object; nothing else can stand in a `_bulk` request without harm to its
     /// neighbours.
-    pub(super) fn new(place: usize, action: Vec<u8>, data: &'a [u8]) -> Result<Self, Fault> {
+    pub(super) fn new(place: usize, action: Vec<u8>, data: &Bytes) -> Result<Self, Fault> {
         let source = object(data).map_err(|reason| Fault {
             code: "400".to_owned(),
             message: format!("The record is not a JSON object: {reason}"),
@@ -77,7 +76,7 @@ impl<'a> Document<'a> {
 
 /// The object on one line. Line ends within strings are escaped in JSON, so that each that is there stands between
 /// tokens and may be a space as well.
-fn object(data: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+fn object(data: &Bytes) -> Result<Bytes, String> {
     let text = std::str::from_utf8(data).map_err(|error| error.to_string())?;
     let text = text.trim_matches([' ', '\t', '\n', '\r']);
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
@@ -88,7 +87,7 @@ fn object(data: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     if text.bytes().any(|byte| is_end(&byte)) {
         return Ok(text.bytes().map(|byte| if is_end(&byte) { b' ' } else { byte }).collect());
     }
-    Ok(Cow::Borrowed(text.as_bytes()))
+    Ok(data.slice_ref(text.as_bytes()))
 }
 
 #[cfg(test)]
@@ -123,7 +122,7 @@ mod tests {
 
     #[test]
     fn only_one_object_is_a_document() {
-        let table: &[(&[u8], Option<&[u8]>)] = &[
+        let table: &[(&'static [u8], Option<&[u8]>)] = &[
             (b"{}", Some(b"{}")),
             (b" {\"a\":1}\r\n", Some(b"{\"a\":1}")),
             (b"{\n  \"a\": \"x\\n\"\n}\n", Some(b"{   \"a\": \"x\\n\" }")),
@@ -140,15 +139,16 @@ mod tests {
             (b"{\"a\":1", None),
         ];
         for (data, expected) in table {
-            let document = Document::new(0, Vec::new(), data).ok().map(|document| document.source.into_owned());
-            assert_eq!(document.as_deref(), *expected, "{}", String::from_utf8_lossy(data));
+            let data = Bytes::from_static(data);
+            let document = Document::new(0, Vec::new(), &data).ok().map(|document| document.source);
+            assert_eq!(document.as_deref(), *expected, "{}", String::from_utf8_lossy(&data));
         }
     }
 
     proptest! {
         #[test]
         fn a_document_is_one_line_and_means_the_same(data in "[{}\\[\\]\",:a\\\\n0-9\n\r ]{0,24}") {
-            if let Ok(document) = Document::new(0, b"{}".to_vec(), data.as_bytes()) {
+            if let Ok(document) = Document::new(0, b"{}".to_vec(), &Bytes::from(data.clone())) {
                 let mut body = Vec::new();
                 document.write(&mut body);
                 prop_assert_eq!(body.len(), document.len());

@@ -35,7 +35,7 @@ fn datas(request: &HttpRequest) -> Vec<String> {
 
 async fn verdict_of(answer: impl Fn(&HttpRequest) -> Answer + Send + Sync + 'static) -> Verdict {
     let client = Scripted::new(move |_, request: &HttpRequest| answer(request));
-    let endpoint = HttpEndpoint::new(spec(), client).unwrap();
+    let endpoint = HttpEndpoint::new(spec(), client, Blocking::Inline).unwrap();
     let parcel = parcel(["a", "b"]);
     let verdict = Endpoint::attempt(&endpoint, &parcel).await;
     assert_sound(&verdict, 2);
@@ -45,7 +45,7 @@ async fn verdict_of(answer: impl Fn(&HttpRequest) -> Answer + Send + Sync + 'sta
 #[tokio::test]
 async fn a_request_is_what_the_specification_says() {
     let client = Scripted::new(|_, request: &HttpRequest| success(request));
-    let endpoint = HttpEndpoint::new(spec(), client.clone()).unwrap();
+    let endpoint = HttpEndpoint::new(spec(), client.clone(), Blocking::Inline).unwrap();
     let verdict = Endpoint::attempt(&endpoint, &parcel(["hello", "", "hello world"])).await;
     let [request] = &client.requests()[..] else { panic!("one request") };
     assert_eq!(verdict, Verdict { bytes: request.body.len() as u64, ..Verdict::default() });
@@ -78,7 +78,7 @@ async fn keys_attributes_and_compression_are_sent_as_configured() {
         gzip: true,
         ..spec()
     };
-    let endpoint = HttpEndpoint::new(spec, client.clone()).unwrap();
+    let endpoint = HttpEndpoint::new(spec, client.clone(), Blocking::Inline).unwrap();
     Endpoint::attempt(&endpoint, &parcel(["hello"])).await;
     let [request] = &client.requests()[..] else { panic!("one request") };
     let secrets: Vec<_> = request.secret_headers.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
@@ -189,7 +189,7 @@ async fn an_id_is_never_used_with_other_records() {
     // Three requests: two full ones, and the rest.
     let parcel = parcel(vec![Bytes::from_static(b"x"); 20_005]);
     let client = Scripted::new(|n, request: &HttpRequest| if n % 3 == 1 { json(500, "") } else { success(request) });
-    let endpoint = HttpEndpoint::new(spec(), client.clone()).unwrap();
+    let endpoint = HttpEndpoint::new(spec(), client.clone(), Blocking::Inline).unwrap();
     let verdict = Endpoint::attempt(&endpoint, &parcel).await;
     assert_eq!(places(&verdict.retry), (10_000..20_000).collect::<Vec<_>>());
     Endpoint::attempt(&endpoint, &remaining(&parcel, &verdict)).await;
@@ -210,7 +210,7 @@ async fn an_id_is_never_used_with_other_records() {
 #[tokio::test]
 async fn no_body_is_longer_than_64_mib() {
     let client = Scripted::new(|_, request: &HttpRequest| success(request));
-    let endpoint = HttpEndpoint::new(spec(), client.clone()).unwrap();
+    let endpoint = HttpEndpoint::new(spec(), client.clone(), Blocking::Inline).unwrap();
     let record = Bytes::from(vec![b'x'; 1_024_000]);
     let verdict = Endpoint::attempt(&endpoint, &parcel(vec![record; 66])).await;
     let requests = client.requests();
@@ -223,7 +223,7 @@ async fn no_body_is_longer_than_64_mib() {
 #[tokio::test]
 async fn an_endpoint_that_is_away_is_not_asked_for_each_part() {
     let client = Scripted::new(|_, _: &HttpRequest| Err(HttpError::Connect("refused".to_owned())));
-    let endpoint = HttpEndpoint::new(spec(), client.clone()).unwrap();
+    let endpoint = HttpEndpoint::new(spec(), client.clone(), Blocking::Inline).unwrap();
     let verdict = Endpoint::attempt(&endpoint, &parcel(vec![Bytes::new(); 25_000])).await;
     assert_eq!(client.requests().len(), 1);
     assert_eq!(verdict.retry.len(), 25_000);
@@ -234,7 +234,7 @@ async fn an_endpoint_that_is_away_is_not_asked_for_each_part() {
                 if n == 0 { Err(HttpError::Timeout(Duration::from_secs(180))) } else { success(request) }
             },
         );
-    let endpoint = HttpEndpoint::new(spec(), client.clone()).unwrap();
+    let endpoint = HttpEndpoint::new(spec(), client.clone(), Blocking::Inline).unwrap();
     let verdict = Endpoint::attempt(&endpoint, &parcel(vec![Bytes::new(); 25_000])).await;
     assert_eq!(client.requests().len(), 3);
     assert_eq!(places(&verdict.retry), (0..10_000).collect::<Vec<_>>());
@@ -242,7 +242,9 @@ async fn an_endpoint_that_is_away_is_not_asked_for_each_part() {
 
 #[test]
 fn an_error_line_has_the_members_of_aws_in_their_order() {
-    let endpoint = HttpEndpoint::new(spec(), Scripted::new(|_, request: &HttpRequest| success(request))).unwrap();
+    let endpoint =
+        HttpEndpoint::new(spec(), Scripted::new(|_, request: &HttpRequest| success(request)), Blocking::Inline)
+            .unwrap();
     let fault = Fault { code: "HttpEndpoint.DestinationException".to_owned(), message: "500: \"x\"".to_owned() };
     let mut parcel = parcel(["sample raw data"]);
     parcel.records[0].id = "49607357361271740811418664280693044274821622880012337186.4".to_owned();
@@ -288,7 +290,7 @@ proptest! {
             7 => success(request).map(|answer| HttpResponse { status: 302, ..answer }),
             which => Err(no_answers()[(which - 8) % no_answers().len()].clone()),
         });
-        let endpoint = HttpEndpoint::new(spec(), client.clone()).unwrap();
+        let endpoint = HttpEndpoint::new(spec(), client.clone(), Blocking::Inline).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let verdict = runtime.block_on(Endpoint::attempt(&endpoint, &parcel));
         assert_sound(&verdict, parcel.records.len());

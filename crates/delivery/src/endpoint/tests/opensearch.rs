@@ -40,7 +40,7 @@ async fn run(
     answer: impl Fn(usize, &HttpRequest) -> Answer + Send + Sync + 'static,
 ) -> (Verdict, Vec<HttpRequest>) {
     let client = Scripted::new(answer);
-    let endpoint = OpenSearch::new(spec, client.clone()).unwrap();
+    let endpoint = OpenSearch::new(spec, client.clone(), Blocking::Inline).unwrap();
     let verdict = Endpoint::attempt(&endpoint, parcel).await;
     assert_sound(&verdict, parcel.records.len());
     (verdict, client.requests())
@@ -177,7 +177,7 @@ async fn requests_are_bounded_and_fall_to_what_the_cluster_takes() {
         if request.body.len() > 1 << 20 { json(413, "too large") } else { items(request, &[201]) }
     };
     let client = Scripted::new(move |_, request: &HttpRequest| limit(request));
-    let endpoint = OpenSearch::new(spec(), client.clone()).unwrap();
+    let endpoint = OpenSearch::new(spec(), client.clone(), Blocking::Inline).unwrap();
     let verdict = Endpoint::attempt(&endpoint, &large).await;
     assert_eq!((verdict.retry.len(), verdict.refused.len()), (0, 0));
     let requests = client.requests();
@@ -188,7 +188,7 @@ async fn requests_are_bounded_and_fall_to_what_the_cluster_takes() {
     assert_eq!(client.requests().len() - requests.len(), 25);
     // A document that no request can carry is refused alone.
     let client = Scripted::new(move |_, request: &HttpRequest| limit(request));
-    let endpoint = OpenSearch::new(spec(), client.clone()).unwrap();
+    let endpoint = OpenSearch::new(spec(), client.clone(), Blocking::Inline).unwrap();
     let giant = format!("{{\"a\":\"{}\"}}", "x".repeat(2_000_000));
     let verdict = Endpoint::attempt(&endpoint, &parcel(["{}".to_owned(), giant, "{}".to_owned()])).await;
     assert_eq!((places(&verdict.refused), codes(&verdict.refused)), (vec![1], vec!["413"]));
@@ -213,7 +213,8 @@ async fn a_cluster_that_is_away_is_asked_once() {
 fn an_error_line_has_the_members_of_aws_in_their_order() {
     let fault = Fault { code: "400".to_owned(), message: "{\"type\":\"x\"}".to_owned() };
     let line = |spec: OpenSearchSpec| {
-        let endpoint = OpenSearch::new(spec, Scripted::new(|_, _: &HttpRequest| json(500, ""))).unwrap();
+        let endpoint =
+            OpenSearch::new(spec, Scripted::new(|_, _: &HttpRequest| json(500, "")), Blocking::Inline).unwrap();
         (error_line(&endpoint, &parcel(["hello"]), &fault), endpoint.metric_name(), endpoint.error_type().name())
     };
     let start = "{\"attemptsMade\":5,\"arrivalTimestamp\":1456405200000,\"errorCode\":\"400\",\
@@ -269,7 +270,7 @@ proptest! {
             }),
             statuses => items(request, statuses),
         });
-        let endpoint = OpenSearch::new(spec(), client.clone()).unwrap();
+        let endpoint = OpenSearch::new(spec(), client.clone(), Blocking::Inline).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let verdict = runtime.block_on(Endpoint::attempt(&endpoint, &parcel));
         assert_sound(&verdict, parcel.records.len());

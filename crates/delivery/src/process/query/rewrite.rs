@@ -182,10 +182,6 @@ impl Rewrite {
         defs.into_iter().map(def).collect()
     }
 
-    fn boxed<'s>(&self, term: Box<Term<&'s str>>) -> Box<Term<&'s str>> {
-        Box::new(self.term(*term))
-    }
-
     fn term<'s>(&self, term: Term<&'s str>) -> Term<&'s str> {
         match term {
             Term::Id | Term::Num(_) | Term::Break(_) | Term::Var(_) | Term::Arr(None) => term,
@@ -194,7 +190,7 @@ impl Rewrite {
                 Some(_) => self.name(term),
                 None => made(self.name(term)),
             },
-            Term::Arr(Some(values)) => made(Term::Arr(Some(self.boxed(values)))),
+            Term::Arr(Some(values)) => made(Term::Arr(Some(Box::new(self.term(*values))))),
             Term::Obj(members) => {
                 let member = |(key, value): (_, Option<_>)| match value {
                     // `{a}`, `{$a}`: the key is a name of the syntax.
@@ -203,21 +199,23 @@ impl Rewrite {
                 };
                 made(Term::Obj(members.into_iter().map(member).collect()))
             }
-            Term::Neg(number) => made(Term::Neg(self.boxed(number))),
+            Term::Neg(number) => made(Term::Neg(Box::new(self.term(*number)))),
             Term::BinOp(left, op, right) => self.operation(*left, op, *right),
-            Term::Label(name, body) => Term::Label(name, self.boxed(body)),
+            Term::Label(name, body) => Term::Label(name, Box::new(self.term(*body))),
             Term::Fold(name, source, pattern, rest) => {
                 let rest = rest.into_iter().map(|term| self.term(term)).collect();
                 Term::Fold(name, Box::new(step(self.term(*source))), self.pattern(pattern), rest)
             }
-            Term::TryCatch(body, catch) => Term::TryCatch(self.boxed(body), catch.map(|term| self.boxed(term))),
+            Term::TryCatch(body, catch) => {
+                Term::TryCatch(Box::new(self.term(*body)), catch.map(|term| Box::new(self.term(*term))))
+            }
             Term::IfThenElse(branches, otherwise) => {
                 let branch = |(condition, then)| (self.term(condition), self.term(then));
                 let branches = branches.into_iter().map(branch).collect();
-                Term::IfThenElse(branches, otherwise.map(|term| self.boxed(term)))
+                Term::IfThenElse(branches, otherwise.map(|term| Box::new(self.term(*term))))
             }
             // The library has no such definitions within definitions.
-            Term::Def(defs, body) => Term::Def(self.defs(defs, DEEP), self.boxed(body)),
+            Term::Def(defs, body) => Term::Def(self.defs(defs, DEEP), Box::new(self.term(*body))),
             Term::Call(name, args) => self.call(name, args),
             Term::Path(head, path) => self.path(*head, path),
         }

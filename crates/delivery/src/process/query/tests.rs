@@ -108,56 +108,90 @@ fn a_poison_record_leaves_its_neighbours_alone() {
     assert_eq!(results[2], Ok("n=2".to_owned()));
 }
 
-/// Each of them would run for ever, eat the memory, or overflow the stack.
+/// No step of an evaluation is without its price, so each of these ends with an error, whatever it tries to catch.
+fn assert_spent(cases: &[(&str, &str)]) {
+    for (query, input) in cases {
+        let started = Instant::now();
+        let result = one(query, input);
+        assert!(result.is_err(), "{query}: {result:?}");
+        // Hardly a second if it has a core for itself, without optimisation.
+        assert!(started.elapsed().as_secs() < 30, "{query} took {:?}", started.elapsed());
+    }
+}
+
 #[test]
-fn hostile_expressions_end() {
+fn endless_expressions_end() {
+    assert_spent(&[
+        ("def f: f; f", "{}"),
+        ("def f: 1 + f; f", "{}"),
+        ("def f: f, f; f", "{}"),
+        ("def f: f?, f?; f", "{}"),
+        ("def f: try f catch f; f", "{}"),
+        ("def f: f // f; f", "{}"),
+        ("def f(x): f(x|x); f(.)", "{}"),
+        ("def f: def g: f; g; f", "{}"),
+        ("def f: .a |= f; f", "{}"),
+        ("path(def f: f; f)", "{}"),
+        ("(def f: f; f) |= 1", "{}"),
+        ("[range(1e12)]", "{}"),
+        ("range(1e12) // 1 | empty", "{}"),
+        ("(range(1e12)|error(.)) // 1", "{}"),
+        ("(range(1e12)|error(.))?", "{}"),
+        ("[range(1e12)|error(.)?]", "{}"),
+        ("range(0;1;0)|empty", "{}"),
+        ("reduce range(1e12) as $x (0; . + 1)", "{}"),
+        ("foreach range(1e12) as $x (0; . + 1; empty)", "{}"),
+        ("last(repeat(1))", "{}"),
+        ("[limit(1e12; repeat(1))]", "{}"),
+        ("first(repeat(1)|select(. > 1))", "{}"),
+        ("isempty(repeat(empty))", "{}"),
+        ("until(false; .)", "{}"),
+        ("while(true; .)|empty", "{}"),
+        ("[recurse(.)]", "{}"),
+        ("[recurse(.+1; true)]", "1"),
+        ("[range(1000)] as $a | [range(1000)] - $a | [range(1e7)|$a - $a]", "{}"),
+        ("[range(1e5)|tostring]|[.[] as $a|.[] as $b|$a+$b]", "{}"),
+        ("def f($n): if $n == 0 then 0 else 1 + f($n - 1) end; f(1e6)", "{}"),
+        ("def f($n): if $n == 0 then [] else [f($n - 1)] end; f(1e6)", "{}"),
+    ]);
+}
+
+#[test]
+fn values_do_not_grow_without_end() {
+    assert_spent(&[
+        ("reduce range(64) as $x (\"a\"; . + .)", "{}"),
+        ("reduce range(64) as $x ([1]; . + .)", "{}"),
+        ("reduce range(64) as $x (1; [., .])|tojson", "{}"),
+        ("reduce range(64) as $x (1; {a:., b:.})|tojson", "{}"),
+        ("reduce range(64) as $x (1; [., .])|. == .", "{}"),
+        ("reduce range(64) as $x (\"a\"; \"\\(.)\\(.)\")", "{}"),
+        ("reduce range(1e6) as $x (0; [.])", "{}"),
+        ("reduce range(1e6) as $x (0; {a:.})", "{}"),
+        ("reduce range(1e6) as $x (0; {a:.})|tojson", "{}"),
+        ("reduce range(1e6) as $x (null; .[0] = [.])", "{}"),
+        ("\"x\" * 1e12", "{}"),
+        ("1e12 * \"x\"", "{}"),
+        ("\"x\" as $x | {a:1e9} | .a |= $x * .", "{}"),
+        ("{a:\"x\"} | .a *= 1e12", "{}"),
+        ("[combinations(1e6)]", "[1,2]"),
+        ("reduce range(100) as $i (10; . * .)|[range(1e7)]", "{}"),
+        ("\"[\"*100000|fromjson", "{}"),
+        ("\"1\"*1000000|fromjson|[range(1e7)]", "{}"),
+        ("{a:1}|[..|=[.]]|[range(1e7)]", "{}"),
+        ("[limit(3; def f: ., f; f)]|[range(1e7)]", "{}"),
+        ("\"\\([range(1e7)])\"", "{}"),
+        ("{\"\\([range(1e7)])\":1}", "{}"),
+        ("{a:1} as {\"\\([range(1e7)])\":$x} | $x", "{}"),
+        ("[1|strftime(\"%255Y%255Y\" * 10000)]|[range(1e7)]", "{}"),
+    ]);
+}
+
+#[test]
+fn large_inputs_are_not_looked_at_without_end() {
     let list = format!("[{}]", vec!["1"; 200_000].join(","));
     let text = format!("\"{}\"", "a".repeat(1_000_000));
-    let object = "{}";
-    for (query, input) in [
-        ("def f: f; f", object),
-        ("def f: 1 + f; f", object),
-        ("def f: f, f; f", object),
-        ("def f: f?, f?; f", object),
-        ("def f: try f catch f; f", object),
-        ("def f: f // f; f", object),
-        ("def f(x): f(x|x); f(.)", object),
-        ("def f: def g: f; g; f", object),
-        ("def f: .a |= f; f", object),
-        ("path(def f: f; f)", object),
-        ("(def f: f; f) |= 1", object),
-        ("[range(1e12)]", object),
-        ("range(1e12) // 1 | empty", object),
-        ("(range(1e12)|error(.)) // 1", object),
-        ("(range(1e12)|error(.))?", object),
-        ("[range(1e12)|error(.)?]", object),
-        ("range(0;1;0)|empty", object),
-        ("reduce range(1e12) as $x (0; . + 1)", object),
-        ("foreach range(1e12) as $x (0; . + 1; empty)", object),
-        ("reduce range(64) as $x (\"a\"; . + .)", object),
-        ("reduce range(64) as $x ([1]; . + .)", object),
-        ("reduce range(64) as $x (1; [., .])|tojson", object),
-        ("reduce range(64) as $x (1; {a:., b:.})|tojson", object),
-        ("reduce range(64) as $x (1; [., .])|. == .", object),
-        ("reduce range(64) as $x (\"a\"; \"\\(.)\\(.)\")", object),
-        ("reduce range(1e6) as $x (0; [.])", object),
-        ("reduce range(1e6) as $x (0; {a:.})", object),
-        ("reduce range(1e6) as $x (0; {a:.})|tojson", object),
-        ("reduce range(1e6) as $x (null; .[0] = [.])", object),
+    assert_spent(&[
         ("reduce .[] as $x (0; [.])", &list),
-        ("last(repeat(1))", object),
-        ("[limit(1e12; repeat(1))]", object),
-        ("first(repeat(1)|select(. > 1))", object),
-        ("isempty(repeat(empty))", object),
-        ("until(false; .)", object),
-        ("while(true; .)|empty", object),
-        ("[recurse(.)]", object),
-        ("[recurse(.+1; true)]", "1"),
-        ("\"x\" * 1e12", object),
-        ("1e12 * \"x\"", object),
-        ("\"x\" as $x | {a:1e9} | .a |= $x * .", object),
-        ("{a:\"x\"} | .a *= 1e12", object),
-        ("[range(1000)] as $a | [range(1000)] - $a | [range(1e7)|$a - $a]", object),
         (". - [range(1e6)]", &list),
         (". as $l | [range(1e6)|$l - [1]]", &list),
         ("indices([1,1,1,1,2])|[range(1e6)]", &list),
@@ -165,7 +199,6 @@ fn hostile_expressions_end() {
         ("indices(.)", &list),
         ("contains([range(100000)])", &list),
         ("[.,.]|combinations|[range(1e6)]", &list),
-        ("[combinations(1e6)]", "[1,2]"),
         ("test(\"(a*)*(a*)*(a*)*b\")", &text),
         ("[match(\"a*[^a]|a\";\"g\")]", &text),
         ("gsub(\"a\";\"bb\")", &text),
@@ -178,35 +211,11 @@ fn hostile_expressions_end() {
         (". as $x | [range(1e6)|$x[1:]]", &list),
         (". as $x | [range(1e6)|$x|sort]", &list),
         (". as $x | [range(1e6)|$x|.[0] = 1]", &list),
-        ("[range(1e5)|tostring]|[.[] as $a|.[] as $b|$a+$b]", object),
         ("[splits(\"\")]|[range(1e7)]", &text),
         ("explode|implode|explode|[range(1e7)]", &text),
-        ("reduce range(100) as $i (10; . * .)|[range(1e7)]", object),
-        ("\"[\"*100000|fromjson", object),
-        ("\"1\"*1000000|fromjson|[range(1e7)]", object),
         ("[.[]|[range(1e6)]]", &list),
-        ("{a:1}|[..|=[.]]|[range(1e7)]", object),
-        ("input", object),
-        ("[limit(3; def f: ., f; f)]|[range(1e7)]", object),
         ("[paths]|[range(1e7)]", &list),
-        ("\"\\([range(1e7)])\"", object),
-        ("{\"\\([range(1e7)])\":1}", object),
-        ("{a:1} as {\"\\([range(1e7)])\":$x} | $x", object),
-        ("def f($n): if $n == 0 then 0 else 1 + f($n - 1) end; f(1e6)", object),
-        ("def f($n): if $n == 0 then [] else [f($n - 1)] end; f(1e6)", object),
-        ("[1|strftime(\"%255Y%255Y\" * 10000)]|[range(1e7)]", object),
-    ] {
-        let Ok(program) = Query::new(query) else {
-            assert_eq!(query, "input");
-            continue;
-        };
-        drop(program);
-        let started = Instant::now();
-        let result = one(query, input);
-        eprintln!("{:?} {query} {result:?}", started.elapsed());
-        assert!(result.is_err(), "{query}");
-        assert!(started.elapsed().as_secs() < 20, "{query} took {:?}", started.elapsed());
-    }
+    ]);
 }
 
 #[test]
@@ -273,7 +282,6 @@ fn nesting_does_not_overflow_the_stack() {
     ] {
         let times = (5000 - middle.len()) / (open.len() + close.len());
         let query = format!("{}{middle}{}", open.repeat(times), close.repeat(times));
-        eprintln!("{open}");
         if let Ok(query) = Query::new(&query) {
             assert!(run(&query, vec![Bytes::from_static(b"1")], Blocking::Pool)[0].is_err(), "{open}");
         }

@@ -147,7 +147,7 @@ async fn values_of_partition_keys_from_a_function() {
         let spec = ChainSpec { lambda: with(&fake).lambda, ..partitioned("!{partitionKeyFromLambda:k}/", None) };
         let outcome = run(spec, batch(&[b"a"])).await;
         let expected = expected.map(|value| Partition { query: Vec::new(), lambda: keys(&[("k", value)]) });
-        assert_eq!(partitions(&outcome.products), [expected.clone()], "{value}");
+        assert_eq!(partitions(&outcome.products), std::slice::from_ref(&expected), "{value}");
         if expected.is_none() {
             let code = "processing-failed/DynamicPartitioning.MetadataExtractionFailed";
             assert_eq!(shown(&outcome.products[0]), code);

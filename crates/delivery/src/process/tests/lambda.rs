@@ -70,6 +70,9 @@ async fn an_event_names_the_kinesis_source() {
     assert_eq!(event["records"][0]["kinesisRecordMetadata"], metadata);
 }
 
+/// What is said of a record.
+type Saying = Box<dyn Fn(&Value) -> Value + Send>;
+
 /// One reply for three records "a", "b", "c"; what becomes of them.
 #[tokio::test(start_paused = true)]
 async fn what_a_reply_says_of_records() {
@@ -77,7 +80,7 @@ async fn what_a_reply_says_of_records() {
         move |record: &Value| if decoded(record) == data.as_bytes() { what.clone() } else { upper(record) }
     };
     const FAILED: &str = "processing-failed/Lambda.";
-    let cases: Vec<(&str, Box<dyn Fn(&Value) -> Value + Send>, Vec<String>)> = vec![
+    let cases: Vec<(&str, Saying, Vec<String>)> = vec![
         ("dropped", Box::new(of("b", json!({"result": "Dropped"}))), vec!["A".into(), "C".into()]),
         (
             "failed",
@@ -264,7 +267,7 @@ async fn a_run_takes_what_fits_one_append() {
 
 #[test]
 fn records_are_gathered_as_the_buffer_says() {
-    let fake = Fake::always(|event| Ok(event));
+    let fake = Fake::always(Ok);
     let gather = Processors::new(with(&fake), env()).gather();
     assert_eq!(gather, Gather { bytes: 1024 * 1024, wait: Duration::from_secs(60) });
     assert_eq!(Processors::new(spec(), env()).gather().wait, Duration::ZERO);

@@ -50,6 +50,8 @@ pub(super) struct Fuse {
     pub(super) steps: AtomicU64,
     burns_at: u64,
     pub(super) burnt: AtomicBool,
+    /// Each step takes a while.
+    lag: Option<SimRandom>,
 }
 
 /// The engine of one pump.
@@ -63,6 +65,9 @@ impl Fused {
         if self.fuse.steps.fetch_add(1, Ordering::SeqCst) >= self.fuse.burns_at {
             self.fuse.burnt.store(true, Ordering::SeqCst);
             std::future::pending().await
+        }
+        if let Some(lag) = &self.fuse.lag {
+            tokio::time::sleep(Duration::from_millis(lag.below(60))).await;
         }
     }
 }
@@ -204,6 +209,9 @@ impl Room for Quota {
 }
 
 pub(super) struct World {
+    seed: u64,
+    /// Whether each step of the pumps that are started takes a while.
+    pub(super) lags: bool,
     cluster: Arc<UnreliableLog>,
     clock: Arc<TestClock>,
     pub(super) random: SimRandom,
@@ -225,6 +233,8 @@ impl World {
         let producer = CheckedLog::new(Arc::clone(&cluster), Arc::clone(&clock) as Arc<dyn Clock>, 1, 500);
         let quota = Quota { backlog: Arc::default(), bytes: AtomicU64::new(u64::MAX) };
         let mut world = Self {
+            seed,
+            lags: false,
             cluster,
             clock,
             random: SimRandom::new(seed),
@@ -334,7 +344,8 @@ impl World {
         let writer = self.writers.fetch_add(1, Ordering::SeqCst) + 1;
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let inner = CheckedLog::new(Arc::clone(&self.cluster), clock, writer, attempts);
-        let fuse = Arc::new(Fuse { burns_at, ..Fuse::default() });
+        let lag = self.lags.then(|| self.random.fork());
+        let fuse = Arc::new(Fuse { burns_at, lag, ..Fuse::default() });
         let engine = Fused { inner, fuse: Arc::clone(&fuse) };
         (Pumps::new(Arc::new(engine), Arc::new(self.random.fork())), fuse)
     }
@@ -407,7 +418,8 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        panic!("{} records of {} were copied", self.copied().await.len(), self.put_count());
+        let (copied, put) = (self.copied().await.len(), self.put_count());
+        panic!("seed {}: {copied} records of {put} were copied", self.seed);
     }
 
     /// Each record that was put stands in the data log once, in the order of its shard, behind all of the shard's
@@ -432,7 +444,7 @@ impl World {
             let short = |text: &String| text.chars().take(12).collect::<String>();
             let (got, wanted): (Vec<_>, Vec<_>) =
                 (by_shard[shard].iter().map(short).collect(), put.iter().map(short).collect());
-            assert_eq!(got, wanted, "shard {shard}");
+            assert_eq!(got, wanted, "shard {shard}, seed {}", self.seed);
             assert!(by_shard[shard] == *put, "shard {shard}: same numbers, other bytes");
         }
     }
