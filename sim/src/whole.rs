@@ -2,8 +2,8 @@
 //! was not synced. Its clients put records and reshard the stream that they put them to.
 
 mod check;
-mod client;
-mod shards;
+pub(crate) mod client;
+pub(crate) mod shards;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +19,10 @@ use base64_simd::STANDARD;
 use levada::cli::{LifecycleMode, LimitsMode, ServeArgs};
 use levada::config::Config;
 use levada::listener::{self, Accept};
+use levada::network::NoNetwork;
 use levada::node::{Environment, Node};
 use levada_core::env::sim::SimRandom;
+use levada_delivery::http::HttpClient;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use turmoil::net::{TcpListener, TcpStream};
@@ -36,7 +38,7 @@ const CALLS: u64 = 30;
 /// Of each client.
 const KEYS: u64 = 6;
 const SHARDS: u64 = 3;
-const STREAM: &str = "stream";
+pub(crate) const STREAM: &str = "stream";
 const DELIVERY_STREAM: &str = "delivery";
 const BUCKET: &str = "bucket";
 /// A client waits so long for an answer before it takes the outcome for open.
@@ -94,8 +96,8 @@ fn simulate_inner(plan: Plan) -> Result<Outcome, String> {
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(20))
         .build();
-    let software = machine.clone();
-    sim.host(HOST, move || serve(software.clone(), plan));
+    let host = machine.clone();
+    sim.host(HOST, move || serve(host.clone(), plan, Software::default()));
     for client in 0..CLIENTS {
         let (notes, random) = (Rc::clone(&notes), random.fork());
         sim.client(format!("client{client}"), async move { Ok(work(plan, client, notes, random).await?) });
@@ -120,7 +122,7 @@ fn simulate_inner(plan: Plan) -> Result<Outcome, String> {
     let runtime = runtime.map_err(|error| error.to_string())?;
     let notes = notes.take();
     runtime.block_on(async {
-        let node = start(&machine, plan).await?;
+        let node = start(&machine, plan, &Software::default()).await?;
         check_stream(&node, &notes).await?;
         for handle in node.all_deliveries() {
             handle.flush().await.map_err(|_| "the delivery stopped")?;
@@ -132,26 +134,41 @@ fn simulate_inner(plan: Plan) -> Result<Outcome, String> {
     Ok(Outcome { trace: notes.trace, acknowledged, shards, deaths: trouble.deaths })
 }
 
-async fn start(machine: &node::Node, plan: Plan) -> Result<Arc<Node>, String> {
+/// What is installed on the machine, beside the binary.
+#[derive(Clone)]
+pub(crate) struct Software {
+    /// `levada.toml`.
+    pub(crate) config: Option<&'static str>,
+    /// Whom the node's requests reach.
+    pub(crate) client: Arc<dyn HttpClient>,
+}
+
+impl Default for Software {
+    fn default() -> Self {
+        Self { config: None, client: Arc::new(NoNetwork) }
+    }
+}
+
+pub(crate) async fn start(machine: &node::Node, plan: Plan, software: &Software) -> Result<Arc<Node>, String> {
     let lifecycle = if plan.lifecycle_of_aws { LifecycleMode::Aws } else { LifecycleMode::Instant };
     let args = ServeArgs { limits: Some(LimitsMode::Open), lifecycle: Some(lifecycle), ..ServeArgs::default() };
-    let mut config = Config::new(&args, None).map_err(|error| error.to_string())?;
+    let mut config = Config::new(&args, software.config).map_err(|error| error.to_string())?;
     config.free_bytes = 0;
     let env = Environment {
         clock: Arc::new(machine.time.clone()),
         random: Arc::new(machine.random.clone()),
         disk: Arc::new(machine.disk()),
         log: small(),
-        client: Arc::new(levada::network::NoNetwork),
+        client: Arc::clone(&software.client),
         threads: false,
     };
     Node::start(config, env, Path::new(DATA_DIR)).await.map_err(|error| error.to_string())
 }
 
 /// The host's software: serves until the machine is switched off or the log gives itself up.
-async fn serve(machine: node::Node, plan: Plan) -> turmoil::Result {
+pub(crate) async fn serve(machine: node::Node, plan: Plan, software: Software) -> turmoil::Result {
     let disk = machine.disk();
-    let node = match start(&machine, plan).await {
+    let node = match start(&machine, plan, &software).await {
         Ok(node) => node,
         Err(_) if disk.is_powerless() => return pending().await,
         Err(error) => return Err(error.into()),

@@ -17,11 +17,11 @@ use crate::node::{HOST, PORT};
 
 /// A connection to the node, made when it is needed.
 #[derive(Default)]
-pub(super) struct Client(Option<SendRequest<Full<Bytes>>>);
+pub(crate) struct Client(Option<SendRequest<Full<Bytes>>>);
 
 impl Client {
     /// Makes a call and answers its status and reply. After an error its outcome is open.
-    pub(super) async fn call(&mut self, target: &str, body: &Value) -> Result<(u16, Value), String> {
+    pub(crate) async fn call(&mut self, target: &str, body: &Value) -> Result<(u16, Value), String> {
         match timeout(PATIENCE, self.attempt(target, body)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
@@ -72,7 +72,7 @@ fn request(target: &str, body: &Value) -> Request<Full<Bytes>> {
 }
 
 /// Asks the node directly, without a network.
-pub(super) async fn ask(node: &Arc<Node>, target: &str, body: &Value) -> Result<Value, String> {
+pub(crate) async fn ask(node: &Arc<Node>, target: &str, body: &Value) -> Result<Value, String> {
     let (head, _) = request(target, body).into_parts();
     let response = levada::ladder::descend(node, &head, Bytes::from(body.to_string())).await;
     let status = response.status();

@@ -39,7 +39,7 @@ pub(super) fn listed(reply: &Value) -> Result<Vec<Shard>, String> {
 }
 
 /// Asks for a reshard, drawn from `random`; answers the status of the reply, `None` if there is none.
-pub(super) async fn reshard(client: &mut Client, random: &SimRandom) -> Result<Option<u16>, String> {
+pub(crate) async fn reshard(client: &mut Client, random: &SimRandom) -> Result<Option<u16>, String> {
     let list = client.call("Kinesis_20131202.ListShards", &json!({"StreamName": STREAM})).await;
     let Ok((200, list)) = list else { return Ok(None) };
     let mut open: Vec<_> = listed(&list)?.into_iter().filter(|shard| shard.is_open).collect();

@@ -64,7 +64,6 @@ pub struct AzureBucket {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(not(feature = "network"), expect(dead_code, reason = "parsed all the same, for the better error"))]
 pub(super) struct BucketSection {
     dir: Option<PathBuf>,
     endpoint: Option<String>,
