@@ -77,18 +77,22 @@ def test_what_is_refused_ends_in_the_error_output(deliver, send, receivers, buck
     assert not [data for data in map(body, receivers.lines("firehose")) if data in sent]
 
 
-def test_a_receiver_that_comes_back_gets_everything(deliver, send, receivers, bucket):
-    """Refused while the key is wrong, and delivered when UpdateDestination has put it right."""
+def test_a_key_that_is_put_right(deliver, send, receivers, bucket):
+    """What comes after the update is delivered; what was cut before it is, too, or is error output. Nothing is lost."""
     name = deliver(http(
         RECEIVER, bucket[0], endpoint={"AccessKey": "a wrong key"}, BufferingHints=HINTS_NOW,
-        RetryOptions={"DurationInSeconds": 7200},
+        RetryOptions={"DurationInSeconds": 5},
+        backup={"BufferingHints": HINTS, "ErrorOutputPrefix": "failed/!{firehose:error-output-type}/"},
     ))
-    send("PutRecord", DeliveryStreamName=name, Record={"Data": b"put before the update\n"})
+    before, after = b"put before the update\n", b"put after the update\n"
+    send("PutRecord", DeliveryStreamName=name, Record={"Data": before})
     send(
         "UpdateDestination", DeliveryStreamName=name, CurrentDeliveryStreamVersionId="1",
         DestinationId="destinationId-000000000001",
         HttpEndpointDestinationUpdate={"EndpointConfiguration": {"Url": RECEIVER, "AccessKey": ACCESS_KEY}, "RoleARN": ROLE},
     )
-    send("PutRecord", DeliveryStreamName=name, Record={"Data": b"put after the update\n"})
-    got = lambda: [body(line) for line in receivers.lines("firehose")]
-    until(lambda: b"put after the update\n" in got() and b"put before the update\n" in got(), "both")
+    send("PutRecord", DeliveryStreamName=name, Record={"Data": after})
+    delivered = lambda: [body(line) for line in receivers.lines("firehose")]
+    failed = lambda: b"".join(bucket[1]("failed/http-endpoint-failed/").values())
+    until(lambda: after in delivered(), "what came after the update")
+    until(lambda: before in delivered() or base64.b64encode(before) in failed(), "what came before it")
