@@ -284,7 +284,7 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
     if let (Command::FinishDeliveryStream(key), true) = (&command, event.is_some()) {
         let status = node.registry.state().delivery_stream_incarnation(key).map(|stream| stream.status);
         match status {
-            Some(DeliveryStatus::Active) => node.start_delivery(key),
+            Some(DeliveryStatus::Active) => node.configure_delivery(key),
             Some(_) => {}
             None => {
                 node.metrics.forget_delivery_stream(key);

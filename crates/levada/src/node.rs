@@ -217,7 +217,7 @@ impl Node {
         lifecycle::complete_overdue(self).await;
         let all: Vec<_> = self.registry.state().all_delivery_streams().map(|stream| stream.key()).collect();
         // Those whose creation was overdue are running already.
-        all.iter().for_each(|key| self.start_delivery(key));
+        all.iter().for_each(|key| self.configure_delivery(key));
     }
 
     /// Sleeps until the node's clock shows `due`, also when it is moved by hand meanwhile.

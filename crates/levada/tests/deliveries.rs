@@ -248,6 +248,37 @@ async fn what_cannot_be_delivered_to_is_not_created() {
     assert_eq!(world.node.registry.state().all_delivery_streams().count(), 0);
 }
 
+/// A node that was told of a function and is told no more holds the records until it is, or until they need none.
+#[tokio::test(start_paused = true)]
+async fn records_wait_for_a_function_that_is_not_mapped_any_more() {
+    let receiver = Receiver::new(|_, request| function(request, str::to_uppercase));
+    let world = World::new(&receiver).await;
+    let destination = with(bucket("lake"), &[("ProcessingConfiguration", lambda())]);
+    world.create("ExtendedS3DestinationConfiguration", &destination).await;
+    world.put(&lines(2)).await;
+    let world = world.restart_without_functions().await;
+    assert_eq!(world.metric("levada_delivery_halted"), 1.0);
+    world.flush().await;
+    assert_eq!((world.objects("lake"), receiver.requests().len()), (vec![], 0));
+    let update = json!({"ProcessingConfiguration": {"Enabled": false}});
+    world
+        .call(
+            "UpdateDestination",
+            json!({
+                "DeliveryStreamName": "d",
+                "CurrentDeliveryStreamVersionId": "1",
+                "DestinationId": "destinationId-000000000001",
+                "ExtendedS3DestinationUpdate": update,
+            }),
+        )
+        .await;
+    assert_eq!(world.metric("levada_delivery_halted"), 0.0);
+    world.put(&["record 2\n".to_owned()]).await;
+    world.flush().await;
+    let contents: String = world.objects("lake").into_iter().map(|(_, content)| content).collect();
+    assert_eq!(contents, lines(3).concat());
+}
+
 /// A deleted delivery stream leaves none of its logs, and its name is free.
 #[tokio::test(start_paused = true)]
 async fn deletion_takes_all_logs() {

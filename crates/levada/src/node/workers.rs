@@ -42,37 +42,33 @@ impl Node {
         }
     }
 
-    /// Starts the worker of a delivery stream that is ACTIVE and has none, and the pump of its source.
-    pub(crate) fn start_delivery(self: &Arc<Self>, key: &ResourceKey) {
+    /// Tells the worker of an ACTIVE delivery stream how things stand now; starts it, and the pump of its source, if
+    /// there is none. Whoever comes last tells the newest, so no order of callers is wrong.
+    pub(crate) fn configure_delivery(self: &Arc<Self>, key: &ResourceKey) {
         let _one_at_a_time = self.configuring.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(stream) = self.registry.state().delivery_stream_incarnation(key).cloned() else { return };
-        if stream.status != DeliveryStatus::Active || self.delivery(stream.incarnation).is_some() {
+        if stream.status != DeliveryStatus::Active || *self.stopping.borrow() {
             return;
         }
         let Some(config) = self.config_of(&stream) else { return };
+        let (config_version, block) = (stream.version, stream.block.map(block));
+        if let Some(handle) = self.delivery(stream.incarnation) {
+            handle.reconfigure(config, config_version, block);
+            return;
+        }
         let handle = self.delivery.start(Spec {
             name: stream.name.to_string(),
             data: stream.data_log,
             control: stream.control_log,
-            block: stream.block.map(block),
+            block,
             config,
-            config_version: stream.version,
+            config_version,
             backlog_quota_bytes: self.config.backlog_bytes,
         });
         if let Some(pump) = source::start(self, &stream, handle.clone()) {
             self.sources.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, pump);
         }
         self.deliveries.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, handle);
-    }
-
-    /// Tells the worker how things stand now. Whoever comes last tells the newest, so no order of callers is wrong.
-    fn reconfigure(&self, key: &ResourceKey) {
-        let _one_at_a_time = self.configuring.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(stream) = self.registry.state().delivery_stream_incarnation(key).cloned() else { return };
-        let Some(handle) = self.delivery(stream.incarnation) else { return };
-        if let Some(config) = self.config_of(&stream) {
-            handle.reconfigure(config, stream.version, stream.block.map(block));
-        }
     }
 
     fn config_of(&self, stream: &DeliveryStream) -> Option<Config> {
@@ -86,23 +82,28 @@ impl Node {
     }
 
     /// Does what follows from an event at once, with no work that could fail.
-    pub(crate) fn follow(&self, event: Option<&Event>) {
+    pub(crate) fn follow(self: &Arc<Self>, event: Option<&Event>) {
         match event {
             // A consumer that is gone is not measured any more.
             Some(Event::ConsumerGone { key, consumer }) => {
                 self.metrics.forget_consumer(key.incarnation, &consumer.name);
             }
-            Some(Event::DestinationUpdated { key, .. }) => self.reconfigure(key),
+            Some(Event::DestinationUpdated { key, .. }) => self.configure_delivery(key),
             Some(_) | None => {}
         }
     }
 
     pub(crate) async fn end_delivery(&self, key: &ResourceKey) {
-        let pump = self.sources.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
+        let (pump, handle) = {
+            // Whoever starts a worker meanwhile has done so, or sees that it is too late.
+            let _one_at_a_time = self.configuring.lock().unwrap_or_else(PoisonError::into_inner);
+            let pump = self.sources.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
+            let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
+            (pump, handle)
+        };
         if let Some(pump) = pump {
             pump.stop(DELIVERY_GRACE).await;
         }
-        let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         if let Some(handle) = handle {
             let dropped = handle.delete().await;
             self.dropped_records.fetch_add(dropped.records, Ordering::Relaxed);

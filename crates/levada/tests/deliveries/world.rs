@@ -102,14 +102,18 @@ impl World {
     }
 
     pub(crate) async fn on(disk: SimDisk, clock: SimClock, receiver: &Arc<Receiver>) -> Self {
+        let function = format!("[lambda.\"{CLEAN}\"]\nurl = \"http://127.0.0.1:9000\"");
+        Self::configured(&function, disk, clock, receiver).await
+    }
+
+    /// `functions` is the part of the configuration that says what stands for functions.
+    async fn configured(functions: &str, disk: SimDisk, clock: SimClock, receiver: &Arc<Receiver>) -> Self {
         let args = ServeArgs {
             limits: Some(LimitsMode::Open),
             lifecycle: Some(LifecycleMode::Instant),
             ..ServeArgs::default()
         };
-        let file = format!(
-            "[lambda.\"{CLEAN}\"]\nurl = \"http://127.0.0.1:9000\"\n[endpoints]\n\"{URL}\" = \"http://127.0.0.1:8088\""
-        );
+        let file = format!("{functions}\n[endpoints]\n\"{URL}\" = \"http://127.0.0.1:8088\"");
         let mut config = Config::new(&args, Some(&file)).unwrap();
         config.free_bytes = 0;
         let env = Environment {
@@ -126,10 +130,21 @@ impl World {
 
     /// Ends cleanly and starts again.
     pub(crate) async fn restart(self) -> Self {
+        let (disk, clock, receiver) = self.end().await;
+        Self::on(disk, clock, &receiver).await
+    }
+
+    /// The same, but nothing stands for functions any more.
+    pub(crate) async fn restart_without_functions(self) -> Self {
+        let (disk, clock, receiver) = self.end().await;
+        Self::configured("", disk, clock, &receiver).await
+    }
+
+    async fn end(self) -> (SimDisk, SimClock, Arc<Receiver>) {
         self.node.shutdown().await.unwrap();
         let Self { node, disk, clock, receiver } = self;
         drop(node);
-        Self::on(disk, clock, &receiver).await
+        (disk, clock, receiver)
     }
 
     pub(crate) async fn call(&self, operation: &str, body: Value) -> Value {
