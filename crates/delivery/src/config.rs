@@ -224,6 +224,9 @@ pub struct Tuning {
     /// Bytes that the bodies of all uploads of the node may hold in memory: half of them for stores that answer, half
     /// for stores that hang. An object larger than a half is sent alone in it.
     pub memory_bytes: u64,
+    /// Bytes that batches may take in which records are processed, of all delivery streams of the node, with what is
+    /// made of them. A function that does not answer holds its batch for minutes.
+    pub processing_bytes: u64,
     /// Wait after a first failed attempt, in ms; doubled after each further one.
     pub backoff_first_ms: u64,
     /// Longest wait between two attempts, in ms.
@@ -238,6 +241,7 @@ impl Default for Tuning {
             retry_for_ms: 24 * 60 * 60 * 1000,
             parallel_uploads: 4,
             memory_bytes: 144 * MIB,
+            processing_bytes: 256 * MIB,
             backoff_first_ms: 1_000,
             backoff_most_ms: 120_000,
             snapshot_every: 256,

@@ -53,7 +53,7 @@ impl Delivery {
     /// For one node.
     #[must_use]
     pub fn new(env: Env) -> Self {
-        let memory = Memory::new(env.tuning.memory_bytes);
+        let memory = Memory::new(env.tuning.memory_bytes, env.tuning.processing_bytes);
         let run = env.random.next_u64();
         Self { shared: Arc::new(Shared { env, memory, run }) }
     }

@@ -12,8 +12,9 @@
 //! same keys and bytes: nothing is lost, and the bucket shows nothing twice. What processors make is durable before it is
 //! cut, because made again it might differ.
 //!
-//! Architecture invariant: no record's content is held here except in the body of an upload, and those are bounded by
-//! one budget for the node. What waits, waits in the engine's log.
+//! Architecture invariant: no record's content is held here except in the body of an upload, in a batch that a chain
+//! works on, and in the page at hand; bodies and batches are bounded by budgets for the node. What waits, waits in the
+//! engine's log.
 //!
 //! Architecture invariant: time comes from [`levada_core::env::Clock`], randomness from
 //! [`levada_core::env::Random`]; tokio's timers only decide when the clock is read again. Requests to S3 are signed

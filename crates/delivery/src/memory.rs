@@ -1,8 +1,9 @@
-//! The node's memory for the bodies of uploads.
+//! The node's memory for the bodies of uploads, and for records that are being processed.
 //!
 //! ```text
 //! budget ─┬─ half for stores that answer
 //!         └─ half for stores that hang
+//! another ── for batches that chains of processors work on
 //! ```
 //!
 //! Each half is given out first come, first served, so stores that hang wait for each other and never hold up the
@@ -24,6 +25,7 @@ const MEMORY_UNIT: u64 = 1024;
 pub(crate) struct Memory {
     answering: Half,
     hanging: Half,
+    processing: Half,
 }
 
 #[derive(Debug)]
@@ -47,8 +49,15 @@ pub(crate) struct Hold {
 }
 
 impl Memory {
-    pub(crate) fn new(bytes: u64) -> Self {
-        Self { answering: Half::new(bytes - bytes / 2), hanging: Half::new(bytes / 2) }
+    pub(crate) fn new(bytes: u64, processing_bytes: u64) -> Self {
+        let (answering, hanging) = (Half::new(bytes - bytes / 2), Half::new(bytes / 2));
+        Self { answering, hanging, processing: Half::new(processing_bytes) }
+    }
+
+    /// Waits for memory to process records in. `None` as for [`Memory::acquire`].
+    pub(crate) async fn acquire_processing(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let Half { free, units: all } = &self.processing;
+        Arc::clone(free).acquire_many_owned(units(bytes).min(*all)).await.ok()
     }
 
     /// Waits for memory. `None` never happens while the node runs: the semaphores are not closed.

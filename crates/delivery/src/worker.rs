@@ -71,7 +71,7 @@ enum End {
 enum Event {
     Command(Option<Command>),
     Finished(Result<Finished, JoinError>),
-    Ran(Result<Run, JoinError>),
+    Ran(Result<Result<Run, ControlError>, JoinError>),
     Grown(Result<Tail, EngineError>),
     /// The backlog is not known exactly.
     Asked,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::actors::{TestChain, backed_up, is_dropped, is_poison, lake, number, processed};
 use super::world::{BLOCK, CONTROL, DATA, Doubt, Mood, World, content, record};
 use super::{HOUR, pass, seconds};
-use crate::{Config, Object};
+use crate::{Bucketing, Compression, Config, Delimiter, Object};
 
 /// Where a record is to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +98,33 @@ async fn records_go_through_the_chain_into_their_partitions_and_poison_into_erro
         assert_freed(&world);
         assert_eq!(handle.backlog_bytes(), 0, "marks do not count");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn error_output_is_lines_that_are_not_compressed_and_nothing_delimits_a_backup() {
+    let mut world = World::new(1);
+    let mut bucket = Bucketing { compression: Compression::Gzip, ..lake(true) };
+    bucket.delimiter = Delimiter::Between("|".into());
+    world.config = Config { chain: Some(TestChain::new(1)), ..Config::s3(bucket.clone()) };
+    world.config.backup = Some(Bucketing { bucket: "backup".into(), layout: lake(false).layout, ..bucket });
+    let handle = world.start();
+    for n in [1, 7, 2, 27, 3] {
+        world.engine.produce(format!("{n:08};").as_bytes());
+    }
+    handle.flush().await.unwrap();
+    let mut seen = BTreeMap::new();
+    for object in objects(&world) {
+        let text = content(&object);
+        let kind = object.key.split('/').next().unwrap().to_owned();
+        let gzip = object.content_encoding.is_some();
+        assert_eq!(gzip, object.key.ends_with(".gz"));
+        seen.insert(kind, (gzip, text));
+    }
+    let lines = "00000007 failed in run 0\n00000027 failed in run 0\n".to_owned();
+    assert_eq!(seen["err"], (false, lines));
+    assert_eq!(seen["plain"], (true, "00000001;00000007;00000002;00000027;00000003;".to_owned()));
+    let records = "00000001 of run 0:;|00000002 of run 0:;|00000003 of run 0:;".to_owned();
+    assert_eq!(seen["p=0"], (true, records));
 }
 
 #[tokio::test(start_paused = true)]
@@ -264,6 +291,7 @@ async fn torment(seed: u64) {
     world.tuning.snapshot_every = 1 + dice.below(8);
     world.tuning.parallel_uploads = 1 + dice.below(4) as usize;
     world.tuning.memory_bytes = 1024 * (1 + dice.below(4096));
+    world.tuning.processing_bytes = 1024 * (1 + dice.below(1024));
     let partitions = dice.below(5);
     let plain_too = dice.percent(30);
     let mut produced = 0;

@@ -5,7 +5,7 @@ use levada_core::engine::{EngineError, LogId, Offset, ReadRequest};
 use super::lane::{Counts, Kind, Lane, log_of};
 use super::{LaneId, Mode, Session, Worker, of_data_log};
 use crate::buffer::{Buffer, Counted, Oldest};
-use crate::config::{Bucketing, Delimiter, Target};
+use crate::config::{Bucketing, Compression, Delimiter, Target};
 use crate::control::{ControlError, Cut, ObjectName, Record, Routed};
 use crate::gap::first_readable;
 use crate::metrics::Metrics;
@@ -165,10 +165,11 @@ impl Worker {
             (_, _, Some(Routed::Error(kind))) => Some(*kind),
             _ => None,
         };
-        let delimiter = match (kind, lane.kind) {
-            (Some(_), _) => Delimiter::Lines,
-            (None, Kind::Backup) => Delimiter::None,
-            (None, _) => bucketing.delimiter.clone(),
+        // Error output is never compressed, whatever the configuration says of objects: so AWS writes it.
+        let (compression, delimiter) = match (kind, lane.kind) {
+            (Some(_), _) => (Compression::Uncompressed, Delimiter::Lines),
+            (None, Kind::Backup) => (bucketing.compression, Delimiter::None),
+            (None, _) => (bucketing.compression, bucketing.delimiter.clone()),
         };
         let partition = match routed {
             Some(Routed::Partition(partition)) => Some(partition),
@@ -178,7 +179,7 @@ impl Worker {
             stream: &self.spec.name,
             version: self.spec.config_version,
             oldest: source,
-            extension: bucketing.compression.extension(),
+            extension: compression.extension(),
             seed: self.random_bytes(),
             partition,
         };
@@ -191,7 +192,7 @@ impl Worker {
             records: buffer.records,
             bytes: buffer.bytes,
             config_version: self.spec.config_version,
-            compression: bucketing.compression,
+            compression,
             delimiter,
             parcel,
             objects: vec![ObjectName { bucket: bucketing.bucket.clone(), key: key(bucketing, kind, &object) }],

@@ -4,8 +4,11 @@
 //! this worker believes the processed log to end. Whatever the chain answered in a run that was not appended counts for
 //! nothing.
 
+use std::sync::Arc;
+
 use levada_core::batch::{Batch, BatchBuilder, MAX_KEY_BYTES};
-use levada_core::engine::{Append, Appended, Expect, Offset, ReadRequest};
+use levada_core::engine::{Append, Appended, Engine, Expect, LogId, Offset, ReadRequest};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinError;
 
 use super::lane::{Kind, Lane};
@@ -20,6 +23,13 @@ use crate::upload::backoff;
 /// Bytes read from the data log at a time.
 const PAGE_BYTES: u64 = 1024 * 1024;
 
+/// Bytes that processing may take for each byte of a batch: the records, a request and a reply in base64, the products,
+/// and their append.
+const TIMES: u64 = 5;
+
+/// Bytes of what is known of a record besides its data, roughly.
+const RECORD_BYTES: u64 = 512;
+
 /// A batch that the chain has worked on.
 pub(super) struct Run {
     /// Of the batch's records.
@@ -27,6 +37,8 @@ pub(super) struct Run {
     /// Offset after its last record.
     to: Offset,
     result: Result<chain::Outcome, chain::Held>,
+    /// Held until the products are appended.
+    _memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Worker {
@@ -49,48 +61,26 @@ impl Worker {
         if !buffer.before_gap && !buffer.is_full(limits) && !(buffer.at_end && (over || flushed)) {
             return Ok(false);
         }
-        let batch = self.read_batch(buffer.from, buffer.next).await?;
-        let offsets = batch.iter().map(|record| record.offset).collect();
-        let to = buffer.next;
-        stage.runs.spawn(async move { Run { offsets, to, result: chain.run(batch).await } });
+        let shared = Arc::clone(&self.shared);
+        let data = self.spec.data;
+        stage.runs.spawn(async move {
+            let bytes = buffer.bytes * TIMES + buffer.records * RECORD_BYTES;
+            let _memory = shared.memory.acquire_processing(bytes).await;
+            let batch = read_batch(shared.env.engine.as_ref(), data, buffer.from, buffer.next).await?;
+            let offsets = batch.iter().map(|record| record.offset).collect();
+            Ok(Run { offsets, to: buffer.next, result: chain.run(batch).await, _memory })
+        });
         Ok(true)
-    }
-
-    async fn read_batch(&self, from: Offset, to: Offset) -> Result<Vec<SourceRecord>, ControlError> {
-        let mut records = Vec::new();
-        let mut at = from;
-        while at < to {
-            let max_records = u32::try_from(to - at).unwrap_or(u32::MAX);
-            let request = ReadRequest { log: self.spec.data, from: at, max_records, max_bytes: PAGE_BYTES };
-            let page = self.shared.env.engine.read(request).await.map_err(of_data_log)?;
-            if page.next <= at || page.chunks.first().is_none_or(|chunk| chunk.first != at) {
-                // Counted again, what is missing is found.
-                return Err(ControlError::Unsettled("records of the data log are gone".into()));
-            }
-            for chunk in &page.chunks {
-                for (offset, record) in chunk.records().take_while(|(offset, _)| *offset < to) {
-                    let (arrival, origin) = match Envelope::decode(record.key) {
-                        Ok(Envelope::Mark) => continue,
-                        Ok(Envelope::Source { arrival, origin }) => (arrival, Some(origin)),
-                        _ => (chunk.arrival, None),
-                    };
-                    let data = chunk.batch.bytes().slice_ref(record.data);
-                    records.push(SourceRecord { offset, arrival, origin, data });
-                }
-            }
-            at = page.next.min(to);
-        }
-        Ok(records)
     }
 
     /// Appends what the chain has made, and how far that takes the data log.
     pub(super) async fn finish_run(
         &mut self,
         session: &mut Session,
-        joined: Result<Run, JoinError>,
+        joined: Result<Result<Run, ControlError>, JoinError>,
     ) -> Result<(), ControlError> {
-        let Run { offsets, to, result } =
-            joined.map_err(|error| ControlError::Unsettled(format!("the chain ended: {error}")))?;
+        let Run { offsets, to, result, _memory } =
+            joined.map_err(|error| ControlError::Unsettled(format!("the chain ended: {error}")))??;
         let Some(stage) = session.stage.as_deref_mut() else { return Ok(()) };
         let outcome = match result {
             Ok(outcome) => outcome,
@@ -146,6 +136,38 @@ impl Worker {
         }
         ended_with_mark(builder, taken)
     }
+}
+
+async fn read_batch(
+    engine: &dyn Engine,
+    log: LogId,
+    from: Offset,
+    to: Offset,
+) -> Result<Vec<SourceRecord>, ControlError> {
+    let mut records = Vec::new();
+    let mut at = from;
+    while at < to {
+        let max_records = u32::try_from(to - at).unwrap_or(u32::MAX);
+        let request = ReadRequest { log, from: at, max_records, max_bytes: PAGE_BYTES };
+        let page = engine.read(request).await.map_err(of_data_log)?;
+        if page.next <= at || page.chunks.first().is_none_or(|chunk| chunk.first != at) {
+            // Counted again, what is missing is found.
+            return Err(ControlError::Unsettled("records of the data log are gone".into()));
+        }
+        for chunk in &page.chunks {
+            for (offset, record) in chunk.records().take_while(|(offset, _)| *offset < to) {
+                let (arrival, origin) = match Envelope::decode(record.key) {
+                    Ok(Envelope::Mark) => continue,
+                    Ok(Envelope::Source { arrival, origin }) => (arrival, Some(origin)),
+                    _ => (chunk.arrival, None),
+                };
+                let data = chunk.batch.bytes().slice_ref(record.data);
+                records.push(SourceRecord { offset, arrival, origin, data });
+            }
+        }
+        at = page.next.min(to);
+    }
+    Ok(records)
 }
 
 /// The batch, with a mark behind it that says how far an earlier log was taken for it.

@@ -34,7 +34,7 @@ pub(super) struct Stage {
     /// Ends of free slots that this session has written to.
     pub(super) ends: BTreeMap<LogId, Offset>,
     /// The chain at work: one at most.
-    pub(super) runs: JoinSet<Run>,
+    pub(super) runs: JoinSet<Result<Run, ControlError>>,
     pub(super) held: Option<Hold>,
     /// When the window of `PerPartitionThroughput` began, by the monotonic clock.
     pub(super) window: Duration,
