@@ -23,7 +23,7 @@ mod logs;
 mod query;
 mod split;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashSet;
 use std::fmt;

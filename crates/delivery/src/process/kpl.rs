@@ -13,50 +13,45 @@
 //!
 //! Format: awslabs/amazon-kinesis-producer, `aggregation-format.md`; the message is a protocol buffer, proto2.
 
-use std::sync::Arc;
-
-use bytes::{Buf, Bytes};
 use levada_core::batch::MAX_BATCH_BYTES;
 use md5::{Digest, Md5};
 
 /// A record out of an aggregate; its subsequence number is its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserRecord {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserRecord<'a> {
     /// As the producer gave it.
-    pub partition_key: Arc<str>,
-    /// Shares memory with the aggregate.
-    pub data: Bytes,
+    pub partition_key: &'a str,
+    /// The payload.
+    pub data: &'a [u8],
 }
 
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const MD5_BYTES: usize = 16;
+/// Longest partition key, in characters, as of any record of a data stream.
+const MAX_KEY_CHARS: usize = 256;
 
 /// What all records of an aggregate may take together in an internal log, in bytes: one append, so that an aggregate is
-/// there whole or not at all. A record takes 4 bytes of the message at least, and names its partition key in one, so
-/// that a hostile one could become a hundred times as large; the library makes aggregates of at most 1 MiB, of records that are
-/// rarely smaller than some dozen bytes.
+/// there whole or not at all. A record takes 4 bytes of the message at least and names its partition key in one, so that
+/// a hostile one could become a hundred times as large. The library makes aggregates of at most 1 MiB, of records that
+/// are rarely smaller than some dozen bytes.
 pub const MAX_BYTES: usize = MAX_BATCH_BYTES - 64 * 1024;
 /// What a record takes besides its data and its partition key: header, arrival, shard id and sequence number.
 const RECORD_OVERHEAD: usize = 128;
 
 /// Takes an aggregate apart. `None` if the data is none, or none that can be trusted: a wrong checksum, a malformed
-/// message, a record without data or with a key that the table does not have, more than [`MAX_BYTES`], or no record at
-/// all. Then it is a record like any other.
+/// message, a record without data or with a key that the table does not have or that is too long, more than
+/// [`MAX_BYTES`], or no record at all. Then it is a record like any other.
 #[must_use]
-pub fn deaggregate(data: &Bytes) -> Option<Vec<UserRecord>> {
-    let end = data.len().checked_sub(MD5_BYTES)?;
-    if end < MAGIC.len() || !data.starts_with(&MAGIC) {
+pub fn deaggregate(data: &[u8]) -> Option<Vec<UserRecord<'_>>> {
+    let (message, sum) = data.strip_prefix(&MAGIC)?.split_last_chunk::<MD5_BYTES>()?;
+    if Md5::digest(message).as_slice() != sum {
         return None;
     }
-    let message = data.slice(MAGIC.len()..end);
-    if Md5::digest(&message).as_slice() != &data[end..] {
-        return None;
-    }
-    let (mut keys, mut records) = (Vec::<Arc<str>>::new(), Vec::new());
+    let (mut keys, mut records) = (Vec::new(), Vec::new());
     let mut fields = Fields(message);
     while !fields.0.is_empty() {
         match fields.next()? {
-            (1, Value::Bytes(key)) => keys.push(str::from_utf8(&key).ok()?.into()),
+            (1, Value::Bytes(key)) => keys.push(str::from_utf8(key).ok()?),
             (3, Value::Bytes(record)) => records.push(inner(record)?),
             _ => {}
         }
@@ -64,14 +59,17 @@ pub fn deaggregate(data: &Bytes) -> Option<Vec<UserRecord>> {
             return None;
         }
     }
-    let named = |(key, data): (usize, Bytes)| Some(UserRecord { partition_key: Arc::clone(keys.get(key)?), data });
+    if keys.iter().any(|key| key.chars().count() > MAX_KEY_CHARS) {
+        return None;
+    }
+    let named = |(key, data): (usize, _)| Some(UserRecord { partition_key: keys.get(key)?, data });
     let records = records.into_iter().map(named).collect::<Option<Vec<_>>>()?;
-    let bytes = |record: &UserRecord| RECORD_OVERHEAD + record.partition_key.len() + record.data.len();
+    let bytes = |record: &UserRecord<'_>| RECORD_OVERHEAD + record.partition_key.len() + record.data.len();
     (1..=MAX_BYTES).contains(&records.iter().map(bytes).sum()).then_some(records)
 }
 
 /// Place of its partition key, and data.
-fn inner(record: Bytes) -> Option<(usize, Bytes)> {
+fn inner(record: &[u8]) -> Option<(usize, &[u8])> {
     let (mut key, mut data) = (None, None);
     let mut fields = Fields(record);
     while !fields.0.is_empty() {
@@ -85,18 +83,18 @@ fn inner(record: Bytes) -> Option<(usize, Bytes)> {
 }
 
 /// What is left of a message.
-struct Fields(Bytes);
+struct Fields<'a>(&'a [u8]);
 
-enum Value {
+enum Value<'a> {
     Number(u64),
-    Bytes(Bytes),
+    Bytes(&'a [u8]),
     /// Of a fixed width; no field of ours is.
     Fixed,
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Number and value of the next field.
-    fn next(&mut self) -> Option<(u64, Value)> {
+    fn next(&mut self) -> Option<(u64, Value<'a>)> {
         let tag = self.varint()?;
         let value = match tag & 7 {
             0 => Value::Number(self.varint()?),
@@ -111,15 +109,17 @@ impl Fields {
         (tag >> 3 != 0).then_some((tag >> 3, value))
     }
 
-    fn take(&mut self, len: usize) -> Option<Bytes> {
-        (len <= self.0.len()).then(|| self.0.split_to(len))
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (now, later) = self.0.split_at_checked(len)?;
+        self.0 = later;
+        Some(now)
     }
 
     /// Seven bits a byte, the lowest first.
     fn varint(&mut self) -> Option<u64> {
         let mut number = 0u64;
         for shift in (0..64).step_by(7) {
-            let byte = self.0.try_get_u8().ok()?;
+            let [byte] = *self.take(1)? else { return None };
             let bits = u64::from(byte & 0x7F);
             if shift == 63 && bits > 1 {
                 return None;

@@ -2,7 +2,7 @@
 
 mod chain;
 mod functions;
-mod kpl;
+pub(crate) mod kpl;
 mod lambda;
 mod parts;
 

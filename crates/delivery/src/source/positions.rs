@@ -40,12 +40,14 @@ pub(super) struct Plan {
     pub(super) at: Offset,
     /// The records, in this order.
     pub(super) ranges: Vec<Range>,
+    /// How many records they become, aggregates taken apart.
+    pub(super) records: u64,
 }
 
 impl Plan {
     /// The data log's end afterwards.
     pub(super) fn end(&self) -> Offset {
-        self.at + self.ranges.iter().map(|(_, from, to)| to - from).sum::<u64>()
+        self.at + self.records
     }
 }
 

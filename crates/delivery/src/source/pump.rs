@@ -10,6 +10,9 @@
 //! As AWS's, the pump reads each shard at most once a second and counts against the shard's limits
 //! ([`Source::pace`](super::Source::pace), [`Source::admit`](super::Source::admit)); without limits as fast as it can.
 //! Unlike AWS's it does not read shards that have nothing new.
+//!
+//! Aggregates of the Kinesis Producer Library are taken apart here, before anything is kept, as AWS does it: source
+//! backups, functions and destinations see the records that were in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use super::frontier::Listed;
 use super::positions::{Plan, PositionError, PositionLog, Range};
 use super::{PumpSpec, Room, Source, SourceMetrics};
 use crate::gap::first_readable;
+use crate::process::kpl;
 use crate::record::{Envelope, Origin};
 
 /// Encoded bytes that are copied at a time; one record may be larger.
@@ -38,6 +42,7 @@ pub(super) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const BATCH_RECORDS: u32 = 10_000;
 // The largest record of a data stream, its key, and what is known of it.
 const _: () = assert!(10 * 1024 * 1024 + 8 * 1024 <= MAX_BATCH_BYTES && BATCH_BYTES <= MAX_BATCH_BYTES);
+const _: () = assert!(kpl::MAX_BYTES <= MAX_BATCH_BYTES);
 
 /// Time between two rounds, unless there is more to copy than one could take: what arrives meanwhile shares a batch.
 const ROUND: Duration = Duration::from_millis(100);
@@ -323,6 +328,7 @@ impl<'w> Session<'w> {
         let _turn = world.turns.acquire().await;
         let mut gathered = self.gather().await?;
         let ranges = std::mem::take(&mut gathered.ranges);
+        let records = gathered.batch.count().into();
         if let Some(batch) = std::mem::take(&mut gathered.batch).finish() {
             let Some(room) = world.room.reserve(batch.bytes().len() as u64) else {
                 let now = Instant::now();
@@ -330,7 +336,7 @@ impl<'w> Session<'w> {
                 self.hold();
                 return Ok(());
             };
-            let plan = Plan { at: self.end, ranges };
+            let plan = Plan { at: self.end, ranges, records };
             let end = plan.end();
             if let Err(error) = self.positions.plan(plan).await {
                 room.refused();
@@ -501,22 +507,24 @@ struct Pushed {
     data_bytes: u64,
 }
 
-/// Appends the page's records with their envelopes, as many as fit into a batch of `most` bytes; the first always.
+/// Appends the page's records with their envelopes, aggregates taken apart, as many as fit into a batch of `most` bytes;
+/// the first always. All that stood in one record of the shard goes into one batch.
 fn push(batch: &mut BatchBuilder, shard: &Shard, page: &Page, most: usize) -> Pushed {
     let mut pushed = Pushed::default();
     let space = shard.space();
     let mut origin = Origin { shard_id: shard.id().to_string(), ..Origin::default() };
+    let mut records = Vec::new();
     for chunk in &page.chunks {
         let Chunk { first, arrival, .. } = *chunk;
         for ((offset, record), digits) in chunk.records().zip(space.digits_from(first, arrival)) {
             origin.sequence_number = String::from_utf8_lossy(&digits).into_owned();
             origin.partition_key = String::from_utf8_lossy(record.key).into_owned();
-            let key = Envelope::Source { arrival, origin: origin.clone() }.encode();
-            let bytes = RECORD_HEADER_BYTES + key.len() + record.data.len();
+            apart(&origin, arrival, record.data, &mut records);
+            let bytes: usize = records.iter().map(|(key, data)| RECORD_HEADER_BYTES + key.len() + data.len()).sum();
             if !batch.is_empty() && batch.len() + bytes > most {
                 return pushed;
             }
-            batch.push(&key, record.data);
+            records.iter().for_each(|(key, data)| batch.push(key, data));
             pushed.to = offset + 1;
             pushed.last = Some(arrival);
             pushed.records += 1;
@@ -525,4 +533,17 @@ fn push(batch: &mut BatchBuilder, shard: &Shard, page: &Page, most: usize) -> Pu
         }
     }
     pushed
+}
+
+/// What stands in a record of the shard, with envelopes: the record itself, or, of an aggregate, the records in it.
+fn apart<'r>(origin: &Origin, arrival: Millis, data: &'r [u8], records: &mut Vec<(Vec<u8>, &'r [u8])>) {
+    records.clear();
+    let envelope = |origin: Origin| Envelope::Source { arrival, origin }.encode();
+    match kpl::deaggregate(data) {
+        None => records.push((envelope(origin.clone()), data)),
+        Some(inner) => records.extend(inner.into_iter().zip(0..).map(|(record, sub_sequence_number)| {
+            let partition_key = record.partition_key.to_owned();
+            (envelope(Origin { partition_key, sub_sequence_number, ..origin.clone() }), record.data)
+        })),
+    }
 }

@@ -41,6 +41,23 @@ async fn what_arrives_after_the_creation_is_copied() {
     assert_eq!(world.copied().await.len(), 8, "a stopped pump copies nothing");
 }
 
+/// What was aggregated is copied record by record, however many they are.
+#[tokio::test(start_paused = true)]
+async fn aggregates_are_taken_apart() {
+    let mut world = good_world(1).await;
+    let pump = world.start_well();
+    for count in [1, 3, 20_000] {
+        world.put(0, 1).await;
+        world.put_aggregate(0, count).await;
+    }
+    world.wait_until_copied().await;
+    world.assert_copied(&NO_PARENTS).await;
+    let places: Vec<_> = world.copied().await.iter().map(|(_, origin, _)| origin.sub_sequence_number).collect();
+    assert_eq!(places[..6], [0, 0, 0, 0, 1, 2]);
+    assert_eq!(places.last(), Some(&19_999));
+    assert_eq!(pump.metrics().records.load(Ordering::Relaxed), 6, "as the data stream counts them");
+}
+
 /// A start that is fixed twice is the first one's.
 #[tokio::test(start_paused = true)]
 async fn the_start_is_fixed_once() {
@@ -123,7 +140,7 @@ async fn die_at(step: u64) -> bool {
     }
     world.reshard(&[0], &[2, 3]).await;
     world.put(2, 2).await;
-    world.put(3, 2).await;
+    world.put_aggregate(3, 2).await;
     sleep(Duration::from_millis(300)).await;
     world.reshard(&[1, 2], &[4]).await;
     world.put(4, 2).await;

@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::backlog::{Backlog, Reservation};
+use crate::process::tests::kpl::aggregate;
 use crate::record::{Envelope, Origin};
 use crate::source::{Pump, PumpSpec, Pumps, Room, Source};
 
@@ -301,6 +302,17 @@ impl World {
         self.append(shard, batch).await;
     }
 
+    /// Puts a record that is an aggregate of `count`.
+    pub(super) async fn put_aggregate(&mut self, shard: u32, count: u64) {
+        let data: Vec<_> = (0..count).map(|place| format!("{} inner", self.records + place)).collect();
+        self.records += count;
+        let records: Vec<_> = data.iter().map(|data| (data.as_str(), data.as_bytes())).collect();
+        let mut batch = BatchBuilder::default();
+        batch.push(b"a", &aggregate(&records));
+        self.put.entry(shard).or_default().extend(data);
+        self.append(shard, batch).await;
+    }
+
     /// Puts a record of so many bytes.
     pub(super) async fn put_large(&mut self, shard: u32, bytes: usize) {
         let data = format!("{:08} {}", self.records, "y".repeat(bytes));
@@ -427,15 +439,26 @@ impl World {
     pub(super) async fn assert_copied(&self, parents: &BTreeMap<u32, Vec<u32>>) {
         let copied = self.copied().await;
         let mut by_shard: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-        let mut last: BTreeMap<u32, (Millis, String)> = BTreeMap::new();
+        let mut last: BTreeMap<u32, (Millis, (String, u64))> = BTreeMap::new();
         let mut ended: BTreeSet<u32> = BTreeSet::new();
         for (arrival, origin, data) in copied {
             let shard: u32 = origin.shard_id.strip_prefix("shardId-").unwrap().parse().unwrap();
             assert!(!ended.contains(&shard), "shard {shard} goes on behind its child");
             ended.extend(parents.get(&shard).into_iter().flatten());
-            let (was, number) = last.insert(shard, (arrival, origin.sequence_number.clone())).unwrap_or_default();
-            assert!(was <= arrival && number < origin.sequence_number, "{number} {}", origin.sequence_number);
-            assert_eq!(origin.sub_sequence_number, 0);
+            let number = (origin.sequence_number.clone(), origin.sub_sequence_number);
+            let before = last.insert(shard, (arrival, number.clone()));
+            if let Some((was, before)) = before {
+                assert!(
+                    was <= arrival && before < number,
+                    "seed {} shard {shard}: {was} {before:?} {arrival} {number:?} {data}",
+                    self.seed
+                );
+            }
+            if data.ends_with("inner") {
+                assert_eq!(origin.partition_key, data, "of the aggregate's own");
+            } else {
+                assert_eq!(origin.sub_sequence_number, 0);
+            }
             by_shard.entry(shard).or_default().push(data);
         }
         let put: BTreeMap<_, _> = self.put.iter().filter(|(_, put)| !put.is_empty()).collect();
