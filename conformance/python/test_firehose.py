@@ -68,19 +68,19 @@ def test_the_plain_s3_form(firehose):
 
 
 VALIDATION = [
-    ("put_record", {"DeliveryStreamName": "x"}, "Value null at 'record' failed to satisfy constraint: Member must not be null"),
+    ("put_record", {"DeliveryStreamName": "x"}, "Value at 'record' failed to satisfy constraint: Member must not be null"),
     ("put_record", {"DeliveryStreamName": "x", "Record": {"Data": b"x" * 1_024_001}},
      "at 'record.data' failed to satisfy constraint: Member must have length less than or equal to 1024000"),
     ("put_record_batch", {"DeliveryStreamName": "x", "Records": []},
-     "Value '[]' at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1"),
+     "Value at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1"),
     ("put_record_batch", {"DeliveryStreamName": "x", "Records": [{"Data": b"x"}] * 501},
      "at 'records' failed to satisfy constraint: Member must have length less than or equal to 500"),
     ("put_record_batch", {"DeliveryStreamName": "x", "Records": [{"Data": b"x"}, {"Data": b"x" * 1_024_001}]},
      "at 'records.2.member.data' failed to satisfy constraint: Member must have length less than or equal to 1024000"),
     ("describe_delivery_stream", {"DeliveryStreamName": "a b"},
-     "Value 'a b' at 'deliveryStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: "),
+     "Value at 'deliveryStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: "),
     ("list_delivery_streams", {"Limit": 0},
-     "Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"),
+     "Value at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"),
     ("create_delivery_stream",
      {"DeliveryStreamName": "x", "ExtendedS3DestinationConfiguration": {"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::b",
       "BufferingHints": {"SizeInMBs": 129, "IntervalInSeconds": 1}}},

@@ -136,8 +136,8 @@ impl Assembly {
             },
             ..prefixes(&s3.bucket)
         })?;
-        let lambda_keys = partitioned.then(|| layout.partition_keys().lambda.clone());
-        let chain = self.chain(about, ChainOf { processing, query, lambda_keys, to: DestinationKind::S3 })?;
+        let partitioning = partitioned.then(|| layout.clone());
+        let chain = self.chain(about, ChainOf { processing, query, partitioning, to: DestinationKind::S3 })?;
         let target = Bucketing { delimiter: delimiter(processing), ..bucketing(&s3.bucket, layout) };
         let backup = s3.backup.as_ref().filter(|_| s3.backup_enabled).map(plain).transpose()?;
         Ok(Config { target: Target::S3(target), chain, backup })
@@ -152,7 +152,7 @@ impl Assembly {
     ) -> Result<Config, Undeliverable> {
         let processing = common.processing.as_ref().filter(|processing| processing.enabled);
         let query = chain::query(processing)?;
-        let chain = self.chain(about, ChainOf { processing, query, lambda_keys: None, to })?;
+        let chain = self.chain(about, ChainOf { processing, query, partitioning: None, to })?;
         let errors = plain(&common.backup)?;
         let backup = match common.backup_mode {
             BackupMode::FailedOnly => None,
@@ -221,7 +221,7 @@ impl Assembly {
 /// The log ids of a delivery stream, as its worker knows them.
 #[must_use]
 pub fn block(block: LogBlock) -> Block {
-    Block { first: block.first, count: block.count }
+    Block { first: block.first, count: block.count, class: DeliveryStream::DATA_CLASS }
 }
 
 fn retry_for(common: &Requests) -> Duration {

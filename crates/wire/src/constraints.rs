@@ -3,6 +3,10 @@
 //! AWS lists violations in an order that follows a hash of its own; here it is the model's order. Lengths of strings
 //! are counted in UTF-16 units, as Java's `String.length` does. Values and paths that are longer than
 //! [`MAX_QUOTED_BYTES`] are cut, wherever their length is the client's choice.
+//!
+//! The two services differ: Kinesis repeats the value that it refuses and tells of a pattern before a length, Firehose
+//! repeats none and tells of the length first, and of keys and values of maps once at the map. That and the orders of its
+//! enumerations were recorded on AWS in September 2026 by the projects floci (issues 2328 and 3235) and cdk-preflight.
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
@@ -19,6 +23,9 @@ const MAX_VIOLATIONS: usize = 10;
 
 /// Longest text in bytes that is held against a pattern; several times what any bound of the models allows.
 const PATTERN_TEXT_BYTES: usize = 64 * 1024;
+
+/// Patterns that AWS tells otherwise than its model has them.
+const PATTERN_TEXTS: &[(&str, &str)] = &[("FileExtension", r"^(|\.[0-9a-z!\-_.*'()]+)$")];
 
 /// Enumerations whose order in AWS's texts is known; the others are told in the model's order. From kinesalite's
 /// tests and from AWS in 2026.
@@ -39,6 +46,36 @@ const ENUM_ORDERS: &[(&str, &[&str])] = &[
     ),
     ("StreamMode", &["ON_DEMAND", "PROVISIONED"]),
     ("ShardIteratorType", &["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"]),
+    ("CompressionFormat", &["ZIP", "HADOOP_SNAPPY", "Snappy", "GZIP", "UNCOMPRESSED"]),
+    (
+        "ProcessorType",
+        &[
+            "Decompression",
+            "Lambda",
+            "RecordDeAggregation",
+            "MetadataExtraction",
+            "AppendDelimiterToRecord",
+            "CloudWatchLogProcessing",
+        ],
+    ),
+    (
+        "ProcessorParameterName",
+        &[
+            "DataMessageExtraction",
+            "NumberOfRetries",
+            "Delimiter",
+            "RoleArn",
+            "JsonParsingEngine",
+            "SubRecordType",
+            "MetadataExtractionQuery",
+            "BufferIntervalInSeconds",
+            "LambdaArn",
+            "BufferSizeInMBs",
+            "CompressionFormat",
+        ],
+    ),
+    ("ParquetCompression", &["SNAPPY", "GZIP", "UNCOMPRESSED"]),
+    ("OrcCompression", &["ZLIB", "SNAPPY", "NONE"]),
 ];
 
 /// Checks a structure against its shape.
@@ -81,14 +118,23 @@ fn refusal(violations: &[String]) -> AwsError {
 }
 
 fn violation(subject: &str, path: &str, constraint: &str) -> String {
+    violation_of(subject, path, &format!("Member must {constraint}"))
+}
+
+fn violation_of(subject: &str, path: &str, constraint: &str) -> String {
     let path = quoted(path);
-    format!("{subject} at '{path}' failed to satisfy constraint: Member must {constraint}")
+    format!("{subject} at '{path}' failed to satisfy constraint: {constraint}")
 }
 
 /// Whether a text matches its pattern, in bounded time: a text far too long is refused for its length if that is
 /// bounded, and else for the pattern, because patterns without a bound beside them match short texts only.
 fn fits(pattern: &Pattern, length: Bounds<u32>, text: &str) -> bool {
     if text.len() > PATTERN_TEXT_BYTES { length.max.is_some() } else { pattern.matches(text) }
+}
+
+fn pattern_text(shape: &Shape, pattern: &Pattern) -> String {
+    let told = PATTERN_TEXTS.iter().find(|(name, _)| *name == shape.name).map(|(_, text)| *text);
+    format!("satisfy regular expression pattern: {}", told.unwrap_or(pattern.text()))
 }
 
 fn enumeration(shape: &Shape, values: &[&str]) -> String {
@@ -119,7 +165,7 @@ fn all_constraints(shape: &Shape) -> Vec<String> {
         Kind::Boolean | Kind::Timestamp | Kind::List { .. } | Kind::Map { .. } | Kind::Structure(_) => {}
     }
     if let Kind::String { pattern, values, .. } = &shape.kind {
-        all.extend(pattern.map(|p| format!("Member must satisfy regular expression pattern: {}", p.text())));
+        all.extend(pattern.map(|pattern| format!("Member must {}", pattern_text(shape, pattern))));
         all.extend((!values.is_empty()).then(|| format!("Member must {}", enumeration(shape, values))));
     }
     all
@@ -158,11 +204,18 @@ impl Checker {
         match (&shape.kind, value) {
             (_, Value::Null) => self.refuse(value, shape, "not be null"),
             (Kind::String { length, pattern, values }, Value::String(text)) => {
-                if let Some(pattern) = pattern.filter(|pattern| !fits(pattern, *length, text)) {
-                    let constraint = format!("satisfy regular expression pattern: {}", pattern.text());
+                let pattern = pattern.filter(|pattern| !fits(pattern, *length, text));
+                let pattern = pattern.map(|pattern| pattern_text(shape, pattern));
+                let length_first = self.service == Service::Firehose;
+                if length_first {
+                    self.length(*length, utf16_len(text), shape, value);
+                }
+                if let Some(constraint) = pattern {
                     self.refuse(value, shape, &constraint);
                 }
-                self.length(*length, utf16_len(text), shape, value);
+                if !length_first {
+                    self.length(*length, utf16_len(text), shape, value);
+                }
                 if !values.is_empty() && !values.contains(&text.as_str()) {
                     self.refuse(value, shape, &enumeration(shape, values));
                 }
@@ -185,6 +238,9 @@ impl Checker {
             }
             (Kind::Map { key, value: shape_of_value, length }, Value::Map(entries)) => {
                 self.length(*length, entries.len(), shape, value);
+                if self.service == Service::Firehose {
+                    return self.entries(key, shape_of_value, entries);
+                }
                 for (name, item) in entries {
                     let path = format!(".{}.member", quoted(name));
                     self.below(&path, key, &Value::String(name.clone()));
@@ -207,6 +263,23 @@ impl Checker {
         });
         if violated {
             self.refuse(value, shape, &format!("satisfy constraint: [{}]", all_constraints(member).join(", ")));
+        }
+    }
+
+    /// Keys of a map, then its values, each told of once.
+    fn entries(&mut self, key: &'static Shape, value: &'static Shape, entries: &[(String, Value)]) {
+        let violates = |shape: &'static Shape, item: &Value| {
+            let mut checker = Checker { service: self.service, path: String::new(), violations: Vec::new() };
+            checker.value(shape, item);
+            !checker.violations.is_empty()
+        };
+        let keys = entries.iter().any(|(name, _)| violates(key, &Value::String(name.clone())));
+        let values = entries.iter().any(|(_, item)| violates(value, item));
+        for (of, shape, violated) in [("Map keys", key, keys), ("Map value", value, values)] {
+            if violated && self.violations.len() < MAX_VIOLATIONS {
+                let constraint = format!("{of} must satisfy constraint: [{}]", all_constraints(shape).join(", "));
+                self.violations.push(violation_of("Value", &self.path, &constraint));
+            }
         }
     }
 
@@ -251,6 +324,7 @@ impl Checker {
             return;
         }
         let subject = match value {
+            _ if self.service == Service::Firehose => "Value".to_owned(),
             Value::Null => "Value null".to_owned(),
             // AWS used to print Java's name of the buffer; it leaves blobs out now.
             Value::Blob(_) => "Value".to_owned(),
@@ -263,7 +337,7 @@ impl Checker {
         self.violations.push(violation(&subject, &self.path, constraint));
     }
 
-    /// As Java's `toString` shows it, up to little more than is quoted.
+    /// As Java's `toString` shows it, up to little more than is quoted. Of Kinesis only.
     fn render(&self, shape: &'static Shape, value: &Value, out: &mut String) {
         if out.len() > MAX_QUOTED_BYTES {
             return;
@@ -307,11 +381,7 @@ impl Checker {
             }
             Value::Structure(_) => {
                 // Java's default: the class and its hash, which was this one in AWS's texts whatever the content.
-                let package = match self.service {
-                    Service::Kinesis => "com.amazonaws.kinesis.v20131202",
-                    Service::Firehose => "com.amazonaws.firehose.v20150804",
-                };
-                let _ = write!(out, "{package}.{}@c965e310", shape.name);
+                let _ = write!(out, "com.amazonaws.kinesis.v20131202.{}@c965e310", shape.name);
             }
         }
     }

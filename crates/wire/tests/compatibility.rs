@@ -1,5 +1,6 @@
 //! `docs/COMPATIBILITY.md` is held to the model: what it says of each member that CreateDeliveryStream may have.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::disallowed_methods, reason = "a test reads a document of the repository")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -265,6 +265,75 @@ fn a_huge_text_is_refused_without_matching_it() {
     assert!(key.unwrap().ends_with(r"regular expression pattern: ^(0|([1-9]\d{0,38}))$"));
 }
 
+/// One row, one refusal of Firehose as AWS words it: no values, lengths before patterns, enumerations in its order.
+#[test]
+fn firehose_repeats_no_values() {
+    let extended = |more: &str| {
+        format!(
+            r#"{{"DeliveryStreamName":"d","ExtendedS3DestinationConfiguration":{{"BucketARN":"arn:aws:s3:::b",
+            "RoleARN":"arn:aws:iam::000000000000:role/r",{more}}}}}"#
+        )
+    };
+    let processors =
+        |processor: &str| extended(&format!(r#""ProcessingConfiguration":{{"Processors":[{processor}]}}"#));
+    let to = "at 'extendedS3DestinationConfiguration.";
+    let parameter =
+        format!("{to}processingConfiguration.processors.1.member.parameters.1.member.parameterValue' failed");
+    let mappings = format!(
+        "{to}dataFormatConversionConfiguration.inputFormatConfiguration.deserializer.openXJsonSerDe.\
+         columnToJsonKeyMappings' failed"
+    );
+    let rows = [
+        (
+            extended(r#""CompressionFormat":"BROTLI""#),
+            format!(
+                "1 validation error detected: Value {to}compressionFormat' failed to satisfy constraint: Member must \
+                 satisfy enum value set: [ZIP, HADOOP_SNAPPY, Snappy, GZIP, UNCOMPRESSED]"
+            ),
+        ),
+        (
+            extended(r#""FileExtension":"nodot""#),
+            format!(
+                "1 validation error detected: Value {to}fileExtension' failed to satisfy constraint: Member must satisfy \
+                 regular expression pattern: ^(|\\.[0-9a-z!\\-_.*'()]+)$"
+            ),
+        ),
+        (
+            processors(r#"{}"#),
+            format!(
+                "1 validation error detected: Value {to}processingConfiguration.processors.1.member.type' failed to \
+                 satisfy constraint: Member must not be null"
+            ),
+        ),
+        (
+            processors(r#"{"Type":"Lambda","Parameters":[{"ParameterName":"LambdaArn","ParameterValue":""}]}"#),
+            format!(
+                "2 validation errors detected: Value {parameter} to satisfy constraint: Member must have length greater \
+                 than or equal to 1; Value {parameter} to satisfy constraint: Member must satisfy regular expression \
+                 pattern: ^(?!\\s*$).+"
+            ),
+        ),
+        (
+            extended(
+                r#""DataFormatConversionConfiguration":{"InputFormatConfiguration":{"Deserializer":{"OpenXJsonSerDe":
+                {"ColumnToJsonKeyMappings":{"has space":"","also space":" "}}}}}"#,
+            ),
+            format!(
+                "2 validation errors detected: Value {mappings} to satisfy constraint: Map keys must satisfy constraint: \
+                 [Member must have length less than or equal to 1024, Member must have length greater than or equal to 1, \
+                 Member must satisfy regular expression pattern: ^\\S+$]; Value {mappings} to satisfy constraint: Map \
+                 value must satisfy constraint: [Member must have length less than or equal to 1024, Member must have \
+                 length greater than or equal to 1, Member must satisfy regular expression pattern: ^(?!\\s*$).+]"
+            ),
+        ),
+    ];
+    for (body, expected) in rows {
+        let op = FirehoseOp::CreateDeliveryStream;
+        let error = crate::firehose::decode(op, crate::codec::Protocol::Json, body.as_bytes()).unwrap_err();
+        assert_eq!(error.message.unwrap(), expected, "{body}");
+    }
+}
+
 /// JSON cannot write it, CBOR can.
 #[test]
 fn what_is_no_number_is_within_no_bounds() {
