@@ -120,8 +120,14 @@ impl Store {
             }
             ("PUT", Some(id)) => {
                 let number = of("partNumber").unwrap().parse().unwrap();
-                state.uploads.get_mut(&id).unwrap().insert(number, request.body.clone());
-                http("200 OK", &format!("ETag: \"tag-{number}\"\r\n"), "")
+                // A part that was on its way when its upload was aborted finds none.
+                match state.uploads.get_mut(&id) {
+                    Some(parts) => {
+                        parts.insert(number, request.body.clone());
+                        http("200 OK", &format!("ETag: \"tag-{number}\"\r\n"), "")
+                    }
+                    None => http("404 Not Found", "", "<Error><Code>NoSuchUpload</Code></Error>"),
+                }
             }
             ("POST", Some(id)) => match state.uploads.remove(&id) {
                 Some(parts) => {
