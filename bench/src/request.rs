@@ -346,12 +346,13 @@ mod tests {
         let renderer = Renderer::at("h:1", "20260102T030405Z".into()).unwrap();
         let later = Renderer::at("h:1", "20260102T030406Z".into()).unwrap();
         let signatures = [
-            renderer.authorization("a", "00").unwrap(),
-            renderer.authorization("a", "01").unwrap(),
-            renderer.authorization("b", "00").unwrap(),
-            later.authorization("a", "00").unwrap(),
+            renderer.authorization(Api::Kinesis, "a", "00").unwrap(),
+            renderer.authorization(Api::Kinesis, "a", "01").unwrap(),
+            renderer.authorization(Api::Kinesis, "b", "00").unwrap(),
+            later.authorization(Api::Kinesis, "a", "00").unwrap(),
+            renderer.authorization(Api::Firehose, "a", "00").unwrap(),
         ];
-        assert_eq!(signatures.iter().collect::<HashSet<_>>().len(), 4);
+        assert_eq!(signatures.iter().collect::<HashSet<_>>().len(), 5);
         assert!(signatures[0].contains("Credential=000000000000/20260102/us-east-1/kinesis/aws4_request"));
     }
 }

@@ -17,6 +17,7 @@ from servers import Function, OpenSearch, Receivers, Store
 
 # What delivery streams are told, and AWS's rules allow. The configuration maps it to loopback.
 RECEIVER = "https://receiver.example/firehose"
+SECURE = "https://secure.example/firehose"
 SPLUNK = "https://splunk.example:8088"
 SEARCH = "https://search.example"
 DOMAIN = f"arn:aws:es:{REGION}:{ACCOUNT}:domain/records"
@@ -26,9 +27,13 @@ STORE_BUCKETS = ("store",)
 CONFIGURATION = """
 [endpoints]
 "{receiver}" = "{firehose}"
+"{secure}" = "{secure_here}"
 "{hec}" = "{splunk}"
 "{url}" = "{opensearch}"
 "{domain}" = "{opensearch}"
+
+[tls]
+extra_ca = "{authority}"
 
 [buckets."store"]
 endpoint = "{store}"
@@ -55,6 +60,10 @@ json.dump({"records": [{"recordId": r["recordId"], "result": "Ok", "data": turne
 """
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fact(id, ...): the facts of facts.toml that the test holds")
+
+
 def closing(made):
     yield made
     made.close()
@@ -62,7 +71,7 @@ def closing(made):
 
 @pytest.fixture(scope="session")
 def receivers(tmp_path_factory):
-    yield from closing(Receivers(tmp_path_factory.mktemp("receivers") / "errors"))
+    yield from closing(Receivers(tmp_path_factory.mktemp("receivers")))
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +97,8 @@ def node(tmp_path_factory, receivers, search, store, functions):
     directory = tmp_path_factory.mktemp("node")
     configuration = directory / "levada.toml"
     configuration.write_text(CONFIGURATION.format(
-        receiver=RECEIVER, firehose=receivers.firehose, hec=SPLUNK, splunk=receivers.splunk, url=SEARCH, domain=DOMAIN,
+        receiver=RECEIVER, firehose=receivers.firehose, secure=SECURE, secure_here=receivers.secure,
+        authority=receivers.authority, hec=SPLUNK, splunk=receivers.splunk, url=SEARCH, domain=DOMAIN,
         opensearch=search.url, store=store.url, function=FUNCTION, invoke=functions.url, python=sys.executable,
         command=json.dumps(COMMAND),
     ))

@@ -2,6 +2,7 @@
 receivers, an OpenSearch node, and a function that speaks Lambda's Invoke API."""
 
 import base64
+import datetime
 import http.server
 import json
 import os
@@ -15,13 +16,16 @@ import urllib.parse
 import boto3
 import httpx
 from botocore.config import Config
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from endpoint import REGION
 from tools import until
 
 # A small JVM that starts quickly: one collector thread, no second compiler.
 JVM = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-START_SECONDS = 90
+START_SECONDS = 180
 ACCESS_KEY = "an access key"
 
 
@@ -72,10 +76,13 @@ class Program:
 class Receivers:
     """The collector's receivers of Firehose's requests and of Splunk's event collector."""
 
-    def __init__(self, errors):
-        firehose, splunk = free_ports(2)
-        self._program = Program([os.environ["LEVADA_RECEIVERS"], str(firehose), str(splunk)], errors)
+    def __init__(self, directory):
+        firehose, splunk, secure = free_ports(3)
+        self.authority, certificate, key = certificates(directory)
+        command = [os.environ["LEVADA_RECEIVERS"], str(firehose), str(splunk), str(secure), str(certificate), str(key)]
+        self._program = Program(command, directory / "errors")
         self.firehose, self.splunk = f"http://127.0.0.1:{firehose}", f"http://127.0.0.1:{splunk}"
+        self.secure = f"https://localhost:{secure}"
 
     def taken(self, receiver, mark):
         """The bodies of the records of one receiver whose resource or body has the mark, as bytes, in order."""
@@ -88,10 +95,38 @@ class Receivers:
         self._program.close()
 
 
+def certificates(directory):
+    """A new authority, and a certificate of it for localhost: the files of the authority, the certificate and its key."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+
+    def made(name, key, issuer, issuer_key, *extensions):
+        builder = x509.CertificateBuilder(
+            issuer, x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]), key.public_key(),
+            x509.random_serial_number(), now - datetime.timedelta(hours=1), now + datetime.timedelta(days=1),
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+        return builder.sign(issuer_key, hashes.SHA256())
+
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root_name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "an authority")])
+    root = made("an authority", root_key, root_name, root_key, x509.BasicConstraints(ca=True, path_length=0))
+    server = made("localhost", key, root_name, root_key, x509.SubjectAlternativeName([x509.DNSName("localhost")]))
+    pem = serialization.Encoding.PEM
+    files = {
+        "authority.pem": root.public_bytes(pem),
+        "server.pem": server.public_bytes(pem),
+        "key.pem": key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    }
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+    return [directory / name for name in files]
+
+
 def body(line):
     """The record's body: text, or bytes in base64 from the receiver of Firehose's requests."""
     value = line["body"]
-    if line["receiver"] == "firehose":
+    if line["receiver"].startswith("firehose"):
         return base64.b64decode(value or "")  # null is an empty record
     return (value if isinstance(value, str) else json.dumps(value)).encode()
 

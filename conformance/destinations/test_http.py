@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import RECEIVER
+from conftest import RECEIVER, SECURE
 from deliveries import HINTS, ROLE, http, plain
 from servers import ACCESS_KEY, body
 from tools import until
@@ -33,6 +33,13 @@ def test_records_arrive_byte_for_byte(deliver, send, receivers, bucket, encoding
     assert [body(line) for line in mine()] == RECORDS
     assert all(line["resource"] == {"stream": mark, "quoted": 'a "b" é'} for line in mine())
     assert bucket[1]() == {}, "nothing failed, and only what fails is backed up"
+
+
+def test_over_tls(deliver, send, receivers, bucket):
+    """The certificate is of an authority that only the configuration names."""
+    name = deliver(http(SECURE, bucket[0], endpoint={"AccessKey": ACCESS_KEY}, BufferingHints=HINTS))
+    send("PutRecord", DeliveryStreamName=name, Record={"Data": b"over TLS"})
+    until(lambda: [body(line) for line in receivers.lines("firehose-tls")] == [b"over TLS"], "the collector has it")
 
 
 def test_created_by_the_cli(aws, deliver, receivers, bucket):

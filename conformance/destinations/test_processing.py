@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import time
 
 import pytest
 
@@ -23,6 +24,17 @@ PARTITIONED = {"SizeInMBs": 64, "IntervalInSeconds": 60}
 def put(send, name, records):
     answer = send("PutRecordBatch", DeliveryStreamName=name, Records=[{"Data": data} for data in records])
     assert answer["FailedPutCount"] == 0
+
+
+def until_due(node, seen, what):
+    """Moves the clock a minute at a time: a record may have come to its partition's buffer after a move."""
+
+    def moved():
+        node.advance(61)
+        time.sleep(0.5)
+        return seen()
+
+    return until(moved, what)
 
 
 def function(name, **parameters):
@@ -69,7 +81,7 @@ def test_a_function_that_raises(deliver, send, functions, bucket):
         assert base64.b64decode(line["rawData"]) == data
         assert (line["errorCode"], line["attemptsMade"]) == ("Lambda.FunctionError", 3)
     calls = [event for called, event in functions.events if event["deliveryStreamArn"] == arn_of(name)]
-    assert len(calls) == 3 and all(event == calls[0] for event in calls), "the same request each time"
+    assert len(calls) == 3 and all(event["records"] == calls[0]["records"] for event in calls), "the same records"
 
 
 def test_a_function_that_is_a_local_command(deliver, send, bucket):
@@ -88,16 +100,15 @@ def test_partitions_by_jq(deliver, send, bucket, node):
     ))
     rows = [{"customer": f"c{n % 3}", "event": {"kind": n % 2}, "n": n} for n in range(30)]
     put(send, name, [json.dumps(row).encode() for row in rows] + [b"no JSON"])
-    node.advance(61)
     good = lambda: {key: content for key, content in bucket[1]().items() if key.startswith("c=")}
-    until(lambda: len(good()) == 6, "six partitions")
+    until_due(node, lambda: len(good()) == 6, "six partitions")
     for key, content in good().items():
         customer, kind = key.split("/")[:2]
         wanted = [row for row in rows if f"c={row['customer']}" == customer and f"k={row['event']['kind']}" == kind]
         assert [json.loads(line) for line in content.splitlines()] == wanted
         assert not content.endswith(b"\n"), "the delimiter stands between records"
     lines = lambda: b"".join(bucket[1]("failed/processing-failed/").values()).splitlines()
-    (line,) = map(json.loads, until(lines, "what is no JSON"))
+    (line,) = map(json.loads, until_due(node, lines, "what is no JSON"))
     assert base64.b64decode(line["rawData"]) == b"no JSON" and line["errorCode"].startswith("DynamicPartitioning.")
 
 
@@ -114,9 +125,8 @@ def test_partitions_by_a_function(deliver, send, functions, bucket, node):
         DynamicPartitioningConfiguration={"Enabled": True}, **processors(function("upper")),
     ))
     put(send, name, [b"ab;", b"ba;", b"ac;"])
-    node.advance(61)
     content = lambda: {key.split("/")[0]: value for key, value in bucket[1]().items()}
-    until(lambda: content() == {"A": b"AB;AC;", "B": b"BA;"}, "two partitions")
+    until_due(node, lambda: content() == {"A": b"AB;AC;", "B": b"BA;"}, "two partitions")
 
 
 def test_json_records_are_taken_apart(deliver, send, bucket, node):
@@ -127,8 +137,7 @@ def test_json_records_are_taken_apart(deliver, send, bucket, node):
         **processors(("RecordDeAggregation", {"SubRecordType": "JSON"}), ("MetadataExtraction", query)),
     ))
     put(send, name, [b'{"n":1}{"n":2}\n{"n":3}'])
-    node.advance(61)
-    until(lambda: sorted(key.split("/")[0] for key in bucket[1]()) == ["1", "2", "3"], "three records")
+    until_due(node, lambda: sorted(key.split("/")[0] for key in bucket[1]()) == ["1", "2", "3"], "three records")
 
 
 @fact("firehose-message-extraction")

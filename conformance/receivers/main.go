@@ -1,9 +1,9 @@
 // The OpenTelemetry collector's receivers of Firehose's HTTP endpoint requests and of Splunk's HTTP event collector, without
 // the rest of a collector: what they receive is written to stdout, one JSON line for each record.
 //
-//	receivers FIREHOSE_PORT SPLUNK_PORT
+//	receivers FIREHOSE_PORT SPLUNK_PORT TLS_PORT CERTIFICATE KEY
 //
-// Both listen on 127.0.0.1. The line `ready` says that they do; the program ends when stdin does.
+// They listen on 127.0.0.1, the first of them a second time with TLS. The line `ready` says that they do; the program ends when stdin does.
 package main
 
 import (
@@ -116,7 +116,7 @@ func start(ctx context.Context, factory receiver.Factory, configured map[string]
 	return made.Start(ctx, extensions)
 }
 
-func run(firehose, splunk string) error {
+func run(firehose, splunk, secure, certificate, key string) error {
 	ctx := context.Background()
 	factory := ackextension.NewFactory()
 	acknowledgements, err := factory.Create(
@@ -136,6 +136,13 @@ func run(firehose, splunk string) error {
 	if err != nil {
 		return err
 	}
+	err = start(ctx, awsfirehosereceiver.NewFactory(), map[string]any{
+		"endpoint": "127.0.0.1:" + secure, "encoding": "raw", "access_key": accessKey,
+		"tls": map[string]any{"cert_file": certificate, "key_file": key},
+	}, extensions, out.of("firehose-tls"))
+	if err != nil {
+		return err
+	}
 	err = start(ctx, splunkhecreceiver.NewFactory(), map[string]any{
 		"endpoint": "127.0.0.1:" + splunk, "splitting": "none", "ack": map[string]any{"extension": "ack"},
 	}, extensions, out.of("splunk"))
@@ -148,10 +155,10 @@ func run(firehose, splunk string) error {
 }
 
 func main() {
-	if len(os.Args) != 3 {
-		log.Fatal("usage: receivers FIREHOSE_PORT SPLUNK_PORT")
+	if len(os.Args) != 6 {
+		log.Fatal("usage: receivers FIREHOSE_PORT SPLUNK_PORT TLS_PORT CERTIFICATE KEY")
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	if err := run(os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5]); err != nil {
 		log.Fatal(err)
 	}
 }

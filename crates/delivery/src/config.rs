@@ -42,6 +42,8 @@ pub struct Block {
     pub first: LogId,
     /// Number of ids from `first` on. [`Block::WHOLE`] serves as many partitions as AWS.
     pub count: u32,
+    /// [`LogSpec::class`](levada_core::engine::LogSpec::class) of the logs that the worker creates.
+    pub class: u32,
 }
 
 impl Block {

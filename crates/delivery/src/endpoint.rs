@@ -81,6 +81,22 @@ pub struct Fault {
     pub code: String,
     /// `errorMessage`.
     pub message: String,
+    /// What a log line may say: the message without what the destination sent, which may repeat records and secrets.
+    pub summary: String,
+}
+
+impl Fault {
+    /// A reason of our own words.
+    #[must_use]
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { code: code.into(), summary: message.clone(), message }
+    }
+
+    /// A reason that goes on with the destination's words.
+    fn quoting(code: impl Into<String>, summary: String, quoted: &str) -> Self {
+        Self { code: code.into(), message: format!("{summary}{quoted}"), summary }
+    }
 }
 
 /// What is known of a record that was given up, for its line of error output.
@@ -141,5 +157,5 @@ fn is_header_value(text: &str) -> bool {
 
 /// The content of a request could not be made, which says nothing of the records: AWS's code for its own errors.
 fn not_prepared(reason: BlockingGivenUp) -> Fault {
-    Fault { code: "InternalError".to_owned(), message: reason.to_string() }
+    Fault::new("InternalError", reason.to_string())
 }

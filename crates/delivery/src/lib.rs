@@ -1,14 +1,16 @@
-//! Firehose's delivery: from a delivery stream's log to objects in a bucket.
+//! Firehose's delivery: from a delivery stream's log to objects in a bucket, or requests to an endpoint.
 //!
 //! ```text
 //! data log ──▶ count ──▶ CUT ──▶ read, compress ──▶ put ──▶ DONE ──▶ trim
-//!                         │ durable first: range, configuration, keys
-//! control log ◀───────────┴──────────────────────────────────┘
+//!     │                   │ durable first: range, configuration, keys
+//!     │   control log ◀───┴──────────────────────────────────┘
+//!     └─▶ chain ──▶ processed log ──▶ sorter ──▶ logs of partitions ──▶ count ──▶ CUT …
 //! ```
 //!
-//! Before any upload a durable *cut* fixes a range of the data log, the configuration and the keys of the objects; the
+//! Before any upload a durable *cut* fixes a range of a log, the configuration and the keys of the objects; the
 //! checkpoint is the lowest unfinished cut. A crash anywhere leads to the same objects being written again, with the
-//! same keys and bytes: nothing is lost, and the bucket shows nothing twice.
+//! same keys and bytes: nothing is lost, and the bucket shows nothing twice. What processors make is durable before it is
+//! cut, because made again it might differ.
 //!
 //! Architecture invariant: no record's content is held here except in the body of an upload, and those are bounded by
 //! one budget for the node. What waits, waits in the engine's log.

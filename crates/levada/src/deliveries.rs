@@ -221,7 +221,7 @@ impl Assembly {
 /// The log ids of a delivery stream, as its worker knows them.
 #[must_use]
 pub fn block(block: LogBlock) -> Block {
-    Block { first: block.first, count: block.count }
+    Block { first: block.first, count: block.count, class: DeliveryStream::DATA_CLASS }
 }
 
 fn retry_for(common: &Requests) -> Duration {

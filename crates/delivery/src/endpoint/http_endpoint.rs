@@ -272,19 +272,18 @@ fn judge(response: &HttpResponse, id: &str) -> Outcome {
     match response.status {
         200 => match invalid(response, id) {
             None => Outcome::Delivered,
-            Some(reason) => Outcome::Retry(Fault {
-                code: "HttpEndpoint.InvalidResponseFromDestination".to_owned(),
-                message: format!(
+            Some(reason) => Outcome::Retry(Fault::quoting(
+                "HttpEndpoint.InvalidResponseFromDestination",
+                format!(
                     "The response received from the specified endpoint is invalid. Contact the owner of the endpoint \
-                     to resolve the issue. Response for request {id} {reason}. Raw response received: 200 {body}"
+                     to resolve the issue. Response for request {id} {reason}."
                 ),
-            }),
+                &format!(" Raw response received: 200 {body}"),
+            )),
         },
         status => {
-            let fault = Fault {
-                code: "HttpEndpoint.DestinationException".to_owned(),
-                message: format!("The following response was received from the endpoint destination. {status}: {body}"),
-            };
+            let received = format!("The following response was received from the endpoint destination. {status}");
+            let fault = Fault::quoting("HttpEndpoint.DestinationException", received, &format!(": {body}"));
             if status == 413 { Outcome::Refused(fault) } else { Outcome::Retry(fault) }
         }
     }
@@ -339,7 +338,7 @@ fn fault_of(error: &HttpError) -> Fault {
              issue.",
         ),
     };
-    Fault { code: code.to_owned(), message: format!("{text} ({error})") }
+    Fault::new(code, format!("{text} ({error})"))
 }
 
 impl Endpoint for HttpEndpoint {

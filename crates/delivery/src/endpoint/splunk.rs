@@ -223,30 +223,34 @@ fn refusal(response: &HttpResponse, answer: &Answer) -> Fault {
         (Some(14), _) => "Splunk.DisabledAck",
         _ => "Splunk.ServerError",
     };
-    let Fault { code, message } = fault(code);
     let said = match &answer.text {
         Some(text) => excerpt(text.as_bytes(), MAX_EXCERPT_BYTES),
         None => excerpt(&response.body, MAX_EXCERPT_BYTES),
     };
     let splunk = answer.code.map(|code| format!(" code {code}")).unwrap_or_default();
-    Fault { code, message: format!("{message} (status {}{splunk}: {said})", response.status) }
+    let summary = format!("{} (status {}{splunk})", text_of(code), response.status);
+    Fault::quoting(code, summary, &format!(": {said}"))
 }
 
 fn fault_of(error: &HttpError) -> Fault {
-    let Fault { code, message } = fault(match error {
+    let code = match error {
         HttpError::Connect(reason) if reason.contains("NotValidForName") => "Splunk.SSLUnverified",
         HttpError::Connect(reason) if HttpError::is_tls(reason) => "Splunk.SSLHandshake",
         HttpError::Connect(_) | HttpError::Forbidden(_) => "Splunk.InvalidEndpoint",
         HttpError::Closed(_) => "Splunk.ConnectionClosed",
         HttpError::Timeout(_) => "Splunk.ConnectionTimeout",
         HttpError::TooLarge(_) => "Splunk.ServerError",
-    });
-    Fault { code, message: format!("{message} ({error})") }
+    };
+    Fault::new(code, format!("{} ({error})", text_of(code)))
+}
+
+fn fault(code: &str) -> Fault {
+    Fault::new(code, text_of(code))
 }
 
 /// Codes of AWS's table "Splunk data delivery errors". `Splunk.IndexerBusy` is not in it, but is sent.
-fn fault(code: &str) -> Fault {
-    let message = match code {
+fn text_of(code: &str) -> &'static str {
+    match code {
         "Splunk.AckTimeout" => {
             "Did not receive an acknowledgement from HEC before the HEC acknowledgement timeout expired. Despite the \
              acknowledgement timeout, it's possible the data was indexed successfully in Splunk."
@@ -268,8 +272,7 @@ fn fault(code: &str) -> Fault {
             "Could not connect to the HEC endpoint. Make sure that the certificate and the host are valid."
         }
         _ => "Data delivery to Splunk failed due to a server error from the HEC node.",
-    };
-    Fault { code: code.to_owned(), message: message.to_owned() }
+    }
 }
 
 impl Endpoint for Splunk {

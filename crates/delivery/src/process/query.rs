@@ -22,6 +22,7 @@ mod tests;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jaq_core::load::parse::Term;
@@ -46,7 +47,10 @@ const STACK_BYTES: usize = 256 * 1024 * 1024;
 /// How much of it evaluation may use. The rest is for what asks no budget: to compare, print and drop what is nested,
 /// each to a bounded depth.
 const EVALUATION_STACK_BYTES: usize = 32 * 1024 * 1024;
-/// The same on the thread of a simulation, whose stack is an ordinary one.
+/// How long one delivery stream evaluates while others wait for their turn.
+const TURN: Duration = Duration::from_millis(250);
+const _: () = assert!(INLINE_STACK_BYTES < EVALUATION_STACK_BYTES && EVALUATION_STACK_BYTES < STACK_BYTES);
+/// On the thread of a simulation, whose stack is an ordinary one.
 const INLINE_STACK_BYTES: usize = 256 * 1024;
 
 /// Name and value of each partition key, in the order of names.
@@ -128,22 +132,36 @@ impl Query {
         blocking: Blocking,
         interpreters: &Interpreters,
     ) -> Result<Vec<Evaluated>, Held> {
-        let query = self.clone();
-        let all = move |stack_bytes: usize| {
-            inputs.iter().map(|input| query.evaluate_one(input, &*clock, stack_bytes)).collect()
-        };
         if blocking == Blocking::Inline {
-            return Ok(all(INLINE_STACK_BYTES));
+            return Ok(inputs.iter().map(|input| self.evaluate_one(input, &*clock, INLINE_STACK_BYTES)).collect());
         }
+        let inputs: Arc<[Bytes]> = inputs.into();
+        let mut results = Vec::with_capacity(inputs.len());
         let held = || Held("no thread for a query".to_owned());
-        let _permit = interpreters.0.acquire().await.map_err(|_| held())?;
-        let (done, results) = oneshot::channel();
-        let work = move || {
-            // Nobody waits for the results of a worker that has ended.
-            let _ = done.send(all(EVALUATION_STACK_BYTES));
-        };
-        spawn(work).ok_or_else(held)?;
-        results.await.map_err(|_| held())
+        while results.len() < inputs.len() {
+            let _permit = interpreters.0.acquire().await.map_err(|_| held())?;
+            let (done, slice) = oneshot::channel();
+            let (query, inputs, clock, first) = (self.clone(), Arc::clone(&inputs), Arc::clone(&clock), results.len());
+            let work = move || {
+                // Nobody waits for the results of a worker that has ended.
+                let _ = done.send(query.evaluate_slice(&inputs[first..], &*clock));
+            };
+            spawn(work).ok_or_else(held)?;
+            results.extend(slice.await.map_err(|_| held())?);
+        }
+        Ok(results)
+    }
+
+    /// As many inputs as a turn has time for, at least one.
+    fn evaluate_slice(&self, inputs: &[Bytes], clock: &dyn Clock) -> Vec<Evaluated> {
+        let (mut results, end) = (Vec::new(), clock.monotonic() + TURN);
+        for input in inputs {
+            results.push(self.evaluate_one(input, clock, EVALUATION_STACK_BYTES));
+            if clock.monotonic() > end {
+                break;
+            }
+        }
+        results
     }
 
     /// Exactly one object of text, numbers and booleans.
@@ -177,8 +195,7 @@ impl Query {
 pub struct Interpreters(Arc<Semaphore>);
 
 impl Interpreters {
-    /// Each takes a core while it runs, and memory as its budget allows: some 100 MiB for a hostile query, some 100 KiB
-    /// for any other.
+    /// Each takes a core while it runs, and memory as its budget allows: some 60 MiB for a hostile query (measured).
     const AT_A_TIME: usize = 4;
 }
 
@@ -212,7 +229,7 @@ fn compile(text: &str) -> Result<Compiled, QueryError> {
         return Err(QueryError::Undefined(name));
     }
     let keys = literal_keys(&term);
-    let mut defs = library::definitions();
+    let mut defs = library::definitions(&term);
     defs.push(rewrite::program(term));
     let arena = Arena::default();
     let main = File { code: rewrite::PROGRAM, path: () };

@@ -153,8 +153,8 @@ impl Endpoint for TestEndpoint {
             let since = self.started.elapsed().as_secs();
             self.attempts.lock().unwrap().push((since, parcel.records.len()));
             let manner = *self.manner.lock().unwrap();
-            let busy = Fault { code: "Test.Busy".into(), message: "come again".into() };
-            let never = Fault { code: "Test.Never".into(), message: "go away".into() };
+            let busy = Fault::new("Test.Busy", "come again");
+            let never = Fault::new("Test.Never", "go away");
             let mut verdict = Verdict { bytes: parcel.records.len() as u64, ..Verdict::default() };
             for (place, record) in parcel.records.iter().enumerate() {
                 let n = number(&record.data);

@@ -29,7 +29,7 @@ const SWAMP_CONTROL: LogId = LogId(4);
 const SWAMP: &str = "swamp";
 
 /// Of the first delivery stream.
-pub(crate) const BLOCK: Block = Block { first: LogId(100), count: Block::WHOLE };
+pub(crate) const BLOCK: Block = Block { first: LogId(100), count: Block::WHOLE, class: 7 };
 
 /// 2026-07-13 14:05:09 UTC
 pub(crate) const START: Millis = 1_783_951_509_000;
@@ -137,6 +137,8 @@ pub(crate) struct TestEngine {
     pub(crate) doubts: Mutex<Vec<Doubt>>,
     /// Records in the largest page that was read.
     pub(crate) largest_page: AtomicU64,
+    /// Milliseconds that a page of the processed log takes.
+    pub(crate) sorting_ms: AtomicU64,
 }
 
 impl TestEngine {
@@ -268,6 +270,9 @@ impl Engine for TestEngine {
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<Page, EngineError>> {
         Box::pin(async move {
             self.fuse.step().await;
+            if request.log == BLOCK.first {
+                tokio::time::sleep(Duration::from_millis(self.sorting_ms.load(Ordering::SeqCst))).await;
+            }
             self.page(request)
         })
     }
@@ -468,6 +473,7 @@ impl World {
             fuse: Arc::clone(&fuse),
             doubts: Mutex::default(),
             largest_page: AtomicU64::new(0),
+            sorting_ms: AtomicU64::new(0),
         };
         let sink = TestSink {
             puts: Mutex::default(),

@@ -153,14 +153,14 @@ impl Upload {
                 Metrics::add(&self.metrics.endpoint.succeeded, 1);
                 self.past.succeeded(ENDPOINT);
             }
-            Some((_, Fault { code, message })) => {
+            Some((_, Fault { code, summary, .. })) => {
                 Metrics::add(&self.metrics.endpoint.failed, 1);
                 if !verdict.retry.is_empty() {
                     self.past.store_failed(ENDPOINT, took);
                 }
                 let (retry, refused) = (verdict.retry.len(), verdict.refused.len());
                 tracing::warn!(
-                    delivery_stream = %self.stream, cut = cut.id, attempts, retry, refused, code, message,
+                    delivery_stream = %self.stream, cut = cut.id, attempts, retry, refused, code, reason = summary,
                     "request failed"
                 );
             }

@@ -154,10 +154,19 @@ impl Worker {
         let id = LaneId::Slot(log);
         let state = session.control.state();
         let (Some(lane), Some(slot)) = (session.lanes.get_mut(&id), state.slot(log)) else { return Ok(()) };
-        let before = state.checkpoint(id, slot.cut_to).min(lane.slot.end.saturating_sub(1));
+        let mark = lane.slot.end.saturating_sub(1);
+        let before = state.checkpoint(id, slot.cut_to).min(mark);
         self.trim_log(log, before).await?;
-        lane.slot.bytes = self.shared.env.engine.tail(log).await.map_err(of_data_log)?.bytes;
+        lane.slot.bytes = self.retained(log, before == mark).await?;
         Ok(())
+    }
+
+    /// Bytes that a log retains. A mark alone counts for nothing, though the engine may keep the append it came with.
+    pub(super) async fn retained(&self, log: LogId, is_mark_alone: bool) -> Result<u64, ControlError> {
+        if is_mark_alone {
+            return Ok(0);
+        }
+        Ok(self.shared.env.engine.tail(log).await.map_err(of_data_log)?.bytes)
     }
 
     pub(super) async fn trim_data(&self, session: &Session) -> Result<(), ControlError> {

@@ -277,7 +277,7 @@ impl Worker {
                         tail.end + 1
                     }
                     Err(EngineError::Missing) => {
-                        missing.push(log_spec(id));
+                        missing.push(log_spec(stage.block, id));
                         0
                     }
                     Err(error) => return Err(of_data_log(error)),
@@ -364,13 +364,16 @@ impl Worker {
     pub(super) async fn trim_processed(&self, session: &mut Session) -> Result<(), ControlError> {
         let sorted = session.control.state().sorted;
         let Some(stage) = session.stage.as_deref_mut() else { return Ok(()) };
-        let before = sorted.min(stage.end.saturating_sub(1));
-        if before <= stage.trimmed {
+        let mark = stage.end.saturating_sub(1);
+        let before = sorted.min(mark);
+        if before <= stage.trimmed && before < mark {
             return Ok(());
         }
-        (stage.trimmed, stage.unwritten) = (before, 0);
-        self.trim_log(stage.processed(), before).await?;
-        stage.bytes = self.shared.env.engine.tail(stage.processed()).await.map_err(of_data_log)?.bytes;
+        if before > stage.trimmed {
+            (stage.trimmed, stage.unwritten) = (before, 0);
+            self.trim_log(stage.processed(), before).await?;
+        }
+        stage.bytes = self.retained(stage.processed(), before == mark).await?;
         Ok(())
     }
 

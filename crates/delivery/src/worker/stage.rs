@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use levada_core::catalog::DeliveryStream;
 use levada_core::engine::{EngineError, LogId, LogSpec, Offset, ReadRequest, Tail};
 use tokio::task::JoinSet;
 
@@ -85,8 +84,8 @@ impl Stage {
 }
 
 /// A log of the block, empty until now.
-pub(super) fn log_spec(id: LogId) -> LogSpec {
-    LogSpec { id, class: DeliveryStream::DATA_CLASS, floor: 0 }
+pub(super) fn log_spec(block: Block, id: LogId) -> LogSpec {
+    LogSpec { id, class: block.class, floor: 0 }
 }
 
 impl Worker {
@@ -97,7 +96,7 @@ impl Worker {
             Ok(tail) => tail,
             Err(EngineError::Missing) if self.spec.config.chain.is_none() => return Ok(()),
             Err(EngineError::Missing) => {
-                engine.create(vec![log_spec(block.first)]).await.map_err(of_data_log)?;
+                engine.create(vec![log_spec(block, block.first)]).await.map_err(of_data_log)?;
                 engine.tail(block.first).await.map_err(of_data_log)?
             }
             Err(error) => return Err(of_data_log(error)),

@@ -90,7 +90,7 @@ impl Samples {
         self.value(names.freshness, freshness_ms as f64 / 1e3);
     }
 
-    fn to_s3(&mut self, metrics: &Metrics, now: u64) {
+    fn objects(&mut self, metrics: &Metrics, now: u64) {
         self.count(TO_S3.bytes, &metrics.object_bytes);
         self.count(TO_S3.records, &metrics.records);
         self.count(TO_S3.success, &metrics.puts_succeeded);
@@ -183,7 +183,7 @@ pub fn samples(stream: &DeliveryStream, handle: Option<&Handle>, now: u64) -> Ve
     );
     samples.trouble(metrics);
     match names_of(stream.destination.kind()) {
-        None => samples.to_s3(metrics, now),
+        None => samples.objects(metrics, now),
         Some(names) => {
             samples.delivered(&names, &metrics.endpoint, metrics.data_freshness_ms(now));
             samples.count(

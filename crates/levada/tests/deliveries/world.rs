@@ -158,18 +158,20 @@ impl World {
 
     /// All that was put is delivered or given up. Waits of the worker pass as fast as it asks for them.
     pub(crate) async fn flush(&self) {
-        for handle in self.node.all_deliveries() {
-            let flushed = handle.flush();
-            tokio::pin!(flushed);
-            for _ in 0..10_000 {
-                tokio::select! {
-                    biased;
-                    done = &mut flushed => return done.unwrap(),
-                    () = tokio::time::sleep(Duration::from_millis(2)) => self.node.advance_clock(500),
-                }
+        let flushed = async {
+            for handle in self.node.all_deliveries() {
+                handle.flush().await.unwrap();
             }
-            unreachable!("it does not end");
+        };
+        tokio::pin!(flushed);
+        for _ in 0..10_000 {
+            tokio::select! {
+                biased;
+                () = &mut flushed => return,
+                () = tokio::time::sleep(Duration::from_millis(2)) => self.node.advance_clock(500),
+            }
         }
+        unreachable!("it does not end");
     }
 
     /// Keys and contents of a bucket's objects, in the order of keys.

@@ -12,6 +12,9 @@ use crate::http::{HttpError, HttpResponse};
 /// Bytes of an answer or reason that are repeated in error output.
 const MAX_EXCERPT_BYTES: usize = 4096;
 
+/// Bytes of an error's type that a log line repeats.
+const MAX_KIND_BYTES: usize = 100;
+
 /// What became of a request.
 pub(super) enum Outcome {
     /// One for each document, in order.
@@ -52,8 +55,12 @@ impl Item {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let message = excerpt(message.as_bytes(), MAX_EXCERPT_BYTES);
-        let fault = (place, Fault { code: self.status.to_string(), message });
+        let fault = Fault {
+            code: self.status.to_string(),
+            message: excerpt(message.as_bytes(), MAX_EXCERPT_BYTES),
+            summary: excerpt(kind.as_bytes(), MAX_KIND_BYTES),
+        };
+        let fault = (place, fault);
         if refused { verdict.refused.push(fault) } else { verdict.retry.push(fault) }
     }
 }
@@ -71,14 +78,17 @@ pub(super) fn outcome(answer: Result<HttpResponse, HttpError>, documents: usize)
             let items = serde_json::from_slice::<Bulk>(&response.body).map(items);
             match items {
                 Ok(Some(items)) if items.len() == documents => Outcome::Items(items),
-                _ => Outcome::Retry(Fault {
-                    code,
-                    message: format!("Not the answer to a bulk request: {}", said(&response)),
-                }),
+                _ => {
+                    let summary = "Not the answer to a bulk request".to_owned();
+                    Outcome::Retry(Fault::quoting(code, summary, &format!(": {}", said(&response))))
+                }
             }
         }
-        413 => Outcome::TooLarge(Fault { code, message: said(&response) }),
-        _ => Outcome::Retry(Fault { code, message: said(&response) }),
+        status => {
+            let summary = format!("The request was answered by status {status}");
+            let fault = Fault { code, message: said(&response), summary };
+            if status == 413 { Outcome::TooLarge(fault) } else { Outcome::Retry(fault) }
+        }
     }
 }
 
@@ -95,7 +105,7 @@ fn said(response: &HttpResponse) -> String {
 
 /// AWS's codes where there is no status are unverified.
 fn failed(error: &HttpError) -> Outcome {
-    let fault = |code: &str| Fault { code: code.to_owned(), message: error.to_string() };
+    let fault = |code: &str| Fault::new(code, error.to_string());
     match error {
         HttpError::Connect(_) | HttpError::Forbidden(_) => Outcome::Unreachable(fault("OS.ConnectionFailed")),
         HttpError::Closed(_) => Outcome::Retry(fault("OS.ConnectionReset")),

@@ -54,10 +54,8 @@ impl Document {
     /// Takes a record that is one JSON object; nothing else can stand in a `_bulk` request without harm to its
     /// neighbours.
     pub(super) fn new(place: usize, action: Vec<u8>, data: &Bytes) -> Result<Self, Fault> {
-        let source = object(data).map_err(|reason| Fault {
-            code: "400".to_owned(),
-            message: format!("The record is not a JSON object: {reason}"),
-        })?;
+        let source =
+            object(data).map_err(|reason| Fault::new("400", format!("The record is not a JSON object: {reason}")))?;
         Ok(Self { place, action, source })
     }
 

@@ -169,6 +169,7 @@ async fn statuses_and_missing_answers_have_their_codes() {
         verdict.refused[0].1.message,
         "The following response was received from the endpoint destination. 413: too large"
     );
+    assert!(!verdict.refused[0].1.summary.contains("too large"), "no answer in a log");
     let expected = [
         "HttpEndpoint.ConnectionFailed",
         "HttpEndpoint.SSLHandshakeFailure",
@@ -245,7 +246,7 @@ fn an_error_line_has_the_members_of_aws_in_their_order() {
     let endpoint =
         HttpEndpoint::new(spec(), Scripted::new(|_, request: &HttpRequest| success(request)), Blocking::Inline)
             .unwrap();
-    let fault = Fault { code: "HttpEndpoint.DestinationException".to_owned(), message: "500: \"x\"".to_owned() };
+    let fault = Fault::new("HttpEndpoint.DestinationException", "500: \"x\"");
     let mut parcel = parcel(["sample raw data"]);
     parcel.records[0].id = "49607357361271740811418664280693044274821622880012337186.4".to_owned();
     assert_eq!(

@@ -99,6 +99,7 @@ async fn each_document_has_its_own_fate() {
     assert_eq!(places(&verdict.refused), [1, 3]);
     assert_eq!(codes(&verdict.refused), ["400", "413"]);
     assert_eq!(verdict.refused[0].1.message, r#"{"reason":"no","type":"some_exception"}"#);
+    assert_eq!(verdict.refused[0].1.summary, "some_exception", "no reason in a log: it may repeat the record");
     assert_eq!(places(&verdict.retry), [2, 4, 6, 7, 8, 9]);
     assert_eq!(codes(&verdict.retry), ["429", "503", "403", "404", "409", "500"]);
     // Of status 400, but not the document's fault.
@@ -211,7 +212,7 @@ async fn a_cluster_that_is_away_is_asked_once() {
 
 #[test]
 fn an_error_line_has_the_members_of_aws_in_their_order() {
-    let fault = Fault { code: "400".to_owned(), message: "{\"type\":\"x\"}".to_owned() };
+    let fault = Fault::new("400", "{\"type\":\"x\"}");
     let line = |spec: OpenSearchSpec| {
         let endpoint =
             OpenSearch::new(spec, Scripted::new(|_, _: &HttpRequest| json(500, "")), Blocking::Inline).unwrap();

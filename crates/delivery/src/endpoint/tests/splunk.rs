@@ -190,7 +190,7 @@ async fn nothing_is_sent_for_records_without_bytes() {
 #[test]
 fn an_error_line_has_the_members_of_aws_in_their_order() {
     let endpoint = Splunk::new(spec(), Scripted::new(|_, _: &HttpRequest| taken())).unwrap();
-    let fault = Fault { code: "Splunk.AckTimeout".to_owned(), message: "Did not".to_owned() };
+    let fault = Fault::new("Splunk.AckTimeout", "Did not");
     assert_eq!(
         error_line(&endpoint, &parcel(["hello"]), &fault),
         format!(

@@ -10,7 +10,7 @@ use jaq_json::{Num, Val};
 use levada_core::env::Clock;
 
 /// Units of one evaluation. A value that is made costs one for each value in it, as if nothing were shared, and one for
-/// each 16 bytes of text. So they bound time (some 0.1 s) and memory (some 100 MiB).
+/// each 16 bytes of text. So they bound time (some 0.1 s of a free core) and memory (some 60 MiB).
 const UNITS: u64 = 2 * 1024 * 1024;
 /// A step of evaluation: a call, an iteration, a function, a value made. So there are 262,144 at most.
 const UNITS_PER_STEP: u64 = 8;

@@ -1,6 +1,7 @@
 //! The functions of jq 1.6, as far as an expression has them.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use jaq_core::box_iter::box_once;
 use jaq_core::load::parse::{Def, Term};
@@ -45,14 +46,24 @@ const DEFINITIONS: &str = "
 /// Native functions of jaq that have no business here, or are done here.
 const REPLACED: [&str; 9] =
     ["env", "now", "halt", "debug_empty", "stderr_empty", "fromjson", "localtime", "strflocaltime", "tobytes"];
-/// Definitions that rest on them.
-const DROPPED: [&str; 4] = ["halt", "halt_error", "debug", "stderr"];
-
-/// All definitions, not rewritten yet.
-pub(super) fn definitions() -> Vec<Def<&'static str>> {
-    let ours = jaq_core::load::parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
-    let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    theirs.filter(|def| !DROPPED.contains(&def.name)).chain(ours).collect()
+/// The definitions that an expression needs, not rewritten yet. All would take a hundred times the memory, for each
+/// delivery stream.
+pub(super) fn definitions<'s>(program: &Term<&'s str>) -> Vec<Def<&'s str>> {
+    static LIBRARY: OnceLock<Vec<Def<&'static str>>> = OnceLock::new();
+    let library = LIBRARY.get_or_init(|| {
+        let ours = jaq_core::load::parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
+        jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(ours).collect()
+    });
+    let mut needed = BTreeSet::new();
+    let mut names = Names::default();
+    names.term(program);
+    while let Some(called) = names.called.pop() {
+        if needed.insert(called) {
+            let bodies = library.iter().filter(|def| (def.name, def.args.len()) == called).map(|def| &def.body);
+            bodies.for_each(|body| names.term(body));
+        }
+    }
+    library.iter().filter(|def| needed.contains(&(def.name, def.args.len()))).cloned().collect()
 }
 
 /// All native functions, with those that rewriting calls.

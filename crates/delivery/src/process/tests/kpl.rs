@@ -98,9 +98,9 @@ fn what_is_no_good_aggregate_stays_one_record() {
             sealed(&message(&[], &[record(0, b"x")]).into_iter().chain([10, 1, 0xFF]).collect::<Vec<_>>()),
         ),
         ("too many", sealed(&message(&["a"], &vec![vec![1 << 3, 0, 3 << 3 | 2, 0]; 90_000]))),
-        ("keys too long", sealed(&message(&[&"k".repeat(1000)], &vec![record(0, b""); 10_000]))),
+        ("keys too long", sealed(&message(&[&"k".repeat(1000)], &vec![record(0, b""); 20_000]))),
     ] {
-        assert_eq!(deaggregate(&data), None, "{why}");
+        assert!(deaggregate(&data).is_none(), "{why}");
     }
 }
 
