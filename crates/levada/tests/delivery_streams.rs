@@ -365,6 +365,11 @@ async fn updates_are_refused_in_aws_s_words() {
              created.",
         ),
         (
+            extended(json!({"ProcessingConfiguration": {"Enabled": true, "Processors": [{"Type": "Decompression"}]}})),
+            "InvalidArgumentException Enabling source decompression is not supported for existing stream with no Lambda \
+             function attached.",
+        ),
+        (
             extended(json!({"Prefix": "!{timestamp:yyyy}"})),
             "InvalidArgumentException The supplied prefix(es) do not satisfy the following constraint: ErrorOutputPrefix \
              cannot be null or empty when Prefix contains expressions",

@@ -101,6 +101,7 @@ pub(super) async fn update(caller: Caller<'_>, request: &types::UpdateDestinatio
     let update = destination::update(request, &stream.destination)?;
     let merged = stream.updated(version, update).map_err(|e| refused(&e))?;
     destination::check(&stream.scope.region, &merged)?;
+    destination::check_change(&stream.destination, &merged)?;
     destination::deliverable(caller.node, &stream.scope, name, &stream.source, &merged)?;
     let (scope, name) = (stream.scope.clone(), stream.name.clone());
     let command = Command::UpdateDestination { scope, name, version: version.clone(), destination: merged };

@@ -9,7 +9,7 @@ mod update;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::check::{check, deliverable};
+pub(super) use self::check::{check, check_change, deliverable};
 pub(super) use self::configuration::{key, of};
 pub(super) use self::description::describe;
 pub(super) use self::update::of as update;

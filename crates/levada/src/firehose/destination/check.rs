@@ -27,6 +27,21 @@ pub(in crate::firehose) fn check(region: &str, destination: &Destination) -> Res
     processors(destination)
 }
 
+/// Checks a destination against the one that it replaces. Decompression comes in the place of a function that did it, or
+/// at creation.
+///
+/// # Errors
+/// AWS's.
+pub(in crate::firehose) fn check_change(from: &Destination, to: &Destination) -> Result<(), AwsError> {
+    let active = |of: &Destination, kind| of.processing().is_some_and(|processing| processing.active(kind).is_some());
+    let had = |kind| active(from, kind);
+    let decompresses = active(to, ProcessorKind::Decompression);
+    if decompresses && !had(ProcessorKind::Decompression) && !had(ProcessorKind::Lambda) {
+        return Err(errors::decompression_is_for_creation());
+    }
+    Ok(())
+}
+
 /// Whether this node can deliver there for a delivery stream that is or is to be: keys can be built, queries compiled,
 /// buckets, functions and addresses are known.
 ///

@@ -200,7 +200,8 @@ fn what_is_given_is_described() {
     }
 }
 
-/// One row, one refusal of an S3 destination.
+/// One row, one refusal of an S3 destination. What is wrong twice is told in AWS's order.
+// fact: firehose-conversion-order
 #[test]
 fn buckets_are_refused_in_aws_s_words() {
     let processors = |more: Value| with(json!({"Enabled": true, "Processors": []}), &more);
@@ -243,7 +244,10 @@ fn buckets_are_refused_in_aws_s_words() {
             "Processing Configuration is not enabled when DataPartitioning is enabled",
         ),
         (
-            with(converted(json!({})), &json!({"CompressionFormat": "GZIP"})),
+            with(
+                converted(json!({})),
+                &json!({"CompressionFormat": "GZIP", "BufferingHints": {"SizeInMBs": 63, "IntervalInSeconds": 60}}),
+            ),
             "The S3 destination's compression format must be set to UNCOMPRESSED",
         ),
         (

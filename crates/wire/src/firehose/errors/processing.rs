@@ -39,7 +39,8 @@ invalid_texts! {
     bad_message_extraction = "Invalid parameter value for DataMessageExtraction. Allowed values are True and False.";
     /// Dynamic partitioning without a processor that names partitions (CDK).
     partitioning_without_processing = "Processing Configuration is not enabled when DataPartitioning is enabled";
-    /// Decompression is switched on where nothing processed records before (quoted by the project stackd).
+    /// Decompression is switched on where no function was. Unverified: the project stackd has it, among texts that were
+    /// seen.
     decompression_is_for_creation = "Enabling source decompression is not supported for existing stream with no Lambda \
                                      function attached.";
 }
