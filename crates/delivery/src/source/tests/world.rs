@@ -362,10 +362,6 @@ impl World {
         (Pumps::new(Arc::new(engine), Arc::new(self.random.fork())), fuse)
     }
 
-    pub(super) fn now(&self) -> Millis {
-        self.clock.now_ms()
-    }
-
     /// The delivery stream begins here.
     pub(super) async fn begin(&mut self) {
         let (pumps, _) = self.pumps(u64::MAX, 500);
