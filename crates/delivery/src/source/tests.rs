@@ -248,7 +248,8 @@ async fn live_through(seed: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn everything_is_copied_once_whatever_happens() {
-    for seed in 0..150 {
+    // In the last one a pump begins with shards that have just become children of nobody who is read any more.
+    for seed in (0..150).chain([1_116]) {
         live_through(seed).await;
     }
 }
