@@ -131,21 +131,8 @@ impl Node {
     /// [`StartError`].
     pub async fn start(config: Config, env: Environment, dir: &Path) -> Result<Arc<Self>, StartError> {
         make_directory(env.disk.as_ref(), dir).map_err(StartError::Directory)?;
-        let clock = Arc::new(MovableClock::new(env.clock));
-        let options = Options { disk_watermark_bytes: config.free_bytes, ..env.log };
-        let (log, driver) = EmbeddedLog::open(
-            dir,
-            Arc::clone(&env.disk),
-            Arc::clone(&clock) as Arc<dyn Clock>,
-            Arc::clone(&env.random),
-            options,
-        )?;
-        if env.threads {
-            driver.spawn_threads().map_err(StartError::Directory)?;
-        } else {
-            tokio::spawn(driver.run());
-        }
-        let log = Arc::new(log);
+        let clock = Arc::new(MovableClock::new(Arc::clone(&env.clock)));
+        let log = open_log(&config, &env, &clock, dir)?;
         let engine: Arc<dyn Engine> = Arc::clone(&log) as Arc<_>;
         let rules = crate::rules::rules(&config);
         let registry = Registry::open(Arc::clone(&engine), Arc::clone(&clock) as Arc<dyn Clock>, rules).await?;
@@ -381,6 +368,29 @@ fn make_directory(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
         Some(parent) => disk.sync_dir(parent),
         None => Ok(()),
     }
+}
+
+/// Opens the engine in the data directory and starts its work.
+fn open_log(
+    config: &Config,
+    env: &Environment,
+    clock: &Arc<MovableClock>,
+    dir: &Path,
+) -> Result<Arc<EmbeddedLog>, StartError> {
+    let options = Options { disk_watermark_bytes: config.free_bytes, ..env.log.clone() };
+    let (log, driver) = EmbeddedLog::open(
+        dir,
+        Arc::clone(&env.disk),
+        Arc::clone(clock) as Arc<dyn Clock>,
+        Arc::clone(&env.random),
+        options,
+    )?;
+    if env.threads {
+        driver.spawn_threads().map_err(StartError::Directory)?;
+    } else {
+        tokio::spawn(driver.run());
+    }
+    Ok(Arc::new(log))
 }
 
 /// The key that seals iterators and tokens, made at the first start. Losing it costs nothing but the validity of
