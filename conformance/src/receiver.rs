@@ -1,8 +1,10 @@
-//! A destination that misbehaves when it is told to: HTTP endpoint, Splunk's HEC with acknowledgements, and `_bulk`.
+//! A destination that misbehaves when it is told to: HTTP endpoint, Splunk's HEC with acknowledgements, and `_bulk`; also
+//! a function that transforms records.
 //!
 //! ```text
 //! POST /services/collector/raw|event|ack    Splunk's HTTP Event Collector
 //! POST …/_bulk                              OpenSearch
+//! POST /2015-03-31/functions/…              a function, by Lambda's Invoke API
 //! POST anything else                        AWS's HTTP endpoint protocol
 //!
 //! POST /_control/plan      a Plan: what goes wrong from now on
@@ -16,6 +18,7 @@
 
 mod bulk;
 mod faults;
+mod function;
 mod hec;
 mod http_endpoint;
 mod wire;
@@ -38,7 +41,7 @@ use self::wire::{Answer, Connection, Form, Incoming};
 /// A request that came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// `http`, `hec`, `ack` or `bulk`.
+    /// `http`, `hec`, `ack`, `bulk` or `function`.
     pub protocol: String,
     /// With its query.
     pub path: String,
@@ -54,7 +57,7 @@ pub struct Request {
     pub taken: usize,
 }
 
-/// A record that was taken.
+/// A record that was taken; of a function, one that it dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Which request brought it, from 0.
@@ -89,7 +92,8 @@ struct State {
 pub struct Receiver {
     address: SocketAddr,
     state: Shared,
-    work: JoinHandle<()>,
+    /// `None` while it is dead.
+    work: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone, Default)]
@@ -117,7 +121,7 @@ impl Receiver {
         let address = listener.local_addr()?;
         let state = Shared::default();
         let work = tokio::spawn(serve(listener, state.clone()));
-        Ok(Self { address, state, work })
+        Ok(Self { address, state, work: Some(work) })
     }
 
     /// `http://HOST:PORT`.
@@ -145,11 +149,33 @@ impl Receiver {
 
     /// Ends it, with its connections.
     pub fn stop(self) {}
+
+    /// Ends its connections and refuses others. What it has taken is not forgotten.
+    pub async fn die(&mut self) {
+        if let Some(work) = self.work.take() {
+            work.abort();
+            // That it was aborted is all it can say.
+            let _ = work.await;
+        }
+    }
+
+    /// Listens again, at the same address.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    pub async fn revive(&mut self) -> io::Result<()> {
+        self.die().await;
+        let listener = TcpListener::bind(self.address).await?;
+        self.work = Some(tokio::spawn(serve(listener, self.state.clone())));
+        Ok(())
+    }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.work.abort();
+        if let Some(work) = &self.work {
+            work.abort();
+        }
     }
 }
 
@@ -189,6 +215,7 @@ async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
         path if path.ends_with("/_bulk") => "bulk",
         path if path.ends_with("/services/collector/ack") => "ack",
         path if path.contains("/services/collector/") => "hec",
+        path if path.contains("/2015-03-31/functions/") => "function",
         _ => "http",
     };
     let fault = state.lock().plan.next(protocol == "ack");
@@ -207,6 +234,7 @@ async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
             "bulk" => bulk::take(&mut state, request, &content),
             "ack" => hec::question(&mut state, request, &content),
             "hec" => hec::take(&mut state, request, &content),
+            "function" => function::invoke(&mut state, request, &content),
             _ => http_endpoint::take(&mut state, request, &content),
         }
     };
