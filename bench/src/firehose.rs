@@ -355,7 +355,7 @@ fn record(random: &mut u64, serial: usize, partitions: usize) -> Vec<u8> {
         *random
     };
     let mut text = format!(
-        "{{\"p\":\"{:03}\",\"serial\":{serial:08},\"trace\":\"{:016x}{:016x}\",\"status\":{},\"ms\":{},\"message\":\"",
+        "{{\"p\":\"{:03}\",\"serial\":\"{serial:08}\",\"trace\":\"{:016x}{:016x}\",\"status\":{},\"ms\":{},\"message\":\"",
         serial % partitions,
         draw(),
         draw(),

@@ -108,28 +108,23 @@ impl Pumps {
         Self { engine, random, turns: Arc::new(Semaphore::new(TURNS)) }
     }
 
-    /// Fixes durably where the pump of a new delivery stream will begin: with what arrived later than `start`, and has
-    /// not arrived before this call if that was the same millisecond. Does nothing if that was done before.
+    /// Fixes durably where the pump of a new delivery stream will begin: at the end of each shard that takes records
+    /// now. Does nothing if that was done before.
+    ///
+    /// By offset and not by time: a clock that was set back has left records that say they are yet to come.
     ///
     /// # Errors
     /// [`PositionError`]. Of unknown outcome if it is [`PositionError::Unsettled`]: call it again.
-    pub async fn fix_start(
-        &self,
-        spec: &PumpSpec,
-        life: u64,
-        start: Millis,
-        shards: &[Arc<Shard>],
-    ) -> Result<(), PositionError> {
+    pub async fn fix_start(&self, spec: &PumpSpec, life: u64, shards: &[Arc<Shard>]) -> Result<(), PositionError> {
         let log = LogSpec { id: spec.positions, class: spec.class, floor: 0 };
         self.engine.create(vec![log]).await?;
         if self.engine.tail(spec.positions).await?.end > 0 {
             return Ok(());
         }
-        let mut frontier = Frontier::at(start, shards);
+        let mut frontier = Frontier::of(shards);
         for shard in shards {
             if let Some(from) = frontier.reading.get_mut(&shard.index) {
-                let end = self.engine.tail(shard.log).await?.end;
-                *from = self.engine.seek(shard.log, start.saturating_add(1)).await?.min(end);
+                *from = self.engine.tail(shard.log).await?.end;
             }
         }
         PositionLog::start(self.engine.as_ref(), spec.positions, life, frontier).await

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use levada_core::catalog::{Command, DeliveryStatus, ResourceKey, State, Unfinished, Work};
+use levada_core::catalog::{Command, DeliveryStatus, NewDeliveryStream, ResourceKey, State, Unfinished, Work};
 use levada_core::engine::EngineError;
 use levada_core::env::Clock;
 use levada_core::shard::ShardId;
@@ -98,6 +98,9 @@ impl Node {
         tokio::spawn(async move {
             let submitted = node.registry.submit(&command).await.map(|event| node.follow(event.as_ref()));
             let instant = submitted.is_ok() && node.config.lifecycle == LifecycleMode::Instant;
+            if let (true, Command::CreateDeliveryStream(new)) = (submitted.is_ok(), &command) {
+                begin_source(&node, new).await;
+            }
             let _ = answer.send(submitted);
             let of = instant.then(|| concerned(&node.registry.state(), &command)).flatten();
             if let Some(incarnation) = of {
@@ -234,8 +237,18 @@ pub(crate) async fn complete_hand_over(node: Arc<Node>, stream: ResourceKey, sea
     }
 }
 
-/// A new delivery stream that reads a data stream begins where that ends now, which is durable before it is ACTIVE.
-/// Answers what follows.
+/// A new delivery stream that reads a data stream begins where that ends now, however long it is CREATING: who is told
+/// that it is being created may put. What fails is done again before it is ACTIVE.
+async fn begin_source(node: &Arc<Node>, new: &NewDeliveryStream) {
+    let stream = node.registry.state().delivery_stream(&new.scope, &new.name).cloned();
+    if let Ok(stream) = stream
+        && let Err(error) = source::fix_start(node, &stream).await
+    {
+        tracing::warn!(delivery_stream = %stream.name, %error, "the start of a source is not fixed yet");
+    }
+}
+
+/// Makes sure that the beginning of a source is durable before its delivery stream is ACTIVE. Answers what follows.
 async fn begin(node: &Arc<Node>, then: Command) -> Result<Command, EffectError> {
     let Command::FinishDeliveryStream(key) = &then else { return Ok(then) };
     let stream = node.registry.state().delivery_stream_incarnation(key).cloned();

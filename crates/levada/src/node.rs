@@ -130,12 +130,7 @@ impl Node {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config, env: Environment, dir: &Path) -> Result<Arc<Self>, StartError> {
-        env.disk.create_dir_all(dir).map_err(StartError::Directory)?;
-        if let Some(parent) = dir.parent() {
-            // A directory whose name is not durable is gone with all that is in it.
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-            env.disk.sync_dir(parent).map_err(StartError::Directory)?;
-        }
+        make_directory(env.disk.as_ref(), dir).map_err(StartError::Directory)?;
         let clock = Arc::new(MovableClock::new(env.clock));
         let options = Options { disk_watermark_bytes: config.free_bytes, ..env.log };
         let (log, driver) = EmbeddedLog::open(
@@ -375,6 +370,16 @@ impl Node {
             }
         }
         samples
+    }
+}
+
+/// Makes the data directory, durably: a directory whose name is not durable is gone with all that is in it.
+fn make_directory(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
+    disk.create_dir_all(dir)?;
+    match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => disk.sync_dir(Path::new(".")),
+        Some(parent) => disk.sync_dir(parent),
+        None => Ok(()),
     }
 }
 

@@ -52,8 +52,8 @@ fn data_stream(node: &Node, stream: &DeliveryStream) -> Option<Arc<Stream>> {
     node.registry.state().usable_stream(&scope, name).ok().cloned()
 }
 
-/// Fixes where a new delivery stream with a source begins: with what arrives after its creation. To be called before the
-/// delivery stream becomes ACTIVE; may be called again.
+/// Fixes where a new delivery stream with a source begins: at the end of what its data stream holds now. Called before its
+/// creation is answered, and again before it becomes ACTIVE: then it does nothing, unless the node died in between.
 ///
 /// # Errors
 /// [`StartError`]. [`StartError::Positions`] may pass.
@@ -61,7 +61,7 @@ pub(crate) async fn fix_start(node: &Node, stream: &DeliveryStream) -> Result<()
     let Some(source) = stream.source.kinesis() else { return Ok(()) };
     let spec = spec(stream).ok_or(StartError::NoLogs)?;
     let found = data_stream(node, stream).ok_or_else(|| StartError::Gone(source.stream_arn.clone()))?;
-    Ok(node.pumps.fix_start(&spec, found.incarnation, source.start_ms, found.shards.all()).await?)
+    Ok(node.pumps.fix_start(&spec, found.incarnation, found.shards.all()).await?)
 }
 
 /// Starts the pump of a delivery stream whose worker is running. `None` if it has no source.

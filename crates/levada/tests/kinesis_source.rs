@@ -176,6 +176,21 @@ async fn what_arrives_after_the_creation_is_delivered() {
     assert_eq!(metrics["aws_kinesis_get_records_records_total"], 200.0);
 }
 
+/// Who is told that it is being created may put.
+#[tokio::test(start_paused = true)]
+async fn what_arrives_while_it_is_being_created_is_delivered() {
+    let mut world = World::new("limits.mode = \"open\"\nlifecycle.mode = \"aws\"", 2).await;
+    world.clock.advance(10_000);
+    sleep(Duration::from_secs(20)).await;
+    world.put(10).await;
+    world.begin().await;
+    world.put(10).await;
+    world.clock.advance(10_000);
+    sleep(Duration::from_secs(20)).await;
+    world.put(10).await;
+    world.assert_delivered().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_else_puts_into_it() {
     let mut world = World::new(OPEN, 1).await;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use levada_core::engine::{Millis, Offset};
+use levada_core::engine::Offset;
 use levada_core::shard::Shard;
 use serde::{Deserialize, Serialize};
 
@@ -45,11 +45,10 @@ impl From<Frontier> for Flat {
 pub(crate) type Listed = BTreeMap<u32, Arc<Shard>>;
 
 impl Frontier {
-    /// The shards in which a delivery stream begins that is to have what arrives after `start`: all of them are read
-    /// from 0 so far. Those that had ended by then are done.
-    pub(super) fn at(start: Millis, shards: &[Arc<Shard>]) -> Self {
-        let over = |shard: &Shard| shard.closed.as_ref().is_some_and(|closed| closed.sealed && closed.at_ms <= start);
-        let done = shards.iter().filter(|shard| over(shard)).map(|shard| shard.index).collect();
+    /// The shards that take records now, all of them from 0 so far, for a delivery stream that begins now. Those that
+    /// are closed are done.
+    pub(super) fn of(shards: &[Arc<Shard>]) -> Self {
+        let done = shards.iter().filter(|shard| shard.is_sealed()).map(|shard| shard.index).collect();
         let mut frontier = Self { reading: BTreeMap::new(), done };
         frontier.adopt(&shards.iter().map(|shard| (shard.index, Arc::clone(shard))).collect());
         frontier
@@ -118,12 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn a_new_delivery_stream_begins_with_the_shards_that_take_records_then() {
-        // Shard 0 ended at 1,000.
-        let then = Frontier { reading: [(0, 0), (3, 0)].into(), done: [].into() };
-        assert_eq!(Frontier::at(999, &family()), then);
-        let later = Frontier { reading: [(1, 0), (2, 0), (3, 0)].into(), done: [0].into() };
-        assert_eq!(Frontier::at(1_000, &family()), later);
+    fn a_new_delivery_stream_begins_with_the_shards_that_take_records() {
+        let frontier = Frontier { reading: [(1, 0), (2, 0), (3, 0)].into(), done: [0].into() };
+        assert_eq!(Frontier::of(&family()), frontier);
     }
 
     #[test]

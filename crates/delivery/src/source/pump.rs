@@ -201,11 +201,13 @@ impl<'w> Session<'w> {
             behind: BTreeMap::new(),
             next_round: Instant::now(),
         };
-        let listed = session.relist();
+        let listed = session.list();
         session.settle_plan().await?;
         if !listed {
             return Ok(None);
         }
+        // All at once: a shard that is watched twice is copied twice.
+        session.positions.frontier().adopt(&session.listed);
         let reading: Vec<u32> = session.positions.state().frontier.reading.keys().copied().collect();
         for shard in reading {
             session.watch(shard, Duration::ZERO);
@@ -250,18 +252,26 @@ impl<'w> Session<'w> {
         Ok(batch.finish())
     }
 
-    /// What the source is made of now. False if it is gone.
+    /// Begins what the source has new. False if it is gone.
     fn relist(&mut self) -> bool {
+        if !self.list() {
+            return false;
+        }
+        for shard in std::mem::take(&mut self.parked) {
+            self.watch(shard, Duration::ZERO);
+        }
+        self.adopt();
+        true
+    }
+
+    /// What the source is made of now. False if it is gone.
+    fn list(&mut self) -> bool {
         let Some(shards) = self.world.source.shards(self.positions.state().life) else { return false };
         self.listed = shards.into_iter().map(|shard| (shard.index, shard)).collect();
         for (shard, from) in self.positions.frontier().expire(&self.listed) {
             let end = self.behind.remove(&shard).map_or(from, |behind| behind.end);
             self.lost(shard, from, end, "the shard has expired");
         }
-        for shard in std::mem::take(&mut self.parked) {
-            self.watch(shard, Duration::ZERO);
-        }
-        self.adopt();
         true
     }
 

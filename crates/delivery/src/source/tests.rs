@@ -71,25 +71,6 @@ async fn the_start_is_fixed_once() {
     world.assert_copied(&NO_PARENTS).await;
 }
 
-/// Between a creation and the start of the pump there may be seconds, records and reshards.
-#[tokio::test(start_paused = true)]
-async fn what_arrives_while_it_is_being_created_is_copied_too() {
-    let mut world = World::new(1, GOOD, 2).await;
-    sleep(Duration::from_secs(1)).await;
-    let created = world.now();
-    world.put.clear();
-    sleep(Duration::from_secs(1)).await;
-    world.put(0, 2).await;
-    world.put(1, 2).await;
-    world.reshard(&[0], &[2, 3]).await;
-    world.put(3, 2).await;
-    world.begin_at(created).await;
-    world.put(1, 1).await;
-    let _pump = world.start_well();
-    world.wait_until_copied().await;
-    world.assert_copied(&[(2, vec![0]), (3, vec![0])].into()).await;
-}
-
 /// Splits and merges before the creation, around it and after it.
 #[tokio::test(start_paused = true)]
 async fn shards_are_followed_through_reshards() {
@@ -267,7 +248,8 @@ async fn live_through(seed: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn everything_is_copied_once_whatever_happens() {
-    for seed in 0..150 {
+    // In the last one a pump begins with shards that have just become children of nobody who is read any more.
+    for seed in (0..150).chain([1_116]) {
         live_through(seed).await;
     }
 }

@@ -101,8 +101,8 @@ impl Engine for Fused {
         self.inner.grown(log, end)
     }
 
-    fn seek(&self, log: LogId, time: Millis) -> BoxFuture<'_, Result<Offset, EngineError>> {
-        self.inner.seek(log, time)
+    fn seek(&self, _: LogId, _: Millis) -> BoxFuture<'_, Result<Offset, EngineError>> {
+        unreachable!("a pump never seeks")
     }
 
     fn seal(&self, _: LogId) -> BoxFuture<'_, Result<Sealed, EngineError>> {
@@ -283,7 +283,7 @@ impl World {
     pub(super) fn say_closed(&self, index: u32) {
         self.stream.with(|shards| {
             let shard = shards.iter_mut().find(|shard| shard.index == index).unwrap();
-            let at_ms = self.now();
+            let at_ms = self.clock.now_ms();
             let closed = Closed { secs: at_ms / 1000, at_ms, children: Vec::new(), sealed: true };
             Arc::make_mut(shard).closed = Some(closed);
         });
@@ -362,21 +362,12 @@ impl World {
         (Pumps::new(Arc::new(engine), Arc::new(self.random.fork())), fuse)
     }
 
-    pub(super) fn now(&self) -> Millis {
-        self.clock.now_ms()
-    }
-
     /// The delivery stream begins here.
     pub(super) async fn begin(&mut self) {
-        self.begin_at(self.now()).await;
-        self.put.clear();
-    }
-
-    /// The start of the delivery stream is fixed here, and was there.
-    pub(super) async fn begin_at(&self, start: Millis) {
         let (pumps, _) = self.pumps(u64::MAX, 500);
         let shards = self.stream.shards(LIFE).unwrap();
-        pumps.fix_start(&self.spec(), LIFE, start, &shards).await.unwrap();
+        pumps.fix_start(&self.spec(), LIFE, &shards).await.unwrap();
+        self.put.clear();
     }
 
     /// A pump in a process of its own, which dies at a step of its engine.
