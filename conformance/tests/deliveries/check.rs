@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use base64_simd::STANDARD as BASE64;
-use levada_conformance::receiver::Request;
+use levada_conformance::receiver::{Fault, Request};
 use serde_json::Value;
 
 use crate::clients::{Writer, number, text};
@@ -53,8 +53,13 @@ impl Content {
     /// Nothing stands there twice.
     fn check_once(&self, what: &str) {
         for (place, records) in [("records", &self.records), ("error output", &self.failed)] {
-            let twice: Vec<_> = records.iter().filter(|(_, times)| **times > 1).collect();
-            assert!(twice.is_empty(), "{what}, {place}: there more than once (number, times): {twice:?}");
+            let twice: Vec<u64> = records.iter().filter(|(_, times)| **times > 1).map(|(number, _)| *number).collect();
+            let (first, last) = (twice.first(), twice.last());
+            assert!(
+                twice.is_empty(),
+                "{what}, {place}: {} are there more than once, {first:?} to {last:?}",
+                twice.len()
+            );
         }
     }
 }
@@ -201,6 +206,6 @@ pub(crate) fn nothing_twice(writers: &[Writer], destinations: &Destinations, dea
 }
 
 /// Whether a request that met it was taken and answered as it should be.
-fn is_harmless(fault: &levada_conformance::receiver::Fault) -> bool {
-    matches!(fault, levada_conformance::receiver::Fault::Slow { .. })
+fn is_harmless(fault: &Fault) -> bool {
+    matches!(fault, Fault::Slow { .. })
 }

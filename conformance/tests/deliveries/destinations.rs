@@ -1,5 +1,5 @@
-//! Where everything goes: buckets that can be taken away, an endpoint and a function that misbehave and die. They outlive
-//! the node.
+//! Where everything goes: buckets that can be taken away, an endpoint and a function that misbehave and die. They
+//! outlive the node.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -16,6 +16,8 @@ const QUOTA: usize = 8 << 20;
 const RECORD: usize = 50_000;
 /// Of the dead one's neighbour: more than the quota in all.
 const NEIGHBOURS_CALLS: usize = 40;
+/// Many times the quota.
+const REFUSED_CALLS: usize = 200;
 
 /// How a call for ten records was answered: how many were taken, and the codes of the others.
 fn put(connection: &mut Connection, name: &str, from: usize) -> (usize, Vec<Value>) {
@@ -37,6 +39,13 @@ fn size(directory: &Path) -> u64 {
         Err(_) => 0,
     };
     entries.map(of).sum()
+}
+
+/// Bytes of memory that the process has.
+fn memory(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("the process's status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of KiB") << 10
 }
 
 /// How many records a bucket holds.
@@ -78,7 +87,15 @@ fn a_dead_destination_fills_its_own_quota_only() {
 
     let mut accepted = fill(&mut connection);
     assert!(accepted * RECORD <= QUOTA && accepted * RECORD > QUOTA / 2, "{accepted} records under the quota");
-    let full = size(&data);
+    let (disk, memory_then) = (size(&data), memory(&server));
+    for _ in 0..REFUSED_CALLS {
+        assert_eq!(put(&mut connection, "dead", 0).0, 0, "there is no room");
+    }
+    let (more_disk, more_memory) = (size(&data).saturating_sub(disk), memory(&server).saturating_sub(memory_then));
+    println!("full: {disk} bytes on disk, {memory_then} in memory; then {more_disk} and {more_memory} more");
+    // What was taken moves from the journal to segments meanwhile.
+    assert!(more_disk < 2 * QUOTA as u64, "{more_disk} bytes of disk for what was refused");
+    assert!(more_memory < 32 << 20, "{more_memory} bytes of memory for what was refused");
     for call in 0..NEIGHBOURS_CALLS {
         let (_, refused) = put(&mut connection, "live", call * 10);
         assert_eq!(refused, Vec::<Value>::new(), "the neighbour of a full backlog");
@@ -90,7 +107,7 @@ fn a_dead_destination_fills_its_own_quota_only() {
     }
     let delivered = data.join("buckets").join("live");
     until(|| count(&delivered) == NEIGHBOURS_CALLS * 10, "the neighbour's records are delivered");
-    println!("{accepted} records under a quota of {QUOTA} bytes; {full} bytes on disk then");
+    println!("{accepted} records of {RECORD} bytes under a quota of {QUOTA}");
 
     // The quota outlives the process.
     server.kill().unwrap();
