@@ -1,11 +1,12 @@
-//! A destination that misbehaves when it is told to: HTTP endpoint, Splunk's HEC with acknowledgements, and `_bulk`; also
-//! a function that transforms records.
+//! A destination that misbehaves when it is told to: HTTP endpoint, Splunk's HEC with acknowledgements, `_bulk`, and an
+//! S3-compatible store; also a function that transforms records.
 //!
 //! ```text
 //! POST /services/collector/raw|event|ack    Splunk's HTTP Event Collector
 //! POST …/_bulk                              OpenSearch
 //! POST /2015-03-31/functions/…              a function, by Lambda's Invoke API
 //! POST anything else                        AWS's HTTP endpoint protocol
+//! PUT  /BUCKET/KEY                          an S3-compatible store
 //!
 //! POST /_control/plan      a Plan: what goes wrong from now on
 //! GET  /_control/requests  a JSON line for each request there was (a Request)
@@ -21,6 +22,7 @@ mod faults;
 mod function;
 mod hec;
 mod http_endpoint;
+mod store;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -41,7 +43,7 @@ use self::wire::{Answer, Connection, Form, Incoming};
 /// A request that came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// `http`, `hec`, `ack`, `bulk` or `function`.
+    /// `http`, `hec`, `ack`, `bulk`, `function` or `s3`.
     pub protocol: String,
     /// With its query.
     pub path: String,
@@ -62,11 +64,11 @@ pub struct Request {
 pub struct Record {
     /// Which request brought it, from 0.
     pub request: usize,
-    /// In base64. Of Splunk the whole body, as the receiver looks for no events.
+    /// In base64. Of Splunk and of a store the whole body, as the receiver looks for no events.
     pub data: String,
     /// The index of a document.
     pub index: Option<String>,
-    /// The id of a document.
+    /// The id of a document; of an object bucket and key, as in the path.
     pub id: Option<String>,
 }
 
@@ -212,6 +214,7 @@ async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
     let bytes = incoming.body.len();
     let content = if is_gzip { gunzip(&incoming.body)? } else { incoming.body };
     let protocol = match incoming.path.split('?').next().unwrap_or_default() {
+        _ if incoming.method == "PUT" => "s3",
         path if path.ends_with("/_bulk") => "bulk",
         path if path.ends_with("/services/collector/ack") => "ack",
         path if path.contains("/services/collector/") => "hec",
@@ -235,6 +238,7 @@ async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
             "ack" => hec::question(&mut state, request, &content),
             "hec" => hec::take(&mut state, request, &content),
             "function" => function::invoke(&mut state, request, &content),
+            "s3" => store::put(&mut state, request, &content),
             _ => http_endpoint::take(&mut state, request, &content),
         }
     };

@@ -23,12 +23,22 @@ struct Content {
 }
 
 impl Content {
+    /// What is in the bucket of the writer's delivery stream.
+    fn of(writer: &Writer, destinations: &Destinations) -> Self {
+        match writer.kind {
+            Kind::Stored => Self::read(writer, stored(destinations)),
+            kind => Self::read(writer, files(&destinations.directory_of(kind.name()))),
+        }
+    }
+
+    /// The source records that a processed delivery stream keeps.
+    fn raw(writer: &Writer, destinations: &Destinations) -> Self {
+        Self::read(writer, files(&destinations.directory_of(RAW)))
+    }
+
     /// Whatever was not put by the writer ends the test.
-    fn of(writer: &Writer, bucket: &Path) -> Self {
-        let mut content = Self::default();
-        let mut objects = Vec::new();
-        read(bucket, &mut objects);
-        content.objects = objects.len();
+    fn read(writer: &Writer, objects: BTreeMap<String, String>) -> Self {
+        let mut content = Self { objects: objects.len(), ..Self::default() };
         let kind = writer.kind;
         for (path, object) in objects {
             let is_failed = path.contains("-failed/");
@@ -69,20 +79,32 @@ fn raw_data(line: &str) -> Option<String> {
     String::from_utf8(BASE64.decode_to_vec(line["rawData"].as_str()?).ok()?).ok()
 }
 
-/// Paths and contents of a bucket's objects. What is being written stands in `.%tmp` until it is whole.
-fn read(directory: &Path, into: &mut Vec<(String, String)>) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries {
-        let path = entry.expect("directory entry").path();
-        if path.ends_with(".%tmp") {
-            continue;
-        }
-        if path.is_dir() {
-            read(&path, into);
-        } else if let Ok(content) = std::fs::read_to_string(&path) {
-            into.push((path.display().to_string(), content));
+/// Paths and contents of a directory's objects. What is being written stands in `.%tmp` until it is whole.
+fn files(directory: &Path) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("directory entry").path();
+            if path.is_dir() && !path.ends_with(".%tmp") {
+                directories.push(path);
+            } else if let Ok(content) = std::fs::read_to_string(&path) {
+                files.insert(path.display().to_string(), content);
+            }
         }
     }
+    files
+}
+
+/// Keys and contents of the objects that the store took. However often one was put, it was the same.
+fn stored(destinations: &Destinations) -> BTreeMap<String, String> {
+    let mut objects = BTreeMap::new();
+    for record in destinations.store.records() {
+        let (key, content) = (record.id.clone().expect("a key"), String::from_utf8(record.bytes()).expect("UTF-8"));
+        let before = objects.entry(key.clone()).or_insert_with(|| content.clone());
+        assert_eq!(*before, content, "{key} was put again with another content");
+    }
+    objects
 }
 
 /// What the two servers have taken.
@@ -126,12 +148,12 @@ pub(crate) fn missing(writers: &[Writer], destinations: &Destinations) -> BTreeM
     let mut missing: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
     for writer in writers {
         let kind = writer.kind;
-        let content = Content::of(writer, &destinations.store(kind.name()));
-        let raw = (kind == Kind::Processed).then(|| Content::of(writer, &destinations.store(RAW)));
+        let content = Content::of(writer, destinations);
+        let raw = (kind == Kind::Processed).then(|| Content::raw(writer, destinations));
         let is_there = |number: &u64| {
             let text = text(kind, *number);
             let delivered = match kind {
-                Kind::Plain | Kind::Sourced => content.records.contains_key(number),
+                Kind::Plain | Kind::Stored | Kind::Sourced => content.records.contains_key(number),
                 Kind::Processed | Kind::Partitioned => content.has(*number) || taken.dropped.contains(&text),
                 Kind::Endpoint => content.has(*number) || taken.by_endpoint.contains_key(&text),
                 Kind::Kept => {
@@ -157,12 +179,12 @@ pub(crate) fn nothing_twice(writers: &[Writer], destinations: &Destinations, dea
     let mut injected = BTreeSet::new();
     for writer in writers {
         let kind = writer.kind;
-        let content = Content::of(writer, &destinations.store(kind.name()));
+        let content = Content::of(writer, destinations);
         content.check_once(kind.name());
         found.objects += content.objects;
         found.in_error_output += content.failed.len();
         if kind == Kind::Processed {
-            let raw = Content::of(writer, &destinations.store(RAW));
+            let raw = Content::raw(writer, destinations);
             raw.check_once(RAW);
             found.objects += raw.objects;
         }

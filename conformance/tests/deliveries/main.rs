@@ -63,10 +63,10 @@ fn nothing_is_lost_whatever_dies() {
     destinations.heal();
     let server = Server::start(&data, &flags).unwrap();
     until_delivered(&server, &writers, &destinations);
-    let deaths = kills + 1 + destinations.deaths;
+    let deaths = kills + 1 + destinations.endpoint.deaths;
     let found = check::nothing_twice(&writers, &destinations, deaths);
     let acknowledged: Vec<_> = writers.iter().map(|writer| (writer.kind, writer.accepted.len())).collect();
-    let endpoint_deaths = destinations.deaths;
+    let endpoint_deaths = destinations.endpoint.deaths;
     println!("{} kills, {endpoint_deaths} deaths of the endpoint, {updates} updates, {reshards} reshards", kills + 1);
     println!("acknowledged: {acknowledged:?}; {found:?}");
     assert!(acknowledged.iter().all(|(_, count)| *count > 0) && updates > 0 && found.dropped > 0, "the load never ran");

@@ -16,6 +16,8 @@ const ROLE: &str = "arn:aws:iam::000000000000:role/levada";
 pub(crate) enum Kind {
     /// Direct puts to S3; its prefix changes now and then.
     Plain,
+    /// As that, but to a store behind HTTP.
+    Stored,
     /// Through the function. All source records are kept too. Now and then, processing is switched off and on.
     Processed,
     /// The function chooses each record's partition, another one each time.
@@ -29,12 +31,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Plain, Self::Processed, Self::Partitioned, Self::Endpoint, Self::Kept, Self::Sourced];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Plain, Self::Stored, Self::Processed, Self::Partitioned, Self::Endpoint, Self::Kept, Self::Sourced];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Stored => "stored",
             Self::Processed => "processed",
             Self::Partitioned => "partitioned",
             Self::Endpoint => "endpoint",
@@ -51,7 +54,7 @@ impl Kind {
     pub(crate) fn creation(self) -> Value {
         let name = self.name();
         match self {
-            Self::Plain => {
+            Self::Plain | Self::Stored => {
                 json!({"DeliveryStreamName": name, "ExtendedS3DestinationConfiguration": s3(name, json!({}))})
             }
             Self::Processed => json!({
@@ -90,7 +93,7 @@ impl Kind {
     /// An update that changes how, but not what is delivered; `draw` is any number. `None` for a kind that stays.
     pub(crate) fn update(self, version: &str, draw: u64) -> Option<Value> {
         let (member, update) = match self {
-            Self::Plain => ("ExtendedS3DestinationUpdate", json!({"Prefix": format!("p{}/", draw % 3)})),
+            Self::Plain | Self::Stored => ("ExtendedS3DestinationUpdate", json!({"Prefix": format!("p{}/", draw % 3)})),
             Self::Processed => {
                 ("ExtendedS3DestinationUpdate", json!({"ProcessingConfiguration": processing(!draw.is_multiple_of(3))}))
             }
