@@ -205,6 +205,18 @@ async fn converse(state: &Shared, stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+/// What a request speaks.
+fn protocol(method: &str, path: &str) -> &'static str {
+    match path.split('?').next().unwrap_or_default() {
+        _ if method == "PUT" => "s3",
+        path if path.ends_with("/_bulk") => "bulk",
+        path if path.ends_with("/services/collector/ack") => "ack",
+        path if path.contains("/services/collector/") => "hec",
+        path if path.contains("/2015-03-31/functions/") => "function",
+        _ => "http",
+    }
+}
+
 /// The answer to a request; `None` if the connection is to be closed instead.
 async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
     if let Some(command) = incoming.path.strip_prefix("/_control/") {
@@ -213,14 +225,7 @@ async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
     let is_gzip = incoming.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
     let bytes = incoming.body.len();
     let content = if is_gzip { gunzip(&incoming.body)? } else { incoming.body };
-    let protocol = match incoming.path.split('?').next().unwrap_or_default() {
-        _ if incoming.method == "PUT" => "s3",
-        path if path.ends_with("/_bulk") => "bulk",
-        path if path.ends_with("/services/collector/ack") => "ack",
-        path if path.contains("/services/collector/") => "hec",
-        path if path.contains("/2015-03-31/functions/") => "function",
-        _ => "http",
-    };
+    let protocol = protocol(&incoming.method, &incoming.path);
     let fault = state.lock().plan.next(protocol == "ack");
     let request = Request {
         protocol: protocol.to_owned(),

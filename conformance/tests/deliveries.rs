@@ -8,10 +8,15 @@
 #![allow(clippy::disallowed_methods, reason = "runs beside a node: real clock, files and threads")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test")]
 
+#[path = "deliveries/check.rs"]
 mod check;
+#[path = "deliveries/clients.rs"]
 mod clients;
+#[path = "deliveries/destinations.rs"]
 mod destinations;
+#[path = "deliveries/quota.rs"]
 mod quota;
+#[path = "deliveries/streams.rs"]
 mod streams;
 
 use std::path::Path;
