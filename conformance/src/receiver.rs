@@ -1,9 +1,12 @@
-//! A destination that misbehaves when it is told to: HTTP endpoint, Splunk's HEC with acknowledgements, and `_bulk`.
+//! A destination that misbehaves when it is told to: HTTP endpoint, Splunk's HEC with acknowledgements, `_bulk`, and an
+//! S3-compatible store; also a function that transforms records.
 //!
 //! ```text
 //! POST /services/collector/raw|event|ack    Splunk's HTTP Event Collector
 //! POST …/_bulk                              OpenSearch
+//! POST /2015-03-31/functions/…              a function, by Lambda's Invoke API
 //! POST anything else                        AWS's HTTP endpoint protocol
+//! PUT  /BUCKET/KEY                          an S3-compatible store
 //!
 //! POST /_control/plan      a Plan: what goes wrong from now on
 //! GET  /_control/requests  a JSON line for each request there was (a Request)
@@ -16,8 +19,10 @@
 
 mod bulk;
 mod faults;
+mod function;
 mod hec;
 mod http_endpoint;
+mod store;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -38,7 +43,7 @@ use self::wire::{Answer, Connection, Form, Incoming};
 /// A request that came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// `http`, `hec`, `ack` or `bulk`.
+    /// `http`, `hec`, `ack`, `bulk`, `function` or `s3`.
     pub protocol: String,
     /// With its query.
     pub path: String,
@@ -54,16 +59,16 @@ pub struct Request {
     pub taken: usize,
 }
 
-/// A record that was taken.
+/// A record that was taken; of a function, one that it dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Which request brought it, from 0.
     pub request: usize,
-    /// In base64. Of Splunk the whole body, as the receiver looks for no events.
+    /// In base64. Of Splunk and of a store the whole body, as the receiver looks for no events.
     pub data: String,
     /// The index of a document.
     pub index: Option<String>,
-    /// The id of a document.
+    /// The id of a document; of an object bucket and key, as in the path.
     pub id: Option<String>,
 }
 
@@ -89,7 +94,8 @@ struct State {
 pub struct Receiver {
     address: SocketAddr,
     state: Shared,
-    work: JoinHandle<()>,
+    /// `None` while it is dead.
+    work: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone, Default)]
@@ -117,7 +123,7 @@ impl Receiver {
         let address = listener.local_addr()?;
         let state = Shared::default();
         let work = tokio::spawn(serve(listener, state.clone()));
-        Ok(Self { address, state, work })
+        Ok(Self { address, state, work: Some(work) })
     }
 
     /// `http://HOST:PORT`.
@@ -145,11 +151,33 @@ impl Receiver {
 
     /// Ends it, with its connections.
     pub fn stop(self) {}
+
+    /// Ends its connections and refuses others. What it has taken is not forgotten.
+    pub async fn die(&mut self) {
+        if let Some(work) = self.work.take() {
+            work.abort();
+            // That it was aborted is all it can say.
+            let _ = work.await;
+        }
+    }
+
+    /// Listens again, at the same address.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    pub async fn revive(&mut self) -> io::Result<()> {
+        self.die().await;
+        let listener = TcpListener::bind(self.address).await?;
+        self.work = Some(tokio::spawn(serve(listener, self.state.clone())));
+        Ok(())
+    }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.work.abort();
+        if let Some(work) = &self.work {
+            work.abort();
+        }
     }
 }
 
@@ -177,6 +205,18 @@ async fn converse(state: &Shared, stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+/// What a request speaks.
+fn protocol(method: &str, path: &str) -> &'static str {
+    match path.split('?').next().unwrap_or_default() {
+        _ if method == "PUT" => "s3",
+        path if path.ends_with("/_bulk") => "bulk",
+        path if path.ends_with("/services/collector/ack") => "ack",
+        path if path.contains("/services/collector/") => "hec",
+        path if path.contains("/2015-03-31/functions/") => "function",
+        _ => "http",
+    }
+}
+
 /// The answer to a request; `None` if the connection is to be closed instead.
 async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
     if let Some(command) = incoming.path.strip_prefix("/_control/") {
@@ -185,12 +225,7 @@ async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
     let is_gzip = incoming.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
     let bytes = incoming.body.len();
     let content = if is_gzip { gunzip(&incoming.body)? } else { incoming.body };
-    let protocol = match incoming.path.split('?').next().unwrap_or_default() {
-        path if path.ends_with("/_bulk") => "bulk",
-        path if path.ends_with("/services/collector/ack") => "ack",
-        path if path.contains("/services/collector/") => "hec",
-        _ => "http",
-    };
+    let protocol = protocol(&incoming.method, &incoming.path);
     let fault = state.lock().plan.next(protocol == "ack");
     let request = Request {
         protocol: protocol.to_owned(),
@@ -207,6 +242,8 @@ async fn answer(state: &Shared, incoming: Incoming) -> Option<Answer> {
             "bulk" => bulk::take(&mut state, request, &content),
             "ack" => hec::question(&mut state, request, &content),
             "hec" => hec::take(&mut state, request, &content),
+            "function" => function::invoke(&mut state, request, &content),
+            "s3" => store::put(&mut state, request, &content),
             _ => http_endpoint::take(&mut state, request, &content),
         }
     };

@@ -88,6 +88,12 @@ impl Server {
         Connection::open(&self.endpoint)
     }
 
+    /// Of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`, and waits until the process is gone.
     ///
     /// # Errors

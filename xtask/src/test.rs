@@ -50,7 +50,7 @@ const STEPS: &[Step] = &[
     Step { name: "demo", about: "levada demo on the sample", nightly_only: false, run: demo },
     Step {
         name: "node",
-        about: "the binary from outside: kill -9, locks, signals, damage",
+        about: "the binary from outside: kill -9, dying destinations, locks, signals, damage",
         nightly_only: false,
         run: node,
     },
@@ -332,10 +332,10 @@ fn demo(_: &Options) -> Outcome {
 fn node(options: &Options) -> Outcome {
     let binary = build_node()?;
     let mut command = cargo();
-    command.args(["test", "--package", "levada-conformance", "--features", "node", "--no-fail-fast"]);
+    command.args(["test", "--package", "levada-conformance", "--features", "node,receiver", "--no-fail-fast"]);
     command.args(["--", "--nocapture"]).env("LEVADA_BIN", binary);
     if options.nightly {
-        command.env("LEVADA_KILL_ROUNDS", "1500");
+        command.env("LEVADA_KILL_ROUNDS", "1500").env("LEVADA_DELIVERY_SECONDS", "900");
     }
     passed(shown(&mut command)?, "the tests from outside")
 }

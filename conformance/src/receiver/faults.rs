@@ -67,7 +67,7 @@ pub enum Fault {
         /// The type of their error.
         error: String,
     },
-    /// `_bulk`: takes, but leaves out the last item of the answer.
+    /// `_bulk`: takes, but leaves out the last item of the answer. Function: leaves out the last record.
     FewerItems,
 }
 

@@ -18,8 +18,8 @@ pub struct Metrics {
     pub records: AtomicU64,
     /// Objects put; the sum of `DeliveryToS3.Success`.
     pub puts_succeeded: AtomicU64,
-    /// Attempts to put that failed, of objects of any kind; with `puts_succeeded`, the sample count of
-    /// `DeliveryToS3.Success`.
+    /// Attempts to put that failed, of objects for S3 as the destination; with `puts_succeeded`, the sample count of
+    /// `DeliveryToS3.Success`. Those of other objects are [`Delivered::failed`] of theirs.
     pub puts_failed: AtomicU64,
     /// `BackupToS3`: objects with the source records, and objects with what an endpoint did not take.
     pub backup: Delivered,
@@ -82,6 +82,15 @@ impl Metrics {
     #[must_use]
     pub fn backup_freshness_ms(&self, now: Millis) -> u64 {
         age(&self.oldest_not_backed_up, now)
+    }
+
+    /// Attempts to put that failed, of objects of any kind.
+    #[must_use]
+    pub fn failed_puts(&self) -> u64 {
+        [&self.puts_failed, &self.backup.failed, &self.errors.failed]
+            .map(|count| count.load(Ordering::Relaxed))
+            .iter()
+            .sum()
     }
 
     pub(crate) fn add(counter: &AtomicU64, n: u64) {

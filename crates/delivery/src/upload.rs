@@ -5,7 +5,7 @@ mod request;
 
 pub(crate) use self::request::PARCEL_RECORDS;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::memory::Hold;
 use crate::metrics::Metrics;
 use crate::past::{Past, Store};
 use crate::sink::{Attempt, Object, SinkError};
+use crate::worker::Route;
 
 /// What a put may take: this long, and so long for each byte at the slowest rate that is waited for.
 const PUT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -104,6 +105,7 @@ pub(crate) struct Upload {
     pub(crate) stream: Arc<str>,
     /// Of the cut.
     pub(crate) log: LogId,
+    pub(crate) route: Route,
     pub(crate) target: Target,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) signals: Arc<Signals>,
@@ -190,7 +192,7 @@ impl Upload {
                 }
                 Failure::Sink(refusal) => {
                     let Refusal { error, took, hold } = *refusal;
-                    Metrics::add(&self.metrics.puts_failed, 1);
+                    Metrics::add(self.failed_puts(cut), 1);
                     self.past.failed(cut.id, self.shared.env.clock.monotonic());
                     self.past.store_failed(bucket(cut), took);
                     if let Some(hold) = hold.upgrade() {
@@ -209,6 +211,17 @@ impl Upload {
             if !self.signals.pause(self.backoff(attempts)).await {
                 return Put::Interrupted;
             }
+        }
+    }
+
+    /// Where a failed attempt to put the object of this cut is counted. A cut for an endpoint has an object only of what
+    /// the endpoint did not take.
+    fn failed_puts(&self, cut: &Cut) -> &AtomicU64 {
+        match self.route {
+            _ if cut.parcel.is_some() => &self.metrics.backup.failed,
+            Route::Destination => &self.metrics.puts_failed,
+            Route::Backup => &self.metrics.backup.failed,
+            Route::Errors => &self.metrics.errors.failed,
         }
     }
 

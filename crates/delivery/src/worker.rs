@@ -35,6 +35,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
 use self::flush::Flush;
+pub(crate) use self::lane::Route;
 use self::lane::{Counts, Kind, Lane};
 use self::processing::Run;
 use self::stage::Stage;

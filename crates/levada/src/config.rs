@@ -153,7 +153,7 @@ impl Config {
     /// [`ConfigError`] names the key and what is wrong with it.
     pub fn new(args: &ServeArgs, file: Option<&str>) -> Result<Self, ConfigError> {
         let file: File = match file {
-            Some(text) => toml::from_str(text).map_err(|e| ConfigError(e.to_string()))?,
+            Some(text) => toml::from_str(text).map_err(|error| unreadable(&error, text))?,
             None => File::default(),
         };
         let listen = args.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
@@ -212,6 +212,19 @@ impl Config {
     }
 }
 
+/// What is wrong with the file and where, without what stands there: it may be a secret, and this is printed.
+fn unreadable(error: &toml::de::Error, text: &str) -> ConfigError {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = 1 + before.matches('\n').count();
+    // Serde shows the value that it found, then what it wanted.
+    let message = error.message();
+    let wanted = message.strip_prefix("invalid ").and_then(|found| found.rsplit_once(", expected "));
+    match wanted {
+        Some((_, wanted)) => ConfigError(format!("line {line}: expected {wanted}")),
+        None => ConfigError(format!("line {line}: {}", message.trim_end())),
+    }
+}
+
 /// Reads a file of the operator's.
 #[allow(clippy::disallowed_methods, reason = "the configuration is the operator's file, not Levada's data")]
 fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
@@ -266,6 +279,29 @@ mod tests {
         ] {
             let error = from_file(file).unwrap_err().to_string();
             assert!(error.contains(says), "{file}: {error}");
+        }
+    }
+
+    /// The line and what is wrong, but nothing of what stands there.
+    #[test]
+    fn no_mistake_prints_a_secret() {
+        for (file, says) in [
+            ("\n[buckets.\"x\"]\nsecret_acces_key = \"4711\"", "line 3: unknown field `secret_acces_key`"),
+            ("[buckets.x]\nsecret_access_key = 4711", "line 2: expected"),
+            ("[buckets.x]\nsecret_access_key = [\"4711\"]", "line 2: expected"),
+            ("[buckets.x]\nsecret_access_key = hush4711+=", "line 2: "),
+            ("[buckets.x]\nsecret_access_key = 4711hush", "line 2: "),
+            ("[buckets.x]\nsecret_access_key = 'hush4711", "line 2: "),
+            ("[buckets.x]\nsecret_access_key = \"hush\\4711\"", "line 2: "),
+            ("[buckets.x]\nsecret_access_key \"4711\"", "line 2: "),
+            ("[buckets.x]\nsecret_access_key = \"a\"\nsecret_access_key = \"4711\"", "line 3: "),
+            ("[buckets]\nx = \"4711\"", "line 2: expected"),
+            ("\nendpoints = \"https://user:4711@localhost\"", "line 2: expected"),
+            ("[node]\nconnections = -4711", "line 2: expected u32"),
+        ] {
+            let error = from_file(file).unwrap_err().to_string();
+            assert!(error.starts_with(says), "{file}: {error}");
+            assert!(!error.contains("4711") && !error.contains("hush"), "{file}: {error}");
         }
     }
 }

@@ -7,8 +7,9 @@ mod call;
 mod world;
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use levada_core::batch::Batch;
 use levada_core::catalog::{Account, CATALOG_LOG, DeliveryStream, Scope};
@@ -97,9 +98,51 @@ async fn a_function_changes_records_on_their_way() {
         ("aws_firehose_succeed_processing_records", 3.0),
         ("aws_firehose_execute_processing_success", 1.0),
         ("aws_firehose_delivery_to_s3_success", 1.0),
+        ("aws_firehose_delivery_to_s3_failure", 0.0),
         ("levada_delivery_halted", 0.0),
     ] {
         assert_eq!(world.metric(metric), value, "{metric}");
+    }
+}
+
+/// The log, for whoever reads it afterwards.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_object_is_a_line_in_the_log_without_what_is_in_it() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    let world = World::new(&receiver).await;
+    world.create("ExtendedS3DestinationConfiguration", &bucket("lake")).await;
+    for _ in 0..2 {
+        world.put(&lines(3)).await;
+        world.flush().await;
+    }
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(!text.contains("record 0"), "{text}");
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let delivered: Vec<Value> =
+        lines.map(|line| line["fields"].clone()).filter(|fields| fields["message"] == "object delivered").collect();
+    let objects = world.objects("lake");
+    assert_eq!((objects.len(), delivered.len()), (2, 2), "{text}");
+    for line in delivered {
+        let (_, content) = objects.iter().find(|(key, _)| line["key"] == **key).unwrap();
+        assert_eq!((&line["delivery_stream"], &line["bucket"]), (&json!("d"), &json!("lake")));
+        assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(content.len())));
     }
 }
 

@@ -38,6 +38,9 @@ impl Address {
             None if !has_scheme(&self.url, "https://") => return Err(BadAddress::NotHttps),
             None => &self.url,
         };
+        if self.mapped.is_some() && leaves(&self.url) {
+            return Err(BadAddress::Malformed("its path has a segment . or .., which a mapped URL must not have"));
+        }
         let host = host(url)?;
         if self.mapped.is_none()
             && let Ok(ip) = host.parse()
@@ -67,6 +70,15 @@ impl std::fmt::Debug for Address {
 
 pub(super) fn has_scheme(url: &str, scheme: &str) -> bool {
     url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+}
+
+/// True if a URL's path has a segment that a URL parser, or a server that decodes more than it should, takes for a step
+/// (`.`, `..`). What stands for a URL permits what is below it, and nothing beside it.
+fn leaves(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let plain = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
+    // Some servers take parameters (`..;a=b`) off a segment before they look at it.
+    plain.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 /// The host in an `http` or `https` URL, without brackets.
@@ -266,6 +278,7 @@ mod tests {
             ("https://[::ffff:10.0.0.1]/", None, Err(BadAddress::Forbidden("a private address"))),
             ("https://example.com", Some("http://127.0.0.1:8088"), Ok(())),
             ("https://example.com", Some("127.0.0.1:8088"), Err(BadAddress::Malformed("no http or https URL"))),
+            ("https://example.com/a/../b", None, Ok(())),
         ];
         for (url, mapped, expected) in table {
             let address = Address { url: (*url).to_owned(), mapped: mapped.map(str::to_owned) };

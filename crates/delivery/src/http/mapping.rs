@@ -16,7 +16,8 @@ use super::{Address, BadAddress};
 /// | `https://in.example.com/a` | `http://127.0.0.1:8088/x` | `https://in.example.com/a?b` | `http://127.0.0.1:8088/x?b` |
 /// | an ARN | `https://localhost:9200` | the same ARN | `https://localhost:9200` |
 ///
-/// The `Host` header is that of what is called. A value may hold a name and password (`https://user:word@host`): they
+/// A URL with a segment `.` or `..` behind a mapping is refused ([`Address::check`]): it would reach what the operator did
+/// not name. The `Host` header is that of what is called. A value may hold a name and password (`https://user:word@host`): they
 /// are sent as basic authorization.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Mappings(BTreeMap<String, String>);
@@ -131,6 +132,35 @@ mod tests {
             let expected = Address { url: (*url).to_owned(), mapped: mapped.map(str::to_owned) };
             assert_eq!(all.address(url).target(), expected.target(), "{url}");
             assert_eq!(all.address(url), expected);
+        }
+    }
+
+    /// A mapping is the operator's permission for what it names and what is below, not for what else that server has.
+    #[test]
+    fn no_url_leaves_its_mapping() {
+        let lines = [("https://in.example.com/hook", "http://user:word@127.0.0.1:8500/ingest")];
+        let all = mappings(&lines).unwrap();
+        for (rest, stays) in [
+            ("", true),
+            ("/a/b", true),
+            ("/..a/b../.c/...", true),
+            ("/a?up=/../b", true),
+            ("/%252e%252e/a", true),
+            ("/../../v1/agent/x", false),
+            ("/..", false),
+            ("/a/../..", false),
+            ("/./a", false),
+            ("/%2e%2E/v1", false),
+            ("/.%2e/v1", false),
+            ("/\\..\\..\\v1", false),
+            ("/..%2f..%2Fv1", false),
+            ("/a%5C..%5cv1", false),
+            ("/..;a=b/v1", false),
+            ("/../v1?q", false),
+        ] {
+            let address = all.address(&format!("https://in.example.com/hook{rest}"));
+            assert!(address.mapped.is_some(), "{rest}");
+            assert_eq!(address.check().is_ok(), stays, "{rest}");
         }
     }
 

@@ -403,6 +403,10 @@ async fn a_backup_bucket_that_is_away_holds_nothing_up_but_the_data_log() {
     assert_eq!(handle.metrics().records.load(Ordering::SeqCst), 30);
     assert_eq!(world.engine.start_of(DATA), 0, "what is not backed up is kept");
     assert!(handle.metrics().backup_freshness_ms(u64::MAX) > 0);
+    let metrics = handle.metrics();
+    assert_eq!(metrics.puts_failed.load(Ordering::SeqCst), 0, "the destination took everything");
+    assert!(metrics.backup.failed.load(Ordering::SeqCst) > 0);
+    assert_eq!(metrics.failed_puts(), metrics.backup.failed.load(Ordering::SeqCst));
     *world.sink.swamp.lock().unwrap() = Mood::Well;
     handle.flush().await.unwrap();
     assert_eq!(handle.metrics().backup.records.load(Ordering::SeqCst), 30);

@@ -5,7 +5,7 @@ use tokio::task::JoinError;
 
 use super::lane::{Route, log_of, route_of};
 use super::{Session, Worker, of_data_log};
-use crate::control::{ControlError, Cut, LaneId, Record, Routed};
+use crate::control::{ControlError, Cut, LaneId, ObjectName, Record, Routed};
 use crate::metrics::{Delivered, Metrics};
 use crate::upload::{Finished, Outcome, Upload};
 
@@ -31,6 +31,7 @@ impl Worker {
                 shared: self.shared.clone(),
                 stream: self.stream.clone(),
                 log: log_of(cut.lane, self.spec.data),
+                route,
                 target: self.spec.config.target.clone(),
                 metrics: self.metrics.clone(),
                 signals: session.signals.clone(),
@@ -114,8 +115,11 @@ impl Worker {
                     Route::Backup => metrics.backup.add(puts, *records, *object_bytes),
                     Route::Errors => metrics.errors.add(puts, *records, *object_bytes),
                 }
-                let key = cut.objects.first().map_or("", |name| &name.key);
-                tracing::debug!(delivery_stream = %stream, cut = cut.id, key, records, lost, object_bytes, "delivered");
+                if puts > 0
+                    && let Some(ObjectName { bucket, key }) = cut.objects.first()
+                {
+                    tracing::info!(delivery_stream = %stream, bucket, key, records, bytes = object_bytes, "object delivered");
+                }
             }
             Outcome::Taken { records, lost, bytes, failed, error_bytes } => {
                 Metrics::add(&metrics.lost_records, *lost);

@@ -25,7 +25,7 @@ pub(super) enum Kind {
 
 /// Where cuts go, as far as they wait for each other: a destination that is away holds up no other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Route {
+pub(crate) enum Route {
     Destination,
     Backup,
     Errors,

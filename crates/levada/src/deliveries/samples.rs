@@ -94,6 +94,7 @@ impl Samples {
         self.count(TO_S3.bytes, &metrics.object_bytes);
         self.count(TO_S3.records, &metrics.records);
         self.count(TO_S3.success, &metrics.puts_succeeded);
+        self.count(TO_S3.failed, &metrics.puts_failed);
         self.value(TO_S3.freshness, metrics.data_freshness_ms(now) as f64 / 1e3);
     }
 
@@ -160,7 +161,10 @@ impl Samples {
     }
 
     fn trouble(&mut self, metrics: &Metrics) {
-        self.count(["levada_delivery_failed_puts", "Failed attempts to put an object"], &metrics.puts_failed);
+        self.value(
+            ["levada_delivery_failed_puts", "Failed attempts to put an object of any kind"],
+            metrics.failed_puts() as f64,
+        );
         self.count(
             ["levada_delivery_abandoned_records", "Records given up after 24 hours of attempts"],
             &metrics.abandoned_records,

@@ -58,7 +58,8 @@ fn target(caller: Caller<'_>, name: &str) -> Result<Target, AwsError> {
     if decompresses(&stream) && !caller.principal.is_cloudwatch_logs {
         return Err(errors::not_from_cloudwatch(&stream.name, stream.scope.account.as_str()));
     }
-    // ACTIVE and no worker: the node is stopping, and the client may come again.
+    // ACTIVE and no worker: the node is stopping, or its configuration no longer has what this destination needs. Either
+    // way the client may come again.
     let handle = caller.node.delivery(stream.incarnation).ok_or_else(AwsError::internal_failure)?;
     let metrics = caller.node.metrics.delivery_stream(&stream);
     Ok(Target { stream, handle, metrics })

@@ -90,12 +90,6 @@ impl Encryption {
         Self { status: EncryptionStatus::Enabling, key: Some(key), due, failure: None }
     }
 
-    /// True if records that arrive now are encrypted.
-    #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.status == EncryptionStatus::Enabled
-    }
-
     /// True in ENABLING and DISABLING.
     #[must_use]
     pub fn is_changing(&self) -> bool {

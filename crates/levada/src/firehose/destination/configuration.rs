@@ -36,7 +36,8 @@ pub(in crate::firehose) fn of(asked: DestinationConfiguration<'_>) -> Result<Des
 }
 
 fn s3(asked: &types::ExtendedS3DestinationConfiguration) -> Result<S3Destination, AwsError> {
-    let partitioning = asked.dynamic_partitioning_configuration.as_ref().map(partitioning);
+    let partitioning = asked.dynamic_partitioning_configuration.as_ref();
+    let partitioning = partitioning.map(|asked| self::partitioning(asked, false));
     let conversion = asked.data_format_conversion_configuration.as_ref();
     let default = if partitioning.is_some_and(|partitioning| partitioning.enabled) {
         Buffering { size_mb: limits::PARTITIONED_BUFFER_MB_DEFAULT, ..Buffering::default() }
@@ -281,8 +282,9 @@ fn missing_address(form: OpenSearchForm) -> AwsError {
     }
 }
 
-pub(super) fn partitioning(asked: &types::DynamicPartitioningConfiguration) -> Partitioning {
-    Partitioning { enabled: asked.enabled.unwrap_or(false), retry_secs: retry_secs(asked.retry_options.as_ref()) }
+/// `is_on` holds if nothing is said of it.
+pub(super) fn partitioning(asked: &types::DynamicPartitioningConfiguration, is_on: bool) -> Partitioning {
+    Partitioning { enabled: asked.enabled.unwrap_or(is_on), retry_secs: retry_secs(asked.retry_options.as_ref()) }
 }
 
 pub(super) fn retry_secs(asked: Option<&types::RetryOptions>) -> Option<u32> {

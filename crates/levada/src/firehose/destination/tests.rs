@@ -524,3 +524,28 @@ fn processing_stays_on_or_off_if_an_update_does_not_say_it() {
     let after = updated("ExtendedS3DestinationUpdate", &before, &off).unwrap();
     assert!(updated("ExtendedS3DestinationUpdate", &after, &silent).is_ok());
 }
+
+#[test]
+fn partitioning_stays_on_or_off_if_an_update_does_not_say_it() {
+    let member = "ExtendedS3DestinationConfiguration";
+    let function = json!([{"ParameterName": "LambdaArn", "ParameterValue": FUNCTION}]);
+    let on = json!({
+        "Prefix": "!{partitionKeyFromLambda:k}/", "ErrorOutputPrefix": "e/",
+        "DynamicPartitioningConfiguration": {"Enabled": true, "RetryOptions": {"DurationInSeconds": 9}},
+        "ProcessingConfiguration": {"Enabled": true, "Processors": [{"Type": "Lambda", "Parameters": function}]},
+    });
+    let off = json!({"DynamicPartitioningConfiguration": {"Enabled": false}});
+    let retry = json!({"RetryOptions": {"DurationInSeconds": 100}});
+    for (before, is_on) in [(on, true), (off, false), (json!({}), false)] {
+        let before = made(member, &with(bucket(), &before)).unwrap();
+        let update = |members: &Value| {
+            let update = json!({"DynamicPartitioningConfiguration": members});
+            updated("ExtendedS3DestinationUpdate", &before, &update)
+        };
+        let after = described(&update(&retry).unwrap());
+        let described = &after["ExtendedS3DestinationDescription"]["DynamicPartitioningConfiguration"];
+        assert_eq!(*described, with(retry.clone(), &json!({"Enabled": is_on})));
+        assert!(update(&json!({"Enabled": is_on})).is_ok());
+        assert!(update(&json!({"Enabled": !is_on})).is_err());
+    }
+}

@@ -1,8 +1,8 @@
 //! What `UpdateDestination` asks for, in the domain's types. Absent members stay absent: the domain merges.
 
 use levada_core::catalog::{
-    BucketUpdate, Destination, DestinationUpdate, HttpEndpointUpdate, OpenSearchUpdate, Processing, RequestsUpdate,
-    S3Update, SplunkUpdate,
+    BucketUpdate, Destination, DestinationUpdate, HttpEndpointUpdate, OpenSearchUpdate, Partitioning, Processing,
+    RequestsUpdate, S3Update, SplunkUpdate,
 };
 use levada_wire::error::AwsError;
 use levada_wire::firehose::{errors, types};
@@ -63,7 +63,7 @@ fn s3(update: &types::ExtendedS3DestinationUpdate, present: &Destination) -> Res
         file_extension: update.file_extension.clone(),
         time_zone: update.custom_time_zone.clone(),
         processing: processed(update.processing_configuration.as_ref(), present, Context::new(role_arn))?,
-        partitioning: update.dynamic_partitioning_configuration.as_ref().map(to::partitioning),
+        partitioning: update.dynamic_partitioning_configuration.as_ref().map(|asked| partitioning(asked, present)),
         backup_enabled: update.s3_backup_mode.map(|mode| mode == types::S3BackupMode::Enabled),
         backup: update.s3_backup_update.as_ref().map(bucket).transpose()?,
     })
@@ -155,6 +155,15 @@ fn bucket(update: &types::S3DestinationUpdate) -> Result<BucketUpdate, AwsError>
         logging: update.cloud_watch_logging_options.as_ref().map(to::logging),
         encryption: to::object_encryption(update.encryption_configuration.as_ref())?,
     })
+}
+
+/// Dynamic partitioning is replaced as a whole, but for whether it is on: that stays if nothing is said of it.
+fn partitioning(asked: &types::DynamicPartitioningConfiguration, present: &Destination) -> Partitioning {
+    let is_on = match present {
+        Destination::S3(s3) => s3.partitioning.is_some_and(|partitioning| partitioning.enabled),
+        Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => false,
+    };
+    to::partitioning(asked, is_on)
 }
 
 /// Processing is replaced as a whole, but for whether it is on: that stays if nothing is said of it.

@@ -1,0 +1,173 @@
+//! Where everything goes: buckets that can be taken away; an endpoint, a function and a store that misbehave and die.
+//! They outlive the node.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use levada_conformance::random::Seeded;
+use levada_conformance::receiver::{Fault, Plan, RandomFaults, Receiver};
+use tokio::runtime::Runtime;
+
+use crate::streams::{ENDPOINT, FUNCTION, Kind, RAW};
+
+pub(crate) struct Destinations {
+    runtime: Runtime,
+    directory: PathBuf,
+    pub(crate) endpoint: Server,
+    pub(crate) function: Server,
+    /// Of the bucket of [`Kind::Stored`].
+    pub(crate) store: Server,
+    /// Buckets that are away just now.
+    away: Vec<&'static str>,
+}
+
+/// One that can die.
+pub(crate) struct Server {
+    receiver: Receiver,
+    is_dead: bool,
+    /// How often it died.
+    pub(crate) deaths: usize,
+}
+
+impl Deref for Server {
+    type Target = Receiver;
+
+    fn deref(&self) -> &Receiver {
+        &self.receiver
+    }
+}
+
+impl Server {
+    fn start(runtime: &Runtime) -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { receiver: runtime.block_on(Receiver::start(listen)).unwrap(), is_dead: false, deaths: 0 }
+    }
+
+    fn live(&mut self, runtime: &Runtime, is_alive: bool) {
+        match (is_alive, self.is_dead) {
+            (true, true) => runtime.block_on(self.receiver.revive()).expect("the port is still free"),
+            (false, false) => {
+                runtime.block_on(self.receiver.die());
+                self.deaths += 1;
+            }
+            _ => {}
+        }
+        self.is_dead = !is_alive;
+    }
+}
+
+/// Buckets that are directories.
+fn buckets() -> impl Iterator<Item = &'static str> {
+    Kind::ALL.iter().filter(|kind| **kind != Kind::Stored).map(|kind| kind.name()).chain([RAW])
+}
+
+impl Destinations {
+    pub(crate) fn new(directory: &Path) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        std::fs::create_dir_all(directory.join("mounts")).unwrap();
+        let [endpoint, function, store] = [(); 3].map(|()| Server::start(&runtime));
+        let made = Self { runtime, directory: directory.to_owned(), endpoint, function, store, away: Vec::new() };
+        for bucket in buckets() {
+            std::fs::create_dir_all(made.directory_of(bucket)).unwrap();
+            made.mount(bucket, &made.directory_of(bucket));
+        }
+        made
+    }
+
+    /// `levada.toml` of the node.
+    pub(crate) fn configuration(&self) -> String {
+        let (endpoint, function) = (self.endpoint.url(), self.function.url());
+        let mut text =
+            format!("[endpoints]\n\"{ENDPOINT}\" = \"{endpoint}/\"\n[lambda.\"{FUNCTION}\"]\nurl = \"{function}\"\n");
+        let (stored, store) = (Kind::Stored.name(), self.store.url());
+        writeln!(text, "[buckets.{stored:?}]\nendpoint = {store:?}\naccess_key_id = \"k\"\nsecret_access_key = \"s\"")
+            .unwrap();
+        for bucket in buckets() {
+            let mounted = self.directory.join("mounts").join(bucket);
+            writeln!(text, "[buckets.{bucket:?}]\ndir = {mounted:?}").unwrap();
+        }
+        text
+    }
+
+    /// Where a bucket's objects really are.
+    pub(crate) fn directory_of(&self, bucket: &str) -> PathBuf {
+        self.directory.join("stores").join(bucket)
+    }
+
+    /// Where the node finds a bucket leads to `to` from now on.
+    fn mount(&self, bucket: &str, to: &Path) {
+        let mounts = self.directory.join("mounts");
+        let next = mounts.join(".next");
+        std::os::unix::fs::symlink(to, &next).unwrap();
+        std::fs::rename(next, mounts.join(bucket)).unwrap();
+    }
+
+    /// Something becomes worse, or better.
+    pub(crate) fn change(&mut self, random: &mut Seeded) {
+        match random.below(8) {
+            0 => {
+                let bucket = buckets().nth(random.below(buckets().count() as u64) as usize).unwrap();
+                if let Some(at) = self.away.iter().position(|away| *away == bucket) {
+                    self.away.swap_remove(at);
+                    self.mount(bucket, &self.directory_of(bucket));
+                } else {
+                    self.away.push(bucket);
+                    self.mount(bucket, Path::new("/nonexistent/store"));
+                }
+            }
+            1 => self.endpoint.live(&self.runtime, random.below(2) == 0),
+            2 => self.function.live(&self.runtime, random.below(2) == 0),
+            3 => self.store.live(&self.runtime, random.below(2) == 0),
+            4 => self.store.plan(plan(random, STORES, &[], &[status(403), status(503)])),
+            5 => self.function.plan(plan(random, ANY, &[], &[Fault::FewerItems, status(429)])),
+            _ => {
+                let taking = [
+                    Fault::NoLength,
+                    Fault::WrongType,
+                    Fault::LargeAnswer { bytes: 2 << 20 },
+                    Fault::NoTimestamp,
+                    Fault::MoreMembers,
+                ];
+                let refusing = [status(413), Fault::WrongRequestId, Fault::Hang];
+                self.endpoint.plan(plan(random, ANY, &taking, &refusing));
+            }
+        }
+    }
+
+    /// Nothing fails any more.
+    pub(crate) fn heal(&mut self) {
+        for server in [&mut self.endpoint, &mut self.function, &mut self.store] {
+            server.plan(Plan::default());
+            server.live(&self.runtime, true);
+        }
+        for bucket in std::mem::take(&mut self.away) {
+            self.mount(bucket, &self.directory_of(bucket));
+        }
+    }
+}
+
+const fn status(status: u16) -> Fault {
+    Fault::Status { status, body: None }
+}
+
+/// What may go wrong with any of the servers; the first three take nothing.
+const ANY: &[Fault] =
+    &[status(500), Fault::Cut, Fault::Garbage, Fault::Slow { ms: 300 }, Fault::CutAfter, Fault::HalfAnswer];
+/// The same of a store, in which whatever is answered by 200 counts as durable.
+const STORES: &[Fault] =
+    &[status(500), Fault::Cut, status(307), Fault::Slow { ms: 300 }, Fault::CutAfter, Fault::HalfAnswer];
+
+/// Nothing goes wrong, all requests are refused, or some of them meet any of the faults.
+fn plan(random: &mut Seeded, any: &[Fault], taking: &[Fault], refusing: &[Fault]) -> Plan {
+    match random.below(4) {
+        0 => Plan::default(),
+        1 => Plan { always: Some(any[random.below(3) as usize].clone()), ..Plan::default() },
+        _ => {
+            let faults = [any, taking, refusing].concat();
+            let random = RandomFaults { seed: random.next_u64(), per_mille: 100 + random.below(700), faults };
+            Plan { random: Some(random), ..Plan::default() }
+        }
+    }
+}
