@@ -68,8 +68,8 @@ pub struct ChainSpec {
     pub lambda: Option<LambdaSpec>,
     /// MetadataExtraction.
     pub query: Option<Query>,
-    /// With dynamic partitioning, whose prefix takes the keys: products have partitions. What a function names beyond
-    /// those makes no partitions.
+    /// With dynamic partitioning, whose prefix takes the keys: products have partitions. What a function or a query
+    /// names beyond those makes no partitions.
     pub partitioning: Option<KeyLayout>,
 }
 
@@ -124,7 +124,10 @@ pub struct Processors {
 impl Processors {
     /// A chain of these processors.
     #[must_use]
-    pub fn new(spec: ChainSpec, env: ChainEnv) -> Self {
+    pub fn new(mut spec: ChainSpec, env: ChainEnv) -> Self {
+        if let Some(layout) = &spec.partitioning {
+            spec.query = spec.query.map(|query| query.only(&layout.partition_keys().query));
+        }
         Self { spec: Arc::new(spec), env }
     }
 }

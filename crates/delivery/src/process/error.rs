@@ -1,7 +1,10 @@
 //! Lines of error output that processing writes.
 
+use levada_core::batch::{MAX_KEY_BYTES, RECORD_HEADER_BYTES};
 use levada_core::engine::Millis;
 use serde::Serialize;
+
+use crate::chain::MAX_OUTCOME_BYTES;
 
 /// A code and a text, as they stand in a line of error output. Whether AWS was seen to send them stands at each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,10 +184,27 @@ struct Members<'a> {
     lambda_arn: Option<&'a str>,
 }
 
+/// Longest line, in bytes: with its key and the worker's mark it fits an append to an internal log.
+const MAX_LINE_BYTES: usize = MAX_OUTCOME_BYTES - MAX_KEY_BYTES - RECORD_HEADER_BYTES;
+/// A record itself always does, whatever its source.
+const MAX_RECORD_BYTES: usize = 10 * 1024 * 1024;
+const _: () = assert!(MAX_RECORD_BYTES <= MAX_LINE_BYTES);
+
 impl ErrorLine<'_> {
-    /// The line, without a newline.
+    /// The line, without a newline. Of a record whose line would not fit an append, which takes more than 8 MiB, the
+    /// record itself: nothing is lost but why it failed.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        let line = self.line();
+        if line.len() <= MAX_LINE_BYTES {
+            return line;
+        }
+        let Failure { code, message } = self.failure;
+        tracing::warn!(bytes = self.raw.len(), code, message, "a record too large for a line of error output");
+        self.raw.to_vec()
+    }
+
+    fn line(&self) -> Vec<u8> {
         let members = Members {
             raw_data: base64_simd::STANDARD.encode_to_string(self.raw),
             error_code: self.failure.code,

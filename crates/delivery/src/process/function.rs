@@ -85,8 +85,6 @@ impl HttpFunction {
     pub fn new(client: Arc<dyn HttpClient>, address: Address, function_arn: &str) -> Self {
         let called = address.mapped.as_deref().unwrap_or(&address.url);
         let path = if called.contains(INVOKE_PATH) { String::new() } else { invoke_path(function_arn) };
-        let slash = called.ends_with('/') && !path.is_empty();
-        let path = if slash { path[1..].to_owned() } else { path };
         Self { client, address, path }
     }
 }

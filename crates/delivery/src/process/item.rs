@@ -13,7 +13,8 @@ use super::logs;
 use crate::chain::MAX_OUTCOME_BYTES;
 use crate::record::{Envelope, ErrorType, Origin, Partition, Product, SourceRecord};
 
-/// Bytes that processors before the function may have made in one run; beyond, it takes no further record.
+/// Bytes that processors before the function may have made in one run; beyond, it takes no further record. One record
+/// may become as much, if it is not larger itself.
 const PREPARED_BYTES: usize = 8 * 1024 * 1024;
 
 /// A record between two processors.
@@ -131,16 +132,14 @@ impl Prepared {
         while taken < batch.len() && bytes < PREPARED_BYTES {
             let first = items.len();
             part(spec, taken, &batch[taken], &mut items);
-            if spec.decompression {
-                items[first..].iter_mut().for_each(|item| item.decompress(spec.extraction));
+            match prepare(spec, &mut items[first..], PREPARED_BYTES.max(batch[taken].data.len())) {
+                Some(made) => bytes += made,
+                None => {
+                    let mut item = Item::new(taken, &batch[taken], 0, batch[taken].data.clone());
+                    item.state = State::Failed(ErrorType::Processing, Failure::too_large());
+                    items.splice(first.., [item]);
+                }
             }
-            let made = |items: &[Item]| items.iter().filter_map(Item::data).map(Bytes::len).sum::<usize>();
-            if made(&items[first..]) > PREPARED_BYTES {
-                let mut item = Item::new(taken, &batch[taken], 0, batch[taken].data.clone());
-                item.state = State::Failed(ErrorType::Processing, Failure::too_large());
-                items.splice(first.., [item]);
-            }
-            bytes += made(&items[first..]);
             taken += 1;
         }
         batch.truncate(taken);
@@ -148,7 +147,23 @@ impl Prepared {
     }
 }
 
-fn part(spec: &ChainSpec, source: usize, record: &SourceRecord, items: &mut Vec<Item>) {
+/// Decompresses the parts of a record one by one, and answers how many bytes they have then. `None` as soon as they have
+/// more than `most`: hundreds of small parts become a hundred times as large.
+pub(super) fn prepare(spec: &ChainSpec, items: &mut [Item], most: usize) -> Option<usize> {
+    let mut made = 0;
+    for item in items {
+        if spec.decompression {
+            item.decompress(spec.extraction);
+        }
+        made += item.data().map_or(0, Bytes::len);
+        if made > most {
+            return None;
+        }
+    }
+    Some(made)
+}
+
+pub(super) fn part(spec: &ChainSpec, source: usize, record: &SourceRecord, items: &mut Vec<Item>) {
     let whole = || Item::new(source, record, 0, record.data.clone());
     match spec.deaggregation.as_ref().map(|deaggregation| deaggregation.split(&record.data)) {
         None => items.push(whole()),
@@ -194,7 +209,7 @@ pub(super) fn fit(
 }
 
 /// What a product takes in an append.
-fn encoded_bytes(product: &Product) -> usize {
+pub(super) fn encoded_bytes(product: &Product) -> usize {
     let (key, data) = match product {
         Product::Record { arrival, origin, partition, data } => {
             let (arrival, origin, partition) = (*arrival, origin.clone(), partition.clone());

@@ -15,6 +15,7 @@
 mod bounds;
 mod input;
 mod library;
+mod regex;
 mod rewrite;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use levada_core::env::Clock;
 use tokio::sync::{Semaphore, oneshot};
 
 use self::bounds::{Budget, Jq, Spent, World};
+use self::input::ReadError;
 use super::error::Failure;
 use crate::blocking::Blocking;
 use crate::chain::Held;
@@ -63,6 +65,8 @@ pub(super) type Evaluated = Result<Keys, String>;
 pub struct Query {
     text: Arc<str>,
     keys: Option<Arc<[String]>>,
+    /// Those that are used; `None` for all.
+    used: Option<Arc<[String]>>,
     program: Arc<jaq_core::Filter<Jq>>,
 }
 
@@ -111,7 +115,7 @@ impl Query {
         if keys.as_ref().is_some_and(|keys| keys.len() > MAX_KEYS) {
             return Err(QueryError::TooManyKeys);
         }
-        Ok(Self { text: owned, keys, program: Arc::new(program) })
+        Ok(Self { text: owned, keys, used: None, program: Arc::new(program) })
     }
 
     /// The names of the partition keys, if the expression is an object whose names are literal, as in
@@ -119,6 +123,12 @@ impl Query {
     #[must_use]
     pub fn keys(&self) -> Option<&[String]> {
         self.keys.as_deref()
+    }
+
+    /// Only these of its keys, whatever others it makes.
+    #[must_use]
+    pub(super) fn only(self, names: &[String]) -> Self {
+        Self { used: Some(names.into()), ..self }
     }
 
     /// Evaluates the expression on each input.
@@ -166,7 +176,10 @@ impl Query {
 
     /// Exactly one object of text, numbers and booleans.
     fn evaluate_one(&self, input: &[u8], clock: &dyn Clock, stack_bytes: usize) -> Evaluated {
-        let input = input::read(input).map_err(|_| "The record is no JSON.".to_owned())?;
+        let (input, _) = input::read(input).map_err(|error| match error {
+            ReadError::Malformed(_) => "The record is no JSON.".to_owned(),
+            ReadError::TooLarge => Spent::Units.to_string(),
+        })?;
         let budget = Budget::new(clock, stack_bytes);
         let run = || {
             let world = World { lut: &self.program.lut, budget: &budget };
@@ -174,7 +187,7 @@ impl Query {
             let first = outputs.next();
             let more = outputs.next().is_some();
             match first {
-                Some(Ok(output)) if !more => keys_of(output),
+                Some(Ok(output)) if !more => keys_of(output, self.used.as_deref()),
                 Some(Ok(_)) => Err("The query has more than one result.".to_owned()),
                 Some(Err(_)) => Err("The query failed on the record.".to_owned()),
                 None => Err("The query has no result.".to_owned()),
@@ -195,7 +208,8 @@ impl Query {
 pub struct Interpreters(Arc<Semaphore>);
 
 impl Interpreters {
-    /// Each takes a core while it runs, and memory as its budget allows: some 60 MiB for a hostile query (measured).
+    /// Each takes a core while it runs, and memory as its budget allows: some 60 MiB for a hostile query (measured), and
+    /// 64 MiB at most for a hostile record.
     const AT_A_TIME: usize = 4;
 }
 
@@ -258,17 +272,20 @@ fn literal_keys(term: &Term<&str>) -> Option<Arc<[String]>> {
     members.iter().map(|(key, _)| rewrite::literal(key)).collect()
 }
 
-fn keys_of(output: Val) -> Evaluated {
+fn keys_of(output: Val, used: Option<&[String]>) -> Evaluated {
     let Val::Obj(members) = output else { return Err("The result of the query is no object.".to_owned()) };
     if members.len() > MAX_KEYS {
         return Err(format!("The query has more than {MAX_KEYS} partition keys."));
     }
     let mut keys = Vec::with_capacity(members.len());
     for (key, value) in members.iter() {
-        let (Val::TStr(key), Some(value)) = (key, text_of(value)) else {
-            return Err(Failure::partition_keys().message);
-        };
-        keys.push((String::from_utf8_lossy(key).into_owned(), value));
+        let Val::TStr(key) = key else { return Err(Failure::partition_keys().message) };
+        let key = String::from_utf8_lossy(key);
+        if used.is_some_and(|used| !used.iter().any(|name| *name == key)) {
+            continue;
+        }
+        let value = text_of(value).ok_or_else(|| Failure::partition_keys().message)?;
+        keys.push((key.into_owned(), value));
     }
     keys.sort();
     Ok(keys)

@@ -198,6 +198,39 @@ async fn partitions_beyond_the_limit_become_error_output_until_others_are_delive
     assert_freed(&world);
 }
 
+/// Whether its line fits an append or not: none of it is lost.
+#[tokio::test(start_paused = true)]
+async fn large_records_beyond_the_limit_of_partitions_are_error_output_too() {
+    let mut world = World::new(1);
+    world.config = processed(TestChain::new(100_000));
+    let handle = world.start();
+    for n in (0..600).filter(|n| !is_poison(*n) && !is_dropped(*n)).take(500) {
+        world.engine.produce(format!("{n:08} small\n").as_bytes());
+    }
+    pass(seconds(10)).await;
+    let metrics = handle.metrics();
+    assert_eq!(metrics.partitions.load(Ordering::SeqCst), 500);
+    let large = [(1000, 5), (1001, 9)].map(|(n, mib)| format!("{n:08} {}", "x".repeat(mib << 20)));
+    large.iter().for_each(|record| world.engine.produce(record.as_bytes()));
+    pass(seconds(10)).await;
+    assert_eq!(metrics.partition_overflow_records.load(Ordering::SeqCst), 2);
+    assert_eq!(metrics.lost_records.load(Ordering::SeqCst), 0);
+    handle.flush().await.unwrap();
+    let objects = objects(&world);
+    let errors: Vec<_> = objects.iter().filter(|object| object.key.starts_with("err/processing-failed/")).collect();
+    let errors: String = errors.into_iter().map(content).collect();
+    let lines: Vec<_> = errors.lines().collect();
+    assert_eq!(lines.len(), 2);
+    let line: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!(line["errorCode"], "DynamicPartitioning.ActivePartitionsLimitExceeded");
+    let raw = base64_simd::STANDARD.decode_to_vec(line["rawData"].as_str().unwrap()).unwrap();
+    for (content, record) in [(&raw[..], &large[0]), (lines[1].as_bytes(), &large[1])] {
+        assert!(content.starts_with(&record.as_bytes()[..8]), "the record");
+        assert!(content.ends_with(&record.as_bytes()[8..]), "all of it");
+    }
+    assert_freed(&world);
+}
+
 /// What stands before and after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scenario {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use levada_core::batch::Batch;
+use levada_core::batch::{Batch, MAX_BATCH_BYTES};
 use levada_core::engine::{
     Append, Appended, BoxFuture, Chunk, Engine, EngineError, Expect, LogId, LogSpec, Millis, Offset, Page, ReadRequest,
     Sealed, Tail,
@@ -201,6 +201,7 @@ impl TestEngine {
     }
 
     fn append(&self, append: Append) -> Appended {
+        assert!(append.batch.bytes().len() <= MAX_BATCH_BYTES, "no engine takes it");
         let now = self.clock.now_ms();
         let mut doubt = None;
         if append.log == CONTROL || append.log >= BLOCK.first {

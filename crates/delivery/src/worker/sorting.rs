@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use levada_core::batch::{BatchBuilder, MAX_BATCH_BYTES};
+use levada_core::batch::BatchBuilder;
 use levada_core::engine::{Append, EngineError, Expect, LogId, Millis, Offset, Page, ReadRequest};
 
 use super::lane::{Kind, Lane, SlotEnd};
@@ -103,9 +103,7 @@ impl Sheet<'_> {
                 let line = ErrorLine { raw: data, failure: &failure, attempts, arrival, ended, lambda_arn }.to_bytes();
                 let kind = ErrorType::Processing;
                 let at = self.group(Routed::Error(kind));
-                if line.len() + self.groups[at].builder.len() > MAX_BATCH_BYTES / 2 {
-                    return Err(BadEnvelope);
-                }
+                // It fits an append: a page is one record, or so few bytes that they do even as lines.
                 let pushed = self.groups[at].records;
                 self.groups[at].push(offset, arrival, &Envelope::Failed { arrival, kind }.encode(), &line);
                 self.overflowed += self.groups[at].records - pushed;

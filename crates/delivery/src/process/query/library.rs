@@ -1,6 +1,7 @@
 //! The functions of jq 1.6, as far as an expression has them.
 
 use std::collections::BTreeSet;
+use std::panic::resume_unwind;
 use std::sync::OnceLock;
 
 use jaq_core::box_iter::box_once;
@@ -10,8 +11,8 @@ use jaq_core::{Cv, Error, Native, RunPtr, ValXs};
 use jaq_json::{Num, Val};
 use jaq_std::ValT as _;
 
-use super::bounds::{Jq, extent, number};
-use super::{input, rewrite};
+use super::bounds::{Jq, Spent, extent, number};
+use super::{input, regex as expression, rewrite};
 
 /// What an expression may call, with the number of arguments unless there are none: what jq 1.6 has by its manual,
 /// without what reaches outside of the expression (`env`, `$ENV`, `input`, `inputs`, `debug`, `stderr`,
@@ -170,15 +171,20 @@ fn product(mut cv: Cv<'_, Jq>) -> Outputs<'_> {
     one(Ok(cv.1))
 }
 
-/// The identity, before a regular expression is searched for: input times expression, and for each match anew if all
-/// are searched for.
+/// The identity, before a regular expression is compiled and searched for: its automaton, then input times automaton,
+/// and for each match anew if all are searched for.
 fn regex(mut cv: Cv<'_, Jq>) -> Outputs<'_> {
     /// Searching costs less than comparing lists.
     const GLOBAL_SHARE: usize = 32;
-    let (flags, expression) = (cv.0.pop_var(), cv.0.pop_var());
-    let global = matches!(&flags, Val::TStr(flags) if flags.contains(&b'g'));
-    let searches = if global { extent(&cv.1) / GLOBAL_SHARE + 1 } else { 1 };
-    cv.0.data().budget.product(extent(&cv.1).saturating_mul(searches), extent(&expression));
+    let (flags, text) = (cv.0.pop_var(), cv.0.pop_var());
+    let has = |flag: u8| matches!(&flags, Val::TStr(flags) if flags.contains(&flag));
+    let searches = if has(b'g') { extent(&cv.1) / GLOBAL_SHARE + 1 } else { 1 };
+    let budget = cv.0.data().budget;
+    if let Val::TStr(text) | Val::BStr(text) = &text {
+        let weight = expression::weight(text, has(b'x'));
+        budget.spend(weight.to_compile());
+        budget.product(extent(&cv.1).saturating_mul(searches), weight.to_search());
+    }
     one(Ok(cv.1))
 }
 
@@ -220,9 +226,14 @@ fn now(cv: Cv<'_, Jq>) -> Outputs<'_> {
 
 /// One JSON text, by the parser that reads records: jaq's own has no bounds.
 fn from_json(cv: Cv<'_, Jq>) -> Outputs<'_> {
-    one(match &cv.1 {
-        Val::TStr(text) => input::read(text).map_err(|error| Error::str(format_args!("no JSON: {error}"))),
-        _ => Err(Error::typ(cv.1, "string")),
+    let Val::TStr(text) = &cv.1 else { return one(Err(Error::typ(cv.1, "string"))) };
+    one(match input::read(text) {
+        Ok((value, units)) => {
+            cv.0.data().budget.spend(units);
+            Ok(value)
+        }
+        Err(input::ReadError::Malformed(error)) => Err(Error::str(format_args!("no JSON: {error}"))),
+        Err(input::ReadError::TooLarge) => resume_unwind(Box::new(Spent::Units)),
     })
 }
 

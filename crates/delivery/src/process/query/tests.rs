@@ -203,6 +203,11 @@ fn large_inputs_are_not_looked_at_without_end() {
         ("[match(\"a*[^a]|a\";\"g\")]", &text),
         ("gsub(\"a\";\"bb\")", &text),
         ("test(\"((((a{100}){100}){100}){100})\")", &text),
+        ("test(\"(?:a{500}){500}b\")", &text),
+        ("test(\"(?: a{5 00} ){ 500 }b\";\"x\")", &text),
+        ("test(\"(?x: (?: a{5 00} ){ 500 }b)\")", &text),
+        ("[range(1e5)|(\"a\"|test(\"(?:a{500}){500}\"))]", "{}"),
+        ("test(\"()\" * 10000)", "\"\""),
         ("[range(1e7) as $i | length]", &text),
         (". as $x | [range(1e7)|$x|length]", &text),
         (". as $x | [range(1e7)|$x|startswith(\"b\")]", &text),
@@ -216,6 +221,72 @@ fn large_inputs_are_not_looked_at_without_end() {
         ("[.[]|[range(1e6)]]", &list),
         ("[paths]|[range(1e7)]", &list),
     ]);
+}
+
+#[test]
+fn regular_expressions_weigh_what_they_become() {
+    let digits = "(?<year>[0-9]{4})-(?P<month>[0-9]{2})-([0-9]{2})T[0-9:]{8}(\\.[0-9]+)?Z";
+    for (text, states, captures) in [
+        ("", 0..10, 1),
+        ("abc", 3..10, 1),
+        (digits, 30..200, 5),
+        // A name, a class, an escape, flags, an alternative: none of them hides what is repeated.
+        ("(?:a{500}){500}", 250_000..300_000, 1),
+        ("(?<a[>(?:a{500}){500})", 250_000..327_681, 2),
+        ("(?:[)]a{500}){500}", 250_000..327_681, 1),
+        ("(?:[]()]a{500}){500}", 250_000..327_681, 1),
+        ("(?:[^])]a{500}){500}", 250_000..327_681, 1),
+        ("(?:[[:alpha:])]a{500}){500}", 250_000..327_681, 1),
+        ("(?:[\\])]a{500}){500}", 250_000..327_681, 1),
+        ("(?:\\)a{500}){500}", 250_000..327_681, 1),
+        ("(?:a{500})(?i){500}", 250_000..300_000, 1),
+        ("a{500}{ 500 }", 250_000..300_000, 1),
+        ("(?:b|a{0, 500}){500,}", 250_000..327_681, 1),
+        ("(?:\\x{41}{500}){500}", 250_000..300_000, 1),
+        ("(?:a{500}){500}b{4000000000}", 327_680..327_681, 1),
+        ("\\b{start}a{3}\\b{end-half}", 10..60, 1),
+        // Whatever this is, it is not refused by being too light.
+        ("a{", 1..10, 1),
+        ("[a", 1..10, 1),
+        ("(", 1..10, 2),
+        (")(?", 1..10, 1),
+        ("a\\", 1..10, 1),
+    ] {
+        let weight = super::regex::weight(text.as_bytes(), false);
+        assert!(states.contains(&weight.states) && weight.captures == captures, "{text}: {weight:?}");
+    }
+    let extended = super::regex::weight(b"(a # {\n)", true);
+    assert_eq!((extended.states, extended.captures), (327_680, 2));
+    // What a record of an access log is parted by costs a thousandth of what there is.
+    let weight = super::regex::weight(digits.as_bytes(), false);
+    assert!(weight.to_compile() + 2000 * weight.to_search() as u64 / 16 < 40_000, "{weight:?}");
+}
+
+#[test]
+fn records_take_memory_and_not_only_text() {
+    let large = |one: &str, times: usize| format!("[{one}{}]", format!(",{one}").repeat(times - 1));
+    let query = "{n:length}";
+    let spent = Err("The query took too many steps.".to_owned());
+    for (one_of, fits, too_many) in
+        [("1", 2_000_000, 2_200_000), ("{}", 400_000, 450_000), ("\"\"", 500_000, 600_000), ("[]", 500_000, 600_000)]
+    {
+        assert_eq!(one(query, &large(one_of, fits)), Ok(format!("n={fits}")), "{one_of}");
+        assert_eq!(one(query, &large(one_of, too_many)), spent, "{one_of}");
+    }
+    let members: Vec<_> = (0..500_000).map(|n| format!("\"{n}\":1")).collect();
+    assert_eq!(one(query, &format!("{{{}}}", members.join(","))), Ok("n=500000".to_owned()));
+    let members: Vec<_> = (0..550_000).map(|n| format!("\"{n}\":1")).collect();
+    assert_eq!(one(query, &format!("{{{}}}", members.join(","))), spent);
+    // JSON within JSON counts as what it becomes, however often, and no `try` hides it.
+    let text = serde_json::json!({ "text": large("{}", 150_000) }).to_string();
+    assert_eq!(one("{n:(.text|fromjson|length)}", &text), Ok("n=150000".to_owned()));
+    assert_eq!(one("{n:([.text|fromjson,fromjson,fromjson]|length)}", &text), spent);
+    assert_eq!(
+        one("{n:(try (.text|fromjson|length) catch 0)}", &text.replace("{}", "[{}]")),
+        Ok("n=150000".to_owned())
+    );
+    let text = serde_json::json!({ "text": large("{}", 450_000) }).to_string();
+    assert_eq!(one("{n:(try (.text|fromjson|length) catch 0)}", &text), spent);
 }
 
 #[test]

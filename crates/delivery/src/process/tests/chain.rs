@@ -8,8 +8,10 @@ use super::super::{ChainSpec, Deaggregation, Query};
 use super::lambda::with;
 use super::parts::gzip;
 use super::{Fake, all_shown, batch, decoded, json_line, ok, replies, run, shown, spec, upper};
+use crate::chain::MAX_OUTCOME_BYTES;
 use crate::prefix::{KeyLayout, LayoutSpec, Partitioning, QueryKeys};
-use crate::record::{Partition, Product};
+use crate::process::item::{encoded_bytes, part, prepare};
+use crate::record::{ErrorType, Origin, Partition, Product};
 
 fn layout(prefix: &str, query: Option<&Query>) -> KeyLayout {
     let query = match query.map(Query::keys) {
@@ -234,5 +236,99 @@ proptest! {
                 prop_assert!(records.iter().any(|record| record.windows(raw.len().max(1)).any(|part| part == raw) || raw.is_empty()));
             }
         }
+    }
+}
+
+/// What a Kinesis data stream takes at most, made of anything but JSON or of a JSON object.
+fn largest(json: bool) -> Vec<u8> {
+    const MOST: usize = 10 * 1024 * 1024;
+    if json { format!("{{\"a\":\"{}\"}}", "x".repeat(MOST - 8)).into_bytes() } else { vec![b'x'; MOST] }
+}
+
+/// No line of error output holds it, which is no reason to drop it.
+#[tokio::test(start_paused = true)]
+async fn the_largest_record_of_a_source_is_never_dropped() {
+    let upper = || Fake::always(|event| Ok(replies(&event, upper)));
+    let prefix = "!{partitionKeyFromQuery:n}/";
+    let delimited = || Some(Deaggregation::Delimited(b"\n".to_vec()));
+    for (name, spec, json, becomes) in [
+        ("no processor", spec(), false, None),
+        ("one part", ChainSpec { deaggregation: delimited(), ..spec() }, false, None),
+        ("a partition", partitioned(prefix, Some("{n:(.a|length)}")), true, None),
+        ("no partition", partitioned(prefix, Some("{n:.n}")), true, Some(ErrorType::Processing)),
+        ("a query that fails", partitioned(prefix, Some("{n:.n}")), false, Some(ErrorType::Processing)),
+        ("a function", with(&upper()), false, Some(ErrorType::Processing)),
+        ("no gzip", ChainSpec { decompression: true, ..spec() }, false, Some(ErrorType::Decompression)),
+        (
+            "parts that fail",
+            ChainSpec { deaggregation: Some(Deaggregation::Json), ..partitioned(prefix, Some("{n:.n}")) },
+            true,
+            Some(ErrorType::Processing),
+        ),
+    ] {
+        let record = largest(json);
+        let mut batch = batch(&[b"{\"n\":1}", &record, b"{\"n\":1}"]);
+        for record in &mut batch {
+            let (shard_id, sequence_number) = ("shardId-000000000000".into(), "1".repeat(56));
+            let partition_key = "\u{10ffff}".repeat(256);
+            record.origin = Some(Origin { shard_id, sequence_number, sub_sequence_number: 0, partition_key });
+        }
+        // What one run does not take the next one does.
+        let mut products = Vec::new();
+        while !batch.is_empty() {
+            let outcome = run(spec.clone(), batch.clone()).await;
+            assert!(outcome.products.iter().map(encoded_bytes).sum::<usize>() <= MAX_OUTCOME_BYTES, "{name}");
+            products.extend(outcome.products);
+            batch.drain(..outcome.taken);
+        }
+        assert_eq!(products.len(), 3, "{name}");
+        let (kind, content) = match &products[1] {
+            Product::Record { data, .. } => (None, &data[..]),
+            Product::Failed { kind, line, .. } => (Some(*kind), &line[..]),
+        };
+        assert_eq!(kind, becomes, "{name}");
+        assert!(content == record, "{name}: {} bytes", content.len());
+    }
+}
+
+/// Half a thousand parts of 300 bytes, each of them a quarter of a megabyte of JSON: they are not all held in memory to
+/// find that they are too many.
+#[tokio::test]
+async fn parts_that_become_too_large_together_are_one_failure() {
+    let one = gzip(format!("\"{}\"", "a".repeat(250_000)).as_bytes());
+    assert!(one.len() < 1000 && !one.contains(&b'|'));
+    let record = [&one[..]; 500].join(&b'|');
+    let spec =
+        ChainSpec { deaggregation: Some(Deaggregation::Delimited(b"|".to_vec())), decompression: true, ..spec() };
+    let batch = batch(&[&record, &one]);
+    let mut items = Vec::new();
+    part(&spec, 0, &batch[0], &mut items);
+    assert_eq!(items.len(), 500);
+    assert_eq!(prepare(&spec, &mut items, 8 * 1024 * 1024), None);
+    let decompressed = items.iter().filter(|item| item.data().is_some_and(|data| data.len() > 1000)).count();
+    assert_eq!(decompressed, 8 * 1024 * 1024 / 250_002 + 1);
+    let outcome = run(spec, batch).await;
+    assert_eq!(shown(&outcome.products[0]), "processing-failed/Processing.OutputTooLarge");
+    assert_eq!(json_line(&outcome.products[0])["rawData"], STANDARD.encode_to_string(&record));
+    assert_eq!((outcome.products.len(), shown(&outcome.products[1]).len()), (2, 250_002));
+}
+
+/// Names of keys that only running the query tells: those that the prefix has not are neither part of the partition nor
+/// a reason to fail.
+#[tokio::test]
+async fn a_query_makes_partitions_of_the_keys_that_the_prefix_has() {
+    let prefix = "!{partitionKeyFromQuery:customer}/";
+    for query in [".", "with_entries(.)", "{customer:.customer} + {id:.id}"] {
+        let records: [&[u8]; 4] = [
+            b"{\"customer\":\"a\",\"id\":\"1\"}",
+            b"{\"customer\":\"a\",\"id\":\"2\"}",
+            b"{\"customer\":\"a\",\"id\":null}",
+            b"{\"customer\":null,\"id\":\"3\"}",
+        ];
+        let outcome = run(partitioned(prefix, Some(query)), batch(&records)).await;
+        let a = Some(Partition { query: keys(&[("customer", "a")]), lambda: Vec::new() });
+        assert_eq!(partitions(&outcome.products), [a.clone(), a.clone(), a, None], "{query}");
+        let why = &json_line(&outcome.products[3])["errorMessage"];
+        assert_eq!(why, "partitionKeys values must not be null or empty", "{query}");
     }
 }
