@@ -197,20 +197,25 @@ impl Worker {
     }
 }
 
-/// Slots of partitions whose records are all delivered and trimmed, and into which the sorter has nothing to put any
-/// more from what it read before.
+/// Slots of partitions whose records are all delivered and trimmed.
+///
+/// None as long as the sorter is behind where an earlier session of the worker had come, in any lane: what was too many
+/// partitions for that one has to be too many again, or a record would be decided on twice.
 ///
 /// What a crash left untrimmed is trimmed at the next start because the slot is still assigned then: it is released only
 /// after that.
 fn releasable(session: &Session) -> Vec<LogId> {
     let Some(stage) = session.stage.as_deref() else { return Vec::new() };
+    if session.lanes.values().any(|lane| lane.slot.covered > stage.sorted) {
+        return Vec::new();
+    }
     let state = session.control.state();
     let mut released = Vec::new();
     for slot in &state.slots {
         let id = LaneId::Slot(slot.log);
         let Some(lane) = session.lanes.get(&id) else { continue };
-        let settled = lane.is_drained() && lane.slot.covered <= stage.sorted;
-        if matches!(slot.lane, Routed::Partition(_)) && settled && state.open.iter().all(|cut| cut.lane != id) {
+        if matches!(slot.lane, Routed::Partition(_)) && lane.is_drained() && state.open.iter().all(|cut| cut.lane != id)
+        {
             released.push(slot.log);
         }
     }
