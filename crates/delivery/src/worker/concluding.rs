@@ -1,5 +1,7 @@
 //! Uploads: started for cuts, and written down when they end.
 
+use std::collections::VecDeque;
+
 use levada_core::engine::{EngineError, LogId, Offset, Tail};
 use tokio::task::JoinError;
 
@@ -7,6 +9,7 @@ use super::lane::{Route, log_of, route_of};
 use super::{Session, Worker, of_data_log};
 use crate::control::{ControlError, Cut, LaneId, Record, Routed};
 use crate::metrics::{Delivered, Metrics};
+use crate::past::Puts;
 use crate::upload::{Finished, Outcome, Upload};
 
 type Joined = Result<Finished, JoinError>;
@@ -17,21 +20,25 @@ impl Worker {
             return;
         }
         let most = self.shared.env.tuning.parallel_uploads.max(1);
-        let mut running = session.running();
-        let mut at = 0;
-        while let Some(cut) = session.waiting.get(at) {
-            let route = route_of(cut.lane, &session.lanes);
-            if *running.at(route) >= most {
-                at += 1;
-                continue;
+        let mut running = session.running(&self.past);
+        let (mut started, mut waiting) = (Vec::new(), VecDeque::new());
+        for cut in &session.waiting {
+            let count = running.at(route_of(cut.lane, &session.lanes), cut.bucket());
+            let puts = self.past.puts(cut.id);
+            if puts == Puts::FailAlone || count.has_room(most) {
+                count.add(puts);
+                started.push(cut.clone());
+            } else {
+                waiting.push_back(cut.clone());
             }
-            let Some(cut) = session.waiting.remove(at) else { return };
-            *running.at(route) += 1;
+        }
+        session.waiting = waiting;
+        for cut in started {
             let upload = Upload {
                 shared: self.shared.clone(),
                 stream: self.stream.clone(),
                 log: log_of(cut.lane, self.spec.data),
-                target: self.spec.config.target.clone(),
+                target: self.target.subscribe(),
                 metrics: self.metrics.clone(),
                 signals: session.signals.clone(),
                 past: self.past.clone(),

@@ -98,8 +98,8 @@ async fn each_document_has_its_own_fate() {
     let (verdict, _) = run(spec(), &parcel(vec!["{}"; 10]), move |_, request| items(request, &statuses)).await;
     assert_eq!(places(&verdict.refused), [1, 3]);
     assert_eq!(codes(&verdict.refused), ["400", "413"]);
-    assert_eq!(verdict.refused[0].1.message, r#"{"reason":"no","type":"some_exception"}"#);
-    assert_eq!(verdict.refused[0].1.summary, "some_exception", "no reason in a log: it may repeat the record");
+    assert_eq!(&*verdict.refused[0].1.message, r#"{"reason":"no","type":"some_exception"}"#);
+    assert_eq!(&*verdict.refused[0].1.summary, "some_exception", "no reason in a log: it may repeat the record");
     assert_eq!(places(&verdict.retry), [2, 4, 6, 7, 8, 9]);
     assert_eq!(codes(&verdict.retry), ["429", "503", "403", "404", "409", "500"]);
     // Of status 400, but not the document's fault.
