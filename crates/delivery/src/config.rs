@@ -219,7 +219,8 @@ pub struct Tuning {
     /// asked to take for so long. A cut that waited behind others for an upload therefore gets its whole time too;
     /// meanwhile the quota of the backlog bounds what accumulates.
     pub retry_for_ms: u64,
-    /// Objects of one delivery stream that are uploaded at a time.
+    /// Objects of one delivery stream that are uploaded at a time to one bucket, for each of: records, source records,
+    /// error output. Those that the bucket refuses while it takes others do not count.
     pub parallel_uploads: usize,
     /// Bytes that the bodies of all uploads of the node may hold in memory: half of them for stores that answer, half
     /// for stores that hang. An object larger than a half is sent alone in it.

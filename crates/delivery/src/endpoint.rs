@@ -11,6 +11,7 @@ mod splunk;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -74,28 +75,29 @@ impl Verdict {
     }
 }
 
-/// Why a record was not taken, as it stands in error output.
+/// Why a record was not taken, as it stands in error output. Cheap to clone: all records of a request that failed have
+/// the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// `errorCode`.
     pub code: String,
     /// `errorMessage`.
-    pub message: String,
+    pub message: Arc<str>,
     /// What a log line may say: the message without what the destination sent, which may repeat records and secrets.
-    pub summary: String,
+    pub summary: Arc<str>,
 }
 
 impl Fault {
     /// A reason of our own words.
     #[must_use]
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { code: code.into(), summary: message.clone(), message }
+        let message: Arc<str> = message.into().into();
+        Self { code: code.into(), summary: Arc::clone(&message), message }
     }
 
     /// A reason that goes on with the destination's words.
     fn quoting(code: impl Into<String>, summary: String, quoted: &str) -> Self {
-        Self { code: code.into(), message: format!("{summary}{quoted}"), summary }
+        Self { code: code.into(), message: format!("{summary}{quoted}").into(), summary: summary.into() }
     }
 }
 

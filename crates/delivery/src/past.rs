@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// An attempt that fails later than this was not refused: the store hangs.
 const QUICK: Duration = Duration::from_secs(10);
@@ -21,10 +21,22 @@ pub(crate) enum Store {
     Hanging,
 }
 
+/// How the puts of a cut went so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Puts {
+    /// None has failed.
+    Fresh,
+    /// All have failed; perhaps the store is away.
+    Fail,
+    /// All have failed, though the store has taken another cut since the first one: it may refuse just this one's key.
+    FailAlone,
+}
+
 /// Of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     inner: Mutex<Inner>,
+    learned: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +57,10 @@ struct CutPast {
     /// When it failed first, by the monotonic clock. Each cut has its own time: a success of another one says nothing
     /// about a cut that the store refuses.
     failing_since: Option<Duration>,
+    /// Its store has taken another cut since then.
+    is_alone: bool,
+    /// Where it failed.
+    store: String,
     /// How long it waited between attempts at an endpoint; what becomes of its error output has its own time.
     waited: Duration,
     /// Taken as long as an attempt's body is held by anyone.
@@ -59,7 +75,8 @@ impl Default for StorePast {
 
 impl Default for CutPast {
     fn default() -> Self {
-        Self { failing_since: None, waited: Duration::ZERO, turn: Arc::new(Semaphore::new(1)) }
+        let turn = Arc::new(Semaphore::new(1));
+        Self { failing_since: None, is_alone: false, store: String::new(), waited: Duration::ZERO, turn }
     }
 }
 
@@ -70,11 +87,20 @@ impl Past {
 
     /// The store has taken an object. One that is well is not remembered.
     pub(crate) fn succeeded(&self, name: &str) {
+        let mut learned = false;
         self.with(|inner| {
             if let Some(past) = inner.stores.get_mut(name) {
                 past.store = Store::Well;
             }
+            for cut in inner.cuts.values_mut() {
+                if cut.failing_since.is_some() && !cut.is_alone && cut.store == name {
+                    (cut.is_alone, learned) = (true, true);
+                }
+            }
         });
+        if learned {
+            self.learned.notify_one();
+        }
     }
 
     /// An attempt has failed after `took`.
@@ -84,10 +110,32 @@ impl Past {
     }
 
     /// A put of the cut has failed at `now`.
-    pub(crate) fn failed(&self, cut: u64, now: Duration) {
-        self.with(|inner| {
-            inner.cuts.entry(cut).or_default().failing_since.get_or_insert(now);
+    pub(crate) fn failed(&self, cut: u64, store: &str, now: Duration) {
+        let is_news = self.with(|inner| {
+            let past = inner.cuts.entry(cut).or_default();
+            let is_news = past.failing_since.is_none();
+            if is_news {
+                (past.failing_since, past.store) = (Some(now), store.to_owned());
+            }
+            is_news
         });
+        if is_news {
+            self.learned.notify_one();
+        }
+    }
+
+    /// How the puts of a cut went so far.
+    pub(crate) fn puts(&self, cut: u64) -> Puts {
+        self.with(|inner| match inner.cuts.get(&cut) {
+            Some(CutPast { failing_since: Some(_), is_alone: true, .. }) => Puts::FailAlone,
+            Some(CutPast { failing_since: Some(_), .. }) => Puts::Fail,
+            _ => Puts::Fresh,
+        })
+    }
+
+    /// Waits until [`Past::puts`] says something else of some cut. May be dropped and called again.
+    pub(crate) async fn learned(&self) {
+        self.learned.notified().await;
     }
 
     /// For how long the cut has failed; 0 if it has not.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use levada_core::env::Clock;
 
-use self::world::{CONTROL, DATA, Doubt, Mood, SWAMP_DATA, World, compressed, config, record};
-use crate::{Compression, Dropped, Stopped};
+use self::world::{CONTROL, DATA, Doubt, Mood, SWAMP, SWAMP_DATA, World, bucketing, compressed, config, record};
+use crate::{Bucketing, Compression, Config, Dropped, Stopped};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -642,4 +642,29 @@ async fn the_worker_ends_when_its_logs_are_deleted() {
     assert!(handle.is_halted() && handle.reserve(1).is_none(), "nothing is accepted that nobody delivers");
     assert_eq!(handle.flush().await, Err(Stopped));
     handle.stop(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_is_away_does_not_hold_up_the_one_that_takes_its_place() {
+    for mood in [Mood::Away, Mood::Silent] {
+        let mut world = World::new(1);
+        let lake = world.config.clone();
+        world.config = Config::s3(Bucketing { bucket: SWAMP.into(), ..bucketing(&lake) });
+        *world.sink.swamp.lock().unwrap() = mood;
+        let handle = world.start();
+        for n in 0..100 {
+            world.engine.produce(record(n).as_bytes());
+        }
+        pass(seconds(70)).await;
+        handle.reconfigure(lake, 2, None);
+        for n in 100..120 {
+            world.engine.produce(record(n).as_bytes());
+        }
+        pass(seconds(100)).await;
+        let delivered = world.objects().concat();
+        assert!((100..120).all(|n| delivered.contains(&record(n))), "{mood:?}");
+        *world.sink.swamp.lock().unwrap() = Mood::Well;
+        handle.flush().await.unwrap();
+        world.assert_delivered(120);
+    }
 }

@@ -10,13 +10,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, LogId};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
 use self::content::Content;
 use crate::body::Body;
 use crate::config::Target;
 use crate::control::Cut;
 use crate::delivery::{Env, Shared};
+use crate::endpoint::Endpoint;
 use crate::memory::Hold;
 use crate::metrics::Metrics;
 use crate::past::{Past, Store};
@@ -106,7 +107,8 @@ pub(crate) struct Upload {
     /// Of the cut.
     pub(crate) log: LogId,
     pub(crate) route: Route,
-    pub(crate) target: Target,
+    /// Of the newest configuration: a mended URL or access key serves what was cut before, too.
+    pub(crate) target: watch::Receiver<Target>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) past: Arc<Past>,
@@ -152,9 +154,9 @@ struct Lease {
 impl Upload {
     pub(crate) async fn run(self, cut: Cut) -> Finished {
         let id = cut.id;
-        let outcome = match (&self.target, cut.parcel) {
-            (Target::Endpoint { endpoint, .. }, Some(parcel)) => self.request(endpoint.as_ref(), &cut, parcel).await,
-            (Target::S3(_), Some(_)) => {
+        let outcome = match (self.endpoint(), cut.parcel) {
+            (Some(endpoint), Some(parcel)) => self.request(endpoint, &cut, parcel).await,
+            (None, Some(_)) => {
                 tracing::error!(delivery_stream = %self.stream, cut = id, "the endpoint of these records is gone");
                 self.signals.closed().await;
                 Outcome::Interrupted
@@ -169,6 +171,13 @@ impl Upload {
             },
         };
         Finished { id, outcome }
+    }
+
+    fn endpoint(&self) -> Option<Arc<dyn Endpoint>> {
+        match &*self.target.borrow() {
+            Target::Endpoint { endpoint, .. } => Some(Arc::clone(endpoint)),
+            Target::S3(_) => None,
+        }
     }
 
     /// Builds the object and puts it, until it is durable or its time is over.
@@ -193,8 +202,8 @@ impl Upload {
                 Failure::Sink(refusal) => {
                     let Refusal { error, took, hold } = *refusal;
                     Metrics::add(self.failed_puts(cut), 1);
-                    self.past.failed(cut.id, self.shared.env.clock.monotonic());
-                    self.past.store_failed(bucket(cut), took);
+                    self.past.failed(cut.id, cut.bucket(), self.shared.env.clock.monotonic());
+                    self.past.store_failed(cut.bucket(), took);
                     if let Some(hold) = hold.upgrade() {
                         self.shared.memory.confine(&hold);
                     }
@@ -202,7 +211,7 @@ impl Upload {
                         return Put::Late { reason: error.to_string() };
                     }
                     let key = cut.objects.first().map_or("", |name| &name.key);
-                    let bucket = bucket(cut);
+                    let bucket = cut.bucket();
                     tracing::warn!(
                         delivery_stream = %self.stream, cut = cut.id, attempts, bucket, key, %error, "put failed"
                     );
@@ -279,7 +288,7 @@ impl Upload {
     /// its uploads wait.
     async fn attempt(&self, cut: &Cut, content: &Content<'_>, turn: OwnedSemaphorePermit) -> Result<Put, Failure> {
         let env = &self.shared.env;
-        let Some(Lease { memory, _probe }) = self.lease(bucket(cut), content.memory(cut)).await else {
+        let Some(Lease { memory, _probe }) = self.lease(cut.bucket(), content.memory(cut)).await else {
             return Ok(Put::Interrupted);
         };
         let body = self.build(cut, content).await.map_err(Failure::Engine)?;
@@ -321,11 +330,6 @@ impl Upload {
     fn backoff(&self, attempts: u32) -> Duration {
         backoff(&self.shared, attempts)
     }
-}
-
-/// A cut has one object.
-fn bucket(cut: &Cut) -> &str {
-    cut.objects.first().map_or("", |name| &name.bucket)
 }
 
 pub(crate) fn backoff(shared: &Shared, attempts: u32) -> Duration {

@@ -31,13 +31,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, Offset, Tail};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use self::flush::Flush;
 pub(crate) use self::lane::Route;
 use self::lane::{Counts, Kind, Lane};
 use self::processing::Run;
+use self::sorting::most_partitions;
 use self::stage::Stage;
 use crate::backlog::Backlog;
 use crate::buffer::Limits;
@@ -99,6 +100,8 @@ pub(crate) struct Worker {
     commands: mpsc::UnboundedReceiver<Command>,
     flushes: Vec<Flush>,
     past: Arc<Past>,
+    /// Of the configuration, for uploads under way.
+    target: watch::Sender<Target>,
 }
 
 /// One life of the worker between two replays of the control log.
@@ -129,9 +132,9 @@ impl Session {
     }
 
     /// Cuts under way, by route.
-    fn running(&self) -> Counts {
+    fn running(&self, past: &Past) -> Counts<'_> {
         let started = self.control.state().open.iter().filter(|cut| !self.is_waiting(cut.id));
-        Counts::of(started, &self.lanes)
+        Counts::of(started, &self.lanes, past)
     }
 
     fn is_waiting(&self, id: u64) -> bool {
@@ -161,7 +164,9 @@ impl Worker {
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         let stream = Arc::from(spec.name.as_str());
-        Self { shared, spec, stream, metrics, backlog, commands, flushes: Vec::new(), past: Arc::default() }
+        let target = watch::Sender::new(spec.config.target.clone());
+        let (flushes, past) = (Vec::new(), Arc::default());
+        Self { shared, spec, stream, metrics, backlog, commands, flushes, past, target }
     }
 
     /// Works until told to stop, or until another worker has taken over.
@@ -390,6 +395,8 @@ impl Worker {
             () = std::future::ready(()), if busy => Event::Again,
             tail = grown, if follow.is_some() => Event::Grown(tail),
             () = asked => Event::Asked,
+            // Another cut may have room now.
+            () = self.past.learned() => Event::Again,
             () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => Event::Again,
         }
     }
@@ -399,7 +406,7 @@ impl Worker {
         let env = &self.shared.env;
         let (wall, monotonic) = (env.clock.now_ms(), env.clock.monotonic());
         let mode = self.mode(session);
-        let mut open = Counts::of(session.control.state().open.iter(), &session.lanes);
+        let open = Counts::of(session.control.state().open.iter(), &session.lanes, &self.past);
         let mut next: Option<Duration> = None;
         for (id, lane) in &session.lanes {
             // Without a free upload nothing can be cut, and the end of an upload wakes the worker anyway.
@@ -409,7 +416,7 @@ impl Worker {
                     let due = lane.buffer.due_in(self.limits(lane.kind), wall, monotonic)?;
                     (!session.is_running()).then(|| due.max(stage.held_for(monotonic)))
                 }),
-                _ if self.is_cuttable(session, &mut open, *id, lane) => {
+                _ if self.is_cuttable(session, &open, *id, lane) => {
                     lane.buffer.due_in(self.limits(lane.kind), wall, monotonic)
                 }
                 _ => None,
@@ -439,6 +446,8 @@ impl Worker {
             Some(Command::Reconfigure(new)) => {
                 self.reconfigure(*new);
                 self.adapt(session).await?;
+                // What failed may be mended.
+                session.retry_now();
             }
             Some(Command::Stop(grace)) => {
                 // What cannot be written down now is done again by the next worker.
@@ -463,6 +472,7 @@ impl Worker {
     }
 
     fn reconfigure(&mut self, (config, version, block): (Config, u64, Option<Block>)) {
+        self.target.send_replace(config.target.clone());
         self.spec.config = config;
         self.spec.config_version = version;
         self.spec.block = self.spec.block.or(block);
@@ -493,6 +503,12 @@ impl Worker {
             let filling = lanes.filter_map(|lane| lane.buffer.oldest.map(|oldest| oldest.source));
             open.map(|cut| cut.oldest_arrival).chain(filling).min().unwrap_or_default()
         };
+        if let Some(stage) = session.stage.as_deref() {
+            self.metrics.partitions.store(stage.partitions, Ordering::Relaxed);
+            if stage.partitions < most_partitions(stage) {
+                self.metrics.partitions_exceeded.store(0, Ordering::Relaxed);
+            }
+        }
         self.metrics.oldest_undelivered.store(oldest(false), Ordering::Relaxed);
         self.metrics.oldest_not_backed_up.store(oldest(true), Ordering::Relaxed);
     }

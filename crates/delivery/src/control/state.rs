@@ -88,6 +88,11 @@ fn is_default(delimiter: &Delimiter) -> bool {
 }
 
 impl Cut {
+    /// Where its objects go; for an endpoint's, the error output.
+    pub(crate) fn bucket(&self) -> &str {
+        self.objects.first().map_or("", |name| &name.bucket)
+    }
+
     /// Number of records in the range.
     pub(crate) fn records(&self) -> u64 {
         if self.records == 0 { self.to - self.from } else { self.records }

@@ -39,7 +39,7 @@ const MAX_RESPONSE_BYTES: usize = 1 << 20;
 /// How long an endpoint may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(180);
 /// Bytes of an answer that are repeated in error output: as long as an `errorMessage` may be.
-const MAX_EXCERPT_BYTES: usize = 8192;
+const MAX_EXCERPT_BYTES: usize = 1024;
 
 /// What an HTTP endpoint destination is made of.
 #[derive(Clone, Debug)]

@@ -68,6 +68,7 @@ async fn what_is_refused_or_late_becomes_error_output_and_the_rest_is_delivered(
     assert_eq!(handle.metrics().endpoint_failed_records.load(Ordering::SeqCst), 1);
     assert_eq!(handle.metrics().backup.records.load(Ordering::SeqCst), 1);
     assert_eq!(handle.metrics().endpoint.records.load(Ordering::SeqCst), 9);
+    assert_eq!(handle.metrics().endpoint.bytes.load(Ordering::SeqCst), 9);
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,6 +85,7 @@ async fn attempts_go_on_for_as_long_as_the_configuration_says() {
         let moments = endpoint.attempts.lock().unwrap();
         assert!(attempts.contains(&moments.len()), "{} attempts in {retry} s", moments.len());
         assert_eq!(handle.metrics().endpoint.failed.load(Ordering::SeqCst), moments.len() as u64);
+        assert_eq!(handle.metrics().endpoint.bytes.load(Ordering::SeqCst), 0, "what was sent in vain");
         assert_eq!(world.engine.start_of(DATA), 1);
     }
 }
@@ -136,6 +138,25 @@ async fn a_stop_does_not_wait_for_an_endpoint_that_is_away() {
     endpoint.manner(Manner::TakesAll);
     world.start().flush().await.unwrap();
     assert_eq!(endpoint.numbers(), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_tried_again_goes_to_the_endpoint_of_the_newest_configuration() {
+    let (world, wrong) = world(seconds(7200));
+    wrong.manner(Manner::Busy);
+    let handle = world.start();
+    for n in 0..60 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    pass(seconds(1000)).await;
+    let right = TestEndpoint::new(&world, seconds(7200));
+    handle.reconfigure(requested(right.clone()), 2, None);
+    let asked = wrong.attempts.lock().unwrap().len();
+    pass(seconds(10)).await;
+    assert_eq!(right.numbers(), (0..60).collect::<Vec<_>>(), "at once");
+    assert_eq!(wrong.attempts.lock().unwrap().len(), asked);
+    assert!(errors(&world).is_empty());
+    assert_eq!(world.engine.start_of(DATA), 60);
 }
 
 /// A run with a crash at `step`; answers whether the run came so far.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::actors::{TestChain, backed_up, is_dropped, is_poison, lake, number, processed};
 use super::world::{BLOCK, CONTROL, DATA, Doubt, Mood, World, content, record};
 use super::{HOUR, pass, seconds};
-use crate::{Bucketing, Compression, Config, Delimiter, Object};
+use crate::record::ErrorType;
+use crate::{Block, Bucketing, Buffering, Compression, Config, Delimiter, Object};
 
 /// Where a record is to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +93,7 @@ async fn records_go_through_the_chain_into_their_partitions_and_poison_into_erro
         assert_eq!(metrics.records.load(Ordering::SeqCst), 54);
         assert_eq!(metrics.errors.records.load(Ordering::SeqCst), 3);
         assert_eq!(metrics.chain.queries.load(Ordering::SeqCst), 60);
-        assert_eq!(metrics.partitions.load(Ordering::SeqCst), partitions, "all of them idle, none sorted since");
+        assert_eq!(metrics.partitions.load(Ordering::SeqCst), 0, "all of them are delivered");
         assert_eq!(metrics.data_freshness_ms(u64::MAX), 0);
         handle.flush().await.unwrap();
         assert_freed(&world);
@@ -182,6 +183,8 @@ async fn partitions_beyond_the_limit_become_error_output_until_others_are_delive
     assert_eq!(metrics.partition_overflow_records.load(Ordering::SeqCst), 76);
     assert_eq!(metrics.partitions_exceeded.load(Ordering::SeqCst), 1);
     handle.flush().await.unwrap();
+    assert_eq!(metrics.partitions.load(Ordering::SeqCst), 0);
+    assert_eq!(metrics.partitions_exceeded.load(Ordering::SeqCst), 0, "they are free");
     let objects = objects(&world);
     assert_eq!(objects.len(), 501);
     let errors = content(objects.iter().find(|object| object.key.starts_with("err/processing-failed/")).unwrap());
@@ -228,6 +231,80 @@ async fn large_records_beyond_the_limit_of_partitions_are_error_output_too() {
         assert!(content.starts_with(&record.as_bytes()[..8]), "the record");
         assert!(content.ends_with(&record.as_bytes()[8..]), "all of it");
     }
+    assert_freed(&world);
+}
+
+/// Partitions 0 and 1 have the only two slots and are cut, but not delivered yet; then others come, and at last these
+/// two again. A crash at `step` of that; answers whether the run came so far.
+async fn crash_at_in_a_crowd(step: u64) -> bool {
+    const NUMBERS: [u64; 22] = [0, 1, 2, 3, 4, 8, 9, 12, 14, 17, 18, 19, 22, 23, 24, 28, 29, 32, 31, 34, 30, 38];
+    let mut world = World::new(step);
+    world.block = Block { count: 5 + ErrorType::ALL.len() as u32, ..BLOCK };
+    let buffering = Buffering { size_mib: 128, interval_s: 60 };
+    let config = Config::s3(Bucketing { buffering, ..lake(true) });
+    world.config = Config { chain: Some(TestChain::new(5)), ..config };
+    world.sink.mood(Mood::Away);
+    let handle = world.start();
+    let (crowd, first) = (&NUMBERS[2..], &NUMBERS[..2]);
+    for n in first {
+        world.engine.produce(record(*n).as_bytes());
+    }
+    pass(seconds(65)).await;
+    world.fuse.set(step);
+    for n in crowd {
+        world.engine.produce(record(*n).as_bytes());
+    }
+    pass(seconds(10)).await;
+    let crashed = world.fuse.is_dead();
+    drop(handle);
+    world.fuse.disarm();
+    world.sink.mood(Mood::Well);
+    world.engine.sorting_ms.store(200, Ordering::SeqCst);
+    let handle = world.start();
+    handle.flush().await.unwrap();
+    let mut found = Vec::new();
+    for object in objects(&world) {
+        for line in content(&object).split_terminator('\n') {
+            let overflow = serde_json::from_str::<serde_json::Value>(line).ok();
+            let raw = overflow.map(|line| line["rawData"].as_str().map(|raw| raw.as_bytes().to_vec()).unwrap());
+            let raw = raw.map(|raw| base64_simd::STANDARD.decode_to_vec(raw).unwrap());
+            found.push(number(raw.as_deref().unwrap_or(line.as_bytes())));
+        }
+    }
+    found.sort_unstable();
+    let mut wanted = NUMBERS.to_vec();
+    wanted.sort_unstable();
+    assert_eq!(found, wanted, "a crash at {step}");
+    crashed
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_too_much_before_a_crash_is_too_much_after_it() {
+    let mut step = 0;
+    while crash_at_in_a_crowd(step).await {
+        step += 1;
+    }
+    assert!(step > 30, "only {step} steps");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_the_store_never_takes_hold_up_no_other_partition() {
+    let mut world = World::new(1);
+    world.config = processed(TestChain::new(3));
+    world.tuning.parallel_uploads = 2;
+    *world.sink.refused_prefix.lock().unwrap() = Some("p=0/");
+    let handle = world.start();
+    for n in 20..86 {
+        world.engine.produce(format!("{n:08} small\n").as_bytes());
+        pass(seconds(20)).await;
+    }
+    pass(seconds(120)).await;
+    let found = found(&world, 3);
+    for n in (20..86).filter(|n| !is_dropped(*n) && !is_poison(*n)) {
+        assert_eq!(found.contains_key(&(Place::Delivered, n)), n % 3 != 0, "record {n}");
+    }
+    *world.sink.refused_prefix.lock().unwrap() = None;
+    handle.flush().await.unwrap();
     assert_freed(&world);
 }
 

@@ -26,7 +26,7 @@ pub(crate) const CONTROL: LogId = LogId(2);
 /// Of a second delivery stream, whose bucket is [`SWAMP`].
 pub(crate) const SWAMP_DATA: LogId = LogId(3);
 const SWAMP_CONTROL: LogId = LogId(4);
-const SWAMP: &str = "swamp";
+pub(crate) const SWAMP: &str = "swamp";
 
 /// Of the first delivery stream.
 pub(crate) const BLOCK: Block = Block { first: LogId(100), count: Block::WHOLE, class: 7 };
@@ -261,8 +261,12 @@ impl TestEngine {
 impl Engine for TestEngine {
     fn append_many(&self, appends: Vec<Append>) -> BoxFuture<'_, Vec<Appended>> {
         Box::pin(async move {
-            self.fuse.step().await;
-            let answers = appends.into_iter().map(|append| self.append(append)).collect();
+            let mut answers = Vec::new();
+            for append in appends {
+                // Each stands for itself: a crash may come between two.
+                self.fuse.step().await;
+                answers.push(self.append(append));
+            }
             self.fuse.step().await;
             answers
         })
@@ -362,6 +366,8 @@ pub(crate) struct TestSink {
     release: watch::Sender<()>,
     /// Set to the first key that is put; that one is refused from then on.
     refused: Mutex<Option<String>>,
+    /// Keys that begin so are never taken.
+    pub(crate) refused_prefix: Mutex<Option<&'static str>>,
     refuses_first: AtomicBool,
     fuse: Arc<Fuse>,
     in_flight: AtomicU64,
@@ -419,6 +425,9 @@ impl TestSink {
     }
 
     fn is_refused(&self, key: &str) -> bool {
+        if self.refused_prefix.lock().unwrap().is_some_and(|prefix| key.starts_with(prefix)) {
+            return true;
+        }
         self.refuses_first.load(Ordering::SeqCst)
             && self.refused.lock().unwrap().get_or_insert_with(|| key.to_owned()) == key
     }
@@ -460,6 +469,7 @@ pub(crate) struct World {
     pub(crate) random: SimRandom,
     pub(crate) tuning: Tuning,
     pub(crate) config: Config,
+    pub(crate) block: Block,
 }
 
 impl World {
@@ -484,6 +494,7 @@ impl World {
             stuck: Arc::default(),
             release: watch::channel(()).0,
             refused: Mutex::default(),
+            refused_prefix: Mutex::default(),
             refuses_first: AtomicBool::new(false),
             fuse: Arc::clone(&fuse),
             in_flight: AtomicU64::new(0),
@@ -499,6 +510,7 @@ impl World {
             random: SimRandom::new(seed),
             tuning: Tuning::default(),
             config: config(1, 60),
+            block: BLOCK,
         }
     }
 
@@ -518,7 +530,7 @@ impl World {
             name: "orders".into(),
             data: DATA,
             control: CONTROL,
-            block: Some(BLOCK),
+            block: Some(self.block),
             config: self.config.clone(),
             config_version: 1,
             backlog_quota_bytes: 10_000,

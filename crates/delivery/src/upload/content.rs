@@ -43,9 +43,14 @@ impl Content<'_> {
     pub(super) fn memory(&self, cut: &Cut) -> u64 {
         match self {
             Self::Records => cut.encoded_bytes(),
-            // Records are written in base64.
-            Self::Lines { given_up, .. } => cut.bytes * 4 / 3 + given_up.len() as u64 * LINE_BYTES,
+            Self::Lines { given_up, .. } => Self::lines_memory(cut.bytes, given_up),
         }
+    }
+
+    /// Records are written in base64, messages with escapes.
+    pub(super) fn lines_memory(record_bytes: u64, given_up: &[Refused]) -> u64 {
+        let said: u64 = given_up.iter().map(|refused| 2 * refused.fault.message.len() as u64).sum();
+        record_bytes * 4 / 3 + given_up.len() as u64 * LINE_BYTES + said
     }
 }
 

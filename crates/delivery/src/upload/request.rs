@@ -33,6 +33,9 @@ pub(crate) const PARCEL_RECORDS: u64 = 50_000;
 /// Bytes of what is known of a record besides its data, roughly.
 const RECORD_BYTES: u64 = 512;
 
+/// Bytes of different reasons that are kept of one cut, for up to a day. Further ones are kept in short.
+const REASONS_BYTES: usize = 1024 * 1024;
+
 /// How far a cut has come.
 #[derive(Default)]
 struct Progress {
@@ -45,6 +48,8 @@ struct Progress {
     /// Of them and of those that it did not take.
     bytes: u64,
     lost: u64,
+    /// Bytes of the reasons of `given_up`.
+    reasons: usize,
 }
 
 /// A parcel, with the offsets of its records.
@@ -55,11 +60,17 @@ struct Packed {
 }
 
 impl Upload {
-    pub(super) async fn request(&self, endpoint: &dyn Endpoint, cut: &Cut, id: [u8; 16]) -> Outcome {
+    pub(super) async fn request(&self, mut endpoint: Arc<dyn Endpoint>, cut: &Cut, id: [u8; 16]) -> Outcome {
         let mut progress = Progress::default();
         let mut unreadable = 0;
         loop {
-            match self.try_request(endpoint, cut, id, &mut progress).await {
+            // Another kind of endpoint was not what the records were cut for.
+            if let Some(newest) = self.endpoint()
+                && newest.metric_name() == endpoint.metric_name()
+            {
+                endpoint = newest;
+            }
+            match self.try_request(endpoint.as_ref(), cut, id, &mut progress).await {
                 Ok(()) => unreadable = 0,
                 Err(EngineError::Missing) => return Outcome::Gone,
                 Err(error) => {
@@ -87,7 +98,7 @@ impl Upload {
             }
             self.past.waited(cut.id, clock.monotonic().saturating_sub(began));
         }
-        self.write_errors(endpoint, cut, progress).await
+        self.write_errors(endpoint.as_ref(), cut, progress).await
     }
 
     /// One attempt at what is left.
@@ -114,8 +125,11 @@ impl Upload {
         let verdict = endpoint.attempt(&parcel).await;
         let took = clock.monotonic().saturating_sub(began);
         progress.attempts += 1;
-        progress.taken += (parcel.records.len().saturating_sub(verdict.retry.len() + verdict.refused.len())) as u64;
-        progress.bytes += verdict.bytes;
+        let records = parcel.records.len() as u64;
+        let taken = records.saturating_sub((verdict.retry.len() + verdict.refused.len()) as u64);
+        progress.taken += taken;
+        // What was sent in vain is no part of it.
+        progress.bytes += verdict.bytes * taken / records;
         self.note(cut, &verdict, progress.attempts, took);
         progress.apply(&offsets, verdict, clock.now_ms());
         Ok(())
@@ -155,12 +169,14 @@ impl Upload {
             }
             Some((_, Fault { code, summary, .. })) => {
                 Metrics::add(&self.metrics.endpoint.failed, 1);
-                if !verdict.retry.is_empty() {
+                if verdict.retry.is_empty() {
+                    self.past.succeeded(ENDPOINT);
+                } else {
                     self.past.store_failed(ENDPOINT, took);
                 }
                 let (retry, refused) = (verdict.retry.len(), verdict.refused.len());
                 tracing::warn!(
-                    delivery_stream = %self.stream, cut = cut.id, attempts, retry, refused, code, reason = summary,
+                    delivery_stream = %self.stream, cut = cut.id, attempts, retry, refused, code, reason = &**summary,
                     "request failed"
                 );
             }
@@ -198,12 +214,14 @@ impl Upload {
 impl Progress {
     fn apply(&mut self, offsets: &[Offset], verdict: Verdict, ended: u64) {
         let attempts = self.attempts;
-        let mut shared = Shared::default();
+        let mut shared = Shared { last: None, kept: self.reasons };
         for (place, fault) in verdict.refused {
             if let Some(offset) = offsets.get(place) {
                 self.given_up.push(Refused { offset: *offset, fault: shared.of(fault), attempts, ended });
             }
         }
+        // Those of the others may be replaced by the next attempt's.
+        self.reasons = shared.kept;
         let mut left = Vec::with_capacity(verdict.retry.len());
         for (place, fault) in verdict.retry {
             if let Some(offset) = offsets.get(place) {
@@ -223,16 +241,65 @@ impl Progress {
 }
 
 /// Keeps equal reasons once: a request that failed gives each of its records the same one.
-#[derive(Default)]
 struct Shared {
     last: Option<Arc<Fault>>,
+    /// As [`Progress::reasons`].
+    kept: usize,
 }
 
 impl Shared {
-    fn of(&mut self, fault: Fault) -> Arc<Fault> {
-        match &self.last {
-            Some(last) if **last == fault => Arc::clone(last),
-            _ => Arc::clone(self.last.insert(Arc::new(fault))),
+    fn of(&mut self, mut fault: Fault) -> Arc<Fault> {
+        if let Some(last) = self.last.as_ref().filter(|last| ***last == fault) {
+            return Arc::clone(last);
         }
+        if self.kept >= REASONS_BYTES {
+            fault.message = Arc::clone(&fault.summary);
+            if let Some(last) = self.last.as_ref().filter(|last| ***last == fault) {
+                return Arc::clone(last);
+            }
+        }
+        self.kept += fault.message.len();
+        Arc::clone(self.last.insert(Arc::new(fault)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(records: usize, message: impl Fn(usize) -> String) -> Verdict {
+        let fault = |n| Fault { code: "400".into(), message: message(n).into(), summary: "no".into() };
+        Verdict { retry: (0..records).map(|n| (n, fault(n))).collect(), ..Verdict::default() }
+    }
+
+    /// Bytes of different messages that are remembered.
+    fn remembered(progress: &Progress) -> usize {
+        let faults = progress.left.iter().flatten().map(|(_, fault)| fault);
+        let messages = faults.map(|fault| (fault.message.as_ptr(), fault.message.len()));
+        messages.collect::<std::collections::BTreeMap<_, _>>().values().sum()
+    }
+
+    #[test]
+    fn reasons_are_remembered_once_and_up_to_a_bound() {
+        let offsets: Vec<Offset> = (0..10_000).collect();
+        let mut progress = Progress::default();
+        for _ in 0..3 {
+            progress.apply(&offsets, verdict(10_000, |_| "x".repeat(1024)), 0);
+            assert_eq!(remembered(&progress), 1024);
+            progress.apply(&offsets, verdict(10_000, |n| format!("{n:01024}")), 0);
+            assert!((REASONS_BYTES..REASONS_BYTES + 2048).contains(&remembered(&progress)));
+            assert_eq!(progress.left.as_ref().map(Vec::len), Some(10_000));
+        }
+    }
+
+    #[test]
+    fn the_memory_of_error_output_includes_what_the_endpoint_said() {
+        let offsets: Vec<Offset> = (0..100).collect();
+        let mut progress = Progress::default();
+        progress.apply(&offsets, verdict(100, |_| "\"".repeat(1000)), 0);
+        progress.give_up(0);
+        let lines = progress.given_up.iter().map(|refused| serde_json::to_vec(&*refused.fault.message));
+        let bytes: usize = lines.map(|line| line.map_or(0, |line| line.len())).sum();
+        assert!(Content::lines_memory(0, &progress.given_up) >= bytes as u64);
     }
 }

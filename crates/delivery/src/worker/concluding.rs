@@ -1,5 +1,7 @@
 //! Uploads: started for cuts, and written down when they end.
 
+use std::collections::VecDeque;
+
 use levada_core::engine::{EngineError, LogId, Offset, Tail};
 use tokio::task::JoinError;
 
@@ -7,6 +9,7 @@ use super::lane::{Route, log_of, route_of};
 use super::{Session, Worker, of_data_log};
 use crate::control::{ControlError, Cut, LaneId, ObjectName, Record, Routed};
 use crate::metrics::{Delivered, Metrics};
+use crate::past::Puts;
 use crate::upload::{Finished, Outcome, Upload};
 
 type Joined = Result<Finished, JoinError>;
@@ -17,22 +20,26 @@ impl Worker {
             return;
         }
         let most = self.shared.env.tuning.parallel_uploads.max(1);
-        let mut running = session.running();
-        let mut at = 0;
-        while let Some(cut) = session.waiting.get(at) {
-            let route = route_of(cut.lane, &session.lanes);
-            if *running.at(route) >= most {
-                at += 1;
-                continue;
+        let mut running = session.running(&self.past);
+        let (mut started, mut waiting) = (Vec::new(), VecDeque::new());
+        for cut in &session.waiting {
+            let count = running.at(route_of(cut.lane, &session.lanes), cut.bucket());
+            let puts = self.past.puts(cut.id);
+            if puts == Puts::FailAlone || count.has_room(most) {
+                count.add(puts);
+                started.push(cut.clone());
+            } else {
+                waiting.push_back(cut.clone());
             }
-            let Some(cut) = session.waiting.remove(at) else { return };
-            *running.at(route) += 1;
+        }
+        session.waiting = waiting;
+        for cut in started {
             let upload = Upload {
                 shared: self.shared.clone(),
                 stream: self.stream.clone(),
                 log: log_of(cut.lane, self.spec.data),
-                route,
-                target: self.spec.config.target.clone(),
+                route: route_of(cut.lane, &session.lanes),
+                target: self.target.subscribe(),
                 metrics: self.metrics.clone(),
                 signals: session.signals.clone(),
                 past: self.past.clone(),
@@ -201,20 +208,25 @@ impl Worker {
     }
 }
 
-/// Slots of partitions whose records are all delivered and trimmed, and into which the sorter has nothing to put any
-/// more from what it read before.
+/// Slots of partitions whose records are all delivered and trimmed.
+///
+/// None as long as the sorter is behind where an earlier session of the worker had come, in any lane: what was too many
+/// partitions for that one has to be too many again, or a record would be decided on twice.
 ///
 /// What a crash left untrimmed is trimmed at the next start because the slot is still assigned then: it is released only
 /// after that.
 fn releasable(session: &Session) -> Vec<LogId> {
     let Some(stage) = session.stage.as_deref() else { return Vec::new() };
+    if session.lanes.values().any(|lane| lane.slot.covered > stage.sorted) {
+        return Vec::new();
+    }
     let state = session.control.state();
     let mut released = Vec::new();
     for slot in &state.slots {
         let id = LaneId::Slot(slot.log);
         let Some(lane) = session.lanes.get(&id) else { continue };
-        let settled = lane.is_drained() && lane.slot.covered <= stage.sorted;
-        if matches!(slot.lane, Routed::Partition(_)) && settled && state.open.iter().all(|cut| cut.lane != id) {
+        if matches!(slot.lane, Routed::Partition(_)) && lane.is_drained() && state.open.iter().all(|cut| cut.lane != id)
+        {
             released.push(slot.log);
         }
     }

@@ -9,6 +9,7 @@ use crate::config::{Bucketing, Compression, Delimiter, Target};
 use crate::control::{ControlError, Cut, ObjectName, Record, Routed};
 use crate::gap::first_readable;
 use crate::metrics::Metrics;
+use crate::past::Puts;
 use crate::prefix::ObjectOf;
 use crate::record::ErrorType;
 
@@ -49,11 +50,12 @@ impl Worker {
         let (limits, log) = (self.limits(lane.kind), log_of(id, self.spec.data));
         let max_bytes = lane.buffer.room(limits).min(PAGE_BYTES);
         let request = ReadRequest { log, from: lane.buffer.next, max_records: PAGE_RECORDS, max_bytes };
-        let look = self.backlog.look();
+        // Another log's page says nothing of the backlog: whoever asked for a look still waits for it.
+        let look = (log == self.spec.data).then(|| self.backlog.look());
         let env = &self.shared.env;
         let (to, reason) = match env.engine.read(request).await {
             Ok(page) => {
-                if log == self.spec.data {
+                if let Some(look) = look {
                     self.backlog.found(look, page.tail.bytes + staged);
                 }
                 match lane.buffer.count(&page, limits, env.clock.monotonic()) {
@@ -86,25 +88,35 @@ impl Worker {
     }
 
     /// Whether a cut of the lane could have an upload.
-    pub(super) fn is_cuttable(&self, session: &Session, open: &mut Counts, id: LaneId, lane: &Lane) -> bool {
+    pub(super) fn is_cuttable(&self, session: &Session, open: &Counts<'_>, id: LaneId, lane: &Lane) -> bool {
+        let bucket = &self.bucketing(lane.kind).bucket;
         let parallel = self.shared.env.tuning.parallel_uploads.max(1);
         let most = if matches!(id, LaneId::Slot(_)) { parallel + AHEAD } else { parallel };
-        *open.at(lane.kind.route()) < most && !session.waiting.iter().any(|cut| cut.lane == id)
+        let is_waiting = || session.waiting.iter().any(|cut| cut.lane == id && cut.bucket() == bucket);
+        open.get(lane.kind.route(), bucket).has_room(most) && !is_waiting()
+    }
+
+    /// Where cuts of such lanes go, error output of endpoints included.
+    fn bucketing(&self, kind: Kind) -> &Bucketing {
+        match (kind, &self.spec.config.backup) {
+            (Kind::Backup, Some(backup)) => backup,
+            _ => self.spec.config.errors(),
+        }
     }
 
     /// Fixes the ranges of all lanes that are due and have an upload free, those first that have waited longest.
     pub(super) async fn cut_due(&mut self, session: &mut Session) -> Result<bool, ControlError> {
-        let mut open = Counts::of(session.control.state().open.iter(), &session.lanes);
-        let mut due = self.due_lanes(session, &mut open);
+        let mut open = Counts::of(session.control.state().open.iter(), &session.lanes, &self.past);
+        let mut due = self.due_lanes(session, &open);
         due.sort_unstable();
         let mut cuts: Vec<Cut> = Vec::new();
         let first = session.control.state().next_id;
         for (_, id) in due {
             let Some(lane) = session.lanes.get(&id) else { continue };
-            if self.is_cuttable(session, &mut open, id, lane) {
+            if self.is_cuttable(session, &open, id, lane) {
                 let number = first + cuts.len() as u64;
                 cuts.extend(self.cut(session, number, id, lane));
-                *open.at(lane.kind.route()) += 1;
+                open.at(lane.kind.route(), &self.bucketing(lane.kind).bucket).add(Puts::Fresh);
             }
         }
         if cuts.is_empty() {
@@ -124,7 +136,7 @@ impl Worker {
     }
 
     /// Lanes that are to be cut, with the moment since when they are.
-    fn due_lanes(&self, session: &Session, open: &mut Counts) -> Vec<(u64, LaneId)> {
+    fn due_lanes(&self, session: &Session, open: &Counts<'_>) -> Vec<(u64, LaneId)> {
         let env = &self.shared.env;
         let (wall, monotonic) = (env.clock.now_ms(), env.clock.monotonic());
         let mode = self.mode(session);
@@ -155,10 +167,7 @@ impl Worker {
             (Target::Endpoint { .. }, Kind::Main | Kind::Records) => Some(self.random_bytes()),
             _ => None,
         };
-        let bucketing = match (lane.kind, &config.backup) {
-            (Kind::Backup, Some(backup)) => backup,
-            _ => config.errors(),
-        };
+        let bucketing = self.bucketing(lane.kind);
         let Oldest { arrival, source, .. } = lane.buffer.oldest?;
         let kind = match (&config.target, parcel, routed) {
             (Target::Endpoint { endpoint, .. }, Some(_), _) => Some(endpoint.error_type()),

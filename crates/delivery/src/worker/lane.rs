@@ -9,6 +9,7 @@ use levada_core::engine::{LogId, Offset};
 
 use crate::buffer::Buffer;
 use crate::control::{Cut, LaneId, Routed};
+use crate::past::{Past, Puts};
 
 /// What a lane holds, as far as it decides how it is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,29 +82,55 @@ impl Lane {
     }
 }
 
-/// Open cuts of each route.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    destination: usize,
-    backup: usize,
-    errors: usize,
+/// Open cuts of each route and bucket: a bucket that was replaced by an update may be away for ever.
+#[derive(Debug, Default)]
+pub(super) struct Counts<'a> {
+    places: BTreeMap<(Route, &'a str), Count>,
 }
 
-impl Counts {
-    pub(super) fn of<'a>(cuts: impl Iterator<Item = &'a Cut>, lanes: &BTreeMap<LaneId, Lane>) -> Self {
+/// Open cuts of one place, by how their puts went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    fresh: usize,
+    failing: usize,
+    alone: usize,
+}
+
+impl Count {
+    /// Cuts for one place that may be open beside those that count, because they alone fail there.
+    const ALONE: usize = 64;
+
+    pub(super) fn add(&mut self, puts: Puts) {
+        match puts {
+            Puts::Fresh => self.fresh += 1,
+            Puts::Fail => self.failing += 1,
+            Puts::FailAlone => self.alone += 1,
+        }
+    }
+
+    /// Whether one more has room beside `most`. Where so many fail, one more may show whether the place is away or
+    /// refuses just these.
+    pub(super) fn has_room(self, most: usize) -> bool {
+        let is_scout = self.fresh == 0 && self.failing == most;
+        self.alone < Self::ALONE && (self.fresh + self.failing < most || is_scout)
+    }
+}
+
+impl<'a> Counts<'a> {
+    pub(super) fn of(cuts: impl Iterator<Item = &'a Cut>, lanes: &BTreeMap<LaneId, Lane>, past: &Past) -> Self {
         let mut counts = Self::default();
         for cut in cuts {
-            *counts.at(route_of(cut.lane, lanes)) += 1;
+            counts.at(route_of(cut.lane, lanes), cut.bucket()).add(past.puts(cut.id));
         }
         counts
     }
 
-    pub(super) fn at(&mut self, route: Route) -> &mut usize {
-        match route {
-            Route::Destination => &mut self.destination,
-            Route::Backup => &mut self.backup,
-            Route::Errors => &mut self.errors,
-        }
+    pub(super) fn at(&mut self, route: Route, bucket: &'a str) -> &mut Count {
+        self.places.entry((route, bucket)).or_default()
+    }
+
+    pub(super) fn get(&self, route: Route, bucket: &str) -> Count {
+        self.places.get(&(route, bucket)).copied().unwrap_or_default()
     }
 }
 

@@ -143,7 +143,7 @@ impl Sheet<'_> {
     }
 }
 
-fn most_partitions(stage: &Stage) -> u64 {
+pub(super) fn most_partitions(stage: &Stage) -> u64 {
     PARTITIONS.min((stage.slots().count() as u64).saturating_sub(OTHER_SLOTS))
 }
 
@@ -341,7 +341,6 @@ impl Worker {
         stage.sorted = to;
         stage.unwritten += bytes;
         let unwritten = stage.unwritten;
-        self.metrics.partitions.store(stage.partitions, std::sync::atomic::Ordering::Relaxed);
         self.show_throughput(session);
         if unwritten >= UNWRITTEN_BYTES
             && let Some(record) = self.sorted_so_far(session)

@@ -10,7 +10,7 @@ use super::{Fault, Verdict};
 use crate::http::{HttpError, HttpResponse};
 
 /// Bytes of an answer or reason that are repeated in error output.
-const MAX_EXCERPT_BYTES: usize = 4096;
+const MAX_EXCERPT_BYTES: usize = 1024;
 
 /// Bytes of an error's type that a log line repeats.
 const MAX_KIND_BYTES: usize = 100;
@@ -57,8 +57,8 @@ impl Item {
         };
         let fault = Fault {
             code: self.status.to_string(),
-            message: excerpt(message.as_bytes(), MAX_EXCERPT_BYTES),
-            summary: excerpt(kind.as_bytes(), MAX_KIND_BYTES),
+            message: excerpt(message.as_bytes(), MAX_EXCERPT_BYTES).into(),
+            summary: excerpt(kind.as_bytes(), MAX_KIND_BYTES).into(),
         };
         let fault = (place, fault);
         if refused { verdict.refused.push(fault) } else { verdict.retry.push(fault) }
@@ -86,7 +86,7 @@ pub(super) fn outcome(answer: Result<HttpResponse, HttpError>, documents: usize)
         }
         status => {
             let summary = format!("The request was answered by status {status}");
-            let fault = Fault { code, message: said(&response), summary };
+            let fault = Fault { code, message: said(&response).into(), summary: summary.into() };
             if status == 413 { Outcome::TooLarge(fault) } else { Outcome::Retry(fault) }
         }
     }

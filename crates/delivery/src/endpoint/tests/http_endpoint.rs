@@ -166,10 +166,12 @@ async fn statuses_and_missing_answers_have_their_codes() {
     assert_eq!(codes(&verdict.refused), ["HttpEndpoint.DestinationException"; 2]);
     assert_eq!(verdict.retry, []);
     assert_eq!(
-        verdict.refused[0].1.message,
+        &*verdict.refused[0].1.message,
         "The following response was received from the endpoint destination. 413: too large"
     );
     assert!(!verdict.refused[0].1.summary.contains("too large"), "no answer in a log");
+    let [(_, first), (_, second)] = &verdict.refused[..] else { panic!("{verdict:?}") };
+    assert!(std::sync::Arc::ptr_eq(&first.message, &second.message), "a text for each record");
     let expected = [
         "HttpEndpoint.ConnectionFailed",
         "HttpEndpoint.SSLHandshakeFailure",

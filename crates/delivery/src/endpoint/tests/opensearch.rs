@@ -100,7 +100,7 @@ async fn each_document_has_its_own_fate() {
     assert_eq!(codes(&verdict.refused), ["400", "413"]);
     let told: serde_json::Value = serde_json::from_str(&verdict.refused[0].1.message).unwrap();
     assert_eq!(told, json!({"reason": "no", "type": "some_exception"}));
-    assert_eq!(verdict.refused[0].1.summary, "some_exception", "no reason in a log: it may repeat the record");
+    assert_eq!(&*verdict.refused[0].1.summary, "some_exception", "no reason in a log: it may repeat the record");
     assert_eq!(places(&verdict.retry), [2, 4, 6, 7, 8, 9]);
     assert_eq!(codes(&verdict.retry), ["429", "503", "403", "404", "409", "500"]);
     // Of status 400, but not the document's fault.
