@@ -51,8 +51,12 @@ const _: () = assert!(MAX_EVALUATED_BYTES + MAX_BEHIND_PREFIX_BYTES <= MAX_KEY_B
 const DATE: &str = "yyyy/MM/dd/HH/";
 const NAME_DATE: &str = "yyyy-MM-dd-HH-mm-ss";
 
-/// An hour whose names are as long as they get: 10:00 on Wednesday, 27 September 2023.
-const LONGEST_TIME: Millis = 1_695_808_800_000;
+/// A day whose names are as long as they get: Wednesday, 27 September 2023.
+const LONGEST_DAY: Millis = 1_695_808_800_000;
+
+/// Hours of it at which one pattern or the other is longest: the hour itself, the names of the day's parts, and numbers
+/// that count from midnight.
+const LONGEST_HOURS: [i8; 3] = [10, 13, 23];
 
 /// What a destination configuration says about keys. `None` and an empty string both mean "not given".
 #[derive(Clone, Copy, Debug, Default)]
@@ -216,10 +220,11 @@ impl KeyLayout {
     /// # Errors
     /// [`KeyError`]: they belong into the error output.
     pub fn check(&self, partition: &Partition) -> Result<(), KeyError> {
-        let time = instant(LONGEST_TIME, &self.zone);
-        let random = RandomStrings::new([0; 16]);
-        let mut values = Values { time, random, error_type: "", partition: Some(partition) };
-        evaluated(&self.prefix, &mut values).map(drop)
+        longest_times(&self.zone).try_for_each(|time| {
+            let random = RandomStrings::new([0; 16]);
+            let mut values = Values { time, random, error_type: "", partition: Some(partition) };
+            evaluated(&self.prefix, &mut values).map(drop)
+        })
     }
 
     fn values<'a>(&self, object: &ObjectOf<'a>, error_type: &'a str) -> Values<'a> {
@@ -329,16 +334,27 @@ fn partition_keys(parts: &[Part]) -> PartitionKeys {
 
 /// Length of the evaluated parts at their longest, the values of partition keys not counted.
 fn longest(parts: &[Part], zone: &TimeZone) -> usize {
-    let time = instant(LONGEST_TIME, zone);
     let longest_type = ErrorType::ALL.map(|kind| kind.name()).into_iter().max_by_key(|name| name.len());
-    let random = RandomStrings::new([0; 16]);
-    let mut values = Values { time, random, error_type: longest_type.unwrap_or_default(), partition: None };
-    let mut out = String::new();
-    for part in parts.iter().filter(|part| !part.is_partition_key()) {
-        // Only partition keys can be missing.
-        let _ = write(part, &mut out, &mut values);
-    }
-    out.len()
+    let length = |time| {
+        let random = RandomStrings::new([0; 16]);
+        let mut values = Values { time, random, error_type: longest_type.unwrap_or_default(), partition: None };
+        let mut out = String::new();
+        for part in parts.iter().filter(|part| !part.is_partition_key()) {
+            // Only partition keys can be missing.
+            let _ = write(part, &mut out, &mut values);
+        }
+        out.len()
+    };
+    longest_times(zone).map(length).max().unwrap_or_default()
+}
+
+/// Times at which keys are as long as they get.
+fn longest_times(zone: &TimeZone) -> impl Iterator<Item = jiff::Zoned> {
+    let day = instant(LONGEST_DAY, zone);
+    LONGEST_HOURS.into_iter().map(move |hour| {
+        let end_of_hour = day.with().hour(hour).minute(59).second(59).subsec_nanosecond(999_000_000).build();
+        end_of_hour.unwrap_or_else(|_| day.clone())
+    })
 }
 
 fn known_pattern(pattern: &str) -> Result<Pattern, PrefixError> {

@@ -253,6 +253,7 @@ fn refusals() {
     use PrefixError::*;
     let value = |member, value: &str, reason: &str| BadValue { member, value: value.into(), reason: reason.into() };
     let expression = |member, text: &str| BadExpression { member, text: text.into() };
+    let nanos = format!("{}!{{timestamp:n}}", "x".repeat(505));
     let long = "x".repeat(513);
     let fits = "x".repeat(512);
     let evaluated = format!("{}!{{firehose:random-string}}", "x".repeat(502));
@@ -295,6 +296,8 @@ fn refusals() {
         ("!{timestamp:yyyy]}", "errors/", "", Some(value(Prefix, "yyyy]", "] without ["))),
         ("!{timestamp:yyyy#}", "errors/", "", Some(value(Prefix, "yyyy#", "'#' is reserved"))),
         (&long, "", "", Some(TooLong(Prefix))),
+        // The nanosecond has nine digits for most of the second.
+        (&nanos, "errors/", "", Some(TooLong(Prefix))),
         (&evaluated, "errors/", "", Some(TooLong(Prefix))),
         ("", &long, "", Some(TooLong(ErrorOutputPrefix))),
         ("", "", "Mars/Olympus", Some(UnknownTimeZone("Mars/Olympus".into()))),

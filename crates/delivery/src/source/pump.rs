@@ -79,8 +79,6 @@ struct Session<'w> {
     due: BTreeSet<(Instant, u32)>,
     /// Shards whose copied end is the shard's: each waits for records.
     waiting: JoinSet<(u32, Result<Tail, EngineError>)>,
-    /// Shards without a log, not yet or not any more; looked at again when the listing changes.
-    parked: BTreeSet<u32>,
     /// Shards read to their ends, not written down yet.
     finished: Vec<u32>,
     behind: BTreeMap<u32, Behind>,
@@ -196,7 +194,6 @@ impl<'w> Session<'w> {
             listed: Listed::new(),
             due: BTreeSet::new(),
             waiting: JoinSet::new(),
-            parked: BTreeSet::new(),
             finished: Vec::new(),
             behind: BTreeMap::new(),
             next_round: Instant::now(),
@@ -257,9 +254,6 @@ impl<'w> Session<'w> {
         if !self.list() {
             return false;
         }
-        for shard in std::mem::take(&mut self.parked) {
-            self.watch(shard, Duration::ZERO);
-        }
         self.adopt();
         true
     }
@@ -306,7 +300,8 @@ impl<'w> Session<'w> {
             Ok(tail) if tail.sealed => self.finished.push(shard),
             // Cannot be: it neither grew nor was it closed.
             Ok(_) => self.watch(shard, HOLD),
-            Err(EngineError::Missing) => drop(self.parked.insert(shard)),
+            // Not there yet, or not any more: the listing will say so.
+            Err(EngineError::Missing) => self.watch(shard, HOLD),
             // Reading it finds out more.
             Err(EngineError::Corrupt { .. }) => drop(self.due.insert((Instant::now(), shard))),
             Err(error) => return Err(error.into()),
@@ -410,7 +405,7 @@ impl<'w> Session<'w> {
             };
             match self.world.engine.read(request).await {
                 Ok(page) => self.take(&shard, from, &page, &mut gathered),
-                Err(EngineError::Missing) => drop(self.parked.insert(index)),
+                Err(EngineError::Missing) => self.watch(index, HOLD),
                 Err(EngineError::Corrupt { file, at }) => {
                     self.pass_over(&shard, from, &format!("corrupt: {file} at byte {at}")).await?;
                 }
@@ -461,7 +456,7 @@ impl<'w> Session<'w> {
                 self.positions.frontier().reading.insert(shard.index, to);
                 self.watch(shard.index, Duration::ZERO);
             }
-            Err(EngineError::Missing) => drop(self.parked.insert(shard.index)),
+            Err(EngineError::Missing) => self.watch(shard.index, HOLD),
             Err(error) => return Err(PositionError::Unsettled(error.to_string())),
         }
         Ok(())
