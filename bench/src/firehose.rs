@@ -74,7 +74,7 @@ pub(crate) struct FirehoseArgs {
 /// A slice of each side.
 struct Pair {
     /// Bytes of records a second.
-    library: f64,
+    gzip: f64,
     levada: f64,
     measured: Measured,
 }
@@ -84,7 +84,7 @@ struct Pair {
 struct Row {
     number: u8,
     record_bytes: u64,
-    library_bytes_per_second: f64,
+    gzip_bytes_per_second: f64,
     levada_bytes_per_second: f64,
     ratio: f64,
     target: f64,
@@ -147,12 +147,12 @@ impl Bench<'_> {
         let texts = texts(1);
         let (mut pairs, mut kept, mut compressed) = (Vec::new(), Vec::new(), 0);
         while kept.iter().filter(|k| **k).count() < wanted && pairs.len() < 2 * wanted {
-            let (library, length) = self.library(&texts)?;
+            let (gzip, length) = self.gzip(&texts)?;
             compressed = length;
             let (levada, measured) = self.slice(&texts, &plain_destination())?;
-            eprintln!("  library {:.1} MB/s   levada {:.1} MB/s", library / 1e6, levada / 1e6);
-            pairs.push(Pair { library, levada, measured });
-            kept = steady(&pairs.iter().map(|pair| pair.library).collect::<Vec<_>>());
+            eprintln!("  gzip {:.1} MB/s   levada {:.1} MB/s", gzip / 1e6, levada / 1e6);
+            pairs.push(Pair { gzip, levada, measured });
+            kept = steady(&pairs.iter().map(|pair| pair.gzip).collect::<Vec<_>>());
         }
         let counted: Vec<&Pair> = pairs.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(pair, _)| pair).collect();
         let of = |f: fn(&Pair) -> f64| median(&counted.iter().map(|pair| f(pair)).collect::<Vec<_>>());
@@ -160,9 +160,9 @@ impl Bench<'_> {
         Ok(Row {
             number: 15,
             record_bytes: self.bytes(),
-            library_bytes_per_second: of(|pair| pair.library).ok_or(none)?,
+            gzip_bytes_per_second: of(|pair| pair.gzip).ok_or(none)?,
             levada_bytes_per_second: of(|pair| pair.levada).ok_or(none)?,
-            ratio: of(|pair| pair.levada / pair.library).ok_or(none)?,
+            ratio: of(|pair| pair.levada / pair.gzip).ok_or(none)?,
             target: TARGET,
             compressed_to: compressed as f64 / self.bytes() as f64,
             server_cpu: of(|pair| pair.measured.server_cpu).ok_or(none)?,
@@ -174,7 +174,7 @@ impl Bench<'_> {
     }
 
     /// The yardstick: bytes a second of the library on the server's core, and what it makes of them all.
-    fn library(&self, texts: &[Vec<u8>]) -> Result<(f64, u64)> {
+    fn gzip(&self, texts: &[Vec<u8>]) -> Result<(f64, u64)> {
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 proc::pin(self.place.server_core)?;
@@ -435,7 +435,7 @@ fn markdown(row: &Row, partitions: f64, idle: u64) -> String {
     let rows = vec![
         vec![
             "15 Firehose to a bucket, 1 KiB, GZIP".into(),
-            mb(row.library_bytes_per_second),
+            mb(row.gzip_bytes_per_second),
             mb(row.levada_bytes_per_second),
             format!("{:.2}", row.ratio),
             format!("{:.1}", row.target),
