@@ -82,7 +82,7 @@ LADDER = [
      "Start of list found where not expected"),
     (KINESIS + "SplitShard", b'{"StreamName":7}', {}, 400, SERIALIZATION, "can not be converted to an String"),
     ("Firehose_20150804.DescribeDeliveryStream", b"{}", {}, 400, "ValidationException",
-     "Value null at 'deliveryStreamName' failed to satisfy constraint: Member must not be null"),
+     "Value at 'deliveryStreamName' failed to satisfy constraint: Member must not be null"),
 ]
 
 
