@@ -96,7 +96,7 @@ impl Kind {
     pub(super) fn update(self, version: &str, draw: u64) -> Option<Value> {
         let update = match self {
             Self::Plain => json!({"Prefix": format!("p{}/", draw % 3)}),
-            Self::Processed => json!({"ProcessingConfiguration": processing(draw % 2 == 0)}),
+            Self::Processed => json!({"ProcessingConfiguration": processing(draw.is_multiple_of(2))}),
             Self::Partitioned => {
                 json!({"Prefix": format!("v{}/!{{partitionKeyFromLambda:region}}/", draw % 3)})
             }
