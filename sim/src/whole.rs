@@ -1,7 +1,7 @@
 //! The whole node: HTTP over the simulated network, handlers, catalog, journal, delivery, on a disk that loses what
 //! was not synced. Its clients put records and reshard the stream that they put them to.
 
-mod check;
+pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod shards;
 

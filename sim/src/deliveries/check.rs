@@ -1,17 +1,15 @@
 //! What must be where in the end.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use base64_simd::STANDARD;
 use levada_core::env::sim::SimDisk;
-use levada_core::env::{Disk, Open};
 use serde_json::Value;
 
 use super::Notes;
 use super::network::{DROPPED, POISON, Seen};
 use super::streams::Kind;
-use crate::node::DATA_DIR;
+use crate::whole::check::objects;
 
 /// What stands in a bucket.
 #[derive(Default)]
@@ -99,34 +97,4 @@ fn content(disk: &SimDisk, bucket: &str, asked: &BTreeSet<String>) -> Result<Con
         }
     }
     Ok(content)
-}
-
-/// Paths and contents of a bucket's objects.
-fn objects(disk: &SimDisk, bucket: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut objects = BTreeMap::new();
-    let mut directories = vec![Path::new(DATA_DIR).join("buckets").join(bucket)];
-    while let Some(directory) = directories.pop() {
-        let entries = match disk.list(&directory) {
-            Ok(entries) => entries,
-            // Nothing was ever delivered there.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error.to_string()),
-        };
-        for entry in entries {
-            let path = directory.join(&entry.name);
-            if entry.is_dir {
-                // Unfinished objects; no key leads there.
-                if entry.name != ".%tmp" {
-                    directories.push(path);
-                }
-                continue;
-            }
-            let mut content = vec![0; entry.len as usize];
-            let read = disk.open(&path, Open::Read).and_then(|file| file.read_exact_at(&mut content, 0));
-            read.map_err(|error| error.to_string())?;
-            let text = String::from_utf8(content).map_err(|error| error.to_string())?;
-            objects.insert(path.display().to_string(), text);
-        }
-    }
-    Ok(objects)
 }

@@ -112,9 +112,31 @@ async fn check_open(node: &Arc<Node>, shards: &[Shard]) -> Result<(), String> {
 /// Every accepted record is in the bucket, and nothing is there twice.
 pub(super) fn check_bucket(disk: &SimDisk, notes: &Notes) -> Result<(), String> {
     let mut delivered = BTreeSet::new();
-    let mut directories = vec![Path::new(DATA_DIR).join("buckets").join(BUCKET)];
+    for (path, content) in objects(disk, BUCKET)? {
+        for text in content.split_inclusive('>') {
+            if !notes.asked.contains(text) || !delivered.insert(text.to_owned()) {
+                return Err(format!("{path}: {text} was not put, or was delivered twice"));
+            }
+        }
+    }
+    match notes.accepted.iter().find(|text| !delivered.contains(*text)) {
+        Some(text) => Err(format!("{text} was accepted and not delivered")),
+        None => Ok(()),
+    }
+}
+
+/// Paths and contents of a bucket's objects.
+pub(crate) fn objects(disk: &SimDisk, bucket: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut objects = BTreeMap::new();
+    let mut directories = vec![Path::new(DATA_DIR).join("buckets").join(bucket)];
     while let Some(directory) = directories.pop() {
-        for entry in disk.list(&directory).map_err(|error| error.to_string())? {
+        let entries = match disk.list(&directory) {
+            Ok(entries) => entries,
+            // Nothing was ever delivered there.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.to_string()),
+        };
+        for entry in entries {
             let path = directory.join(&entry.name);
             if entry.is_dir {
                 // Unfinished objects; no key leads there.
@@ -126,16 +148,9 @@ pub(super) fn check_bucket(disk: &SimDisk, notes: &Notes) -> Result<(), String> 
             let mut content = vec![0; entry.len as usize];
             let read = disk.open(&path, Open::Read).and_then(|file| file.read_exact_at(&mut content, 0));
             read.map_err(|error| error.to_string())?;
-            let content = String::from_utf8(content).map_err(|error| error.to_string())?;
-            for text in content.split_inclusive('>') {
-                if !notes.asked.contains(text) || !delivered.insert(text.to_owned()) {
-                    return Err(format!("{}: {text} was not put, or was delivered twice", path.display()));
-                }
-            }
+            let text = String::from_utf8(content).map_err(|error| error.to_string())?;
+            objects.insert(path.display().to_string(), text);
         }
     }
-    match notes.accepted.iter().find(|text| !delivered.contains(*text)) {
-        Some(text) => Err(format!("{text} was accepted and not delivered")),
-        None => Ok(()),
-    }
+    Ok(objects)
 }
