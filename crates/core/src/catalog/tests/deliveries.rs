@@ -180,11 +180,12 @@ fn delivery_refusals() {
         assert_eq!(node.run(NOW, &command), Err(missing));
     }
     // The quota counts what there is, whatever its status.
-    for n in 3..QUOTAS.delivery_streams {
+    let limit = (QUOTAS.delivery_streams)(&scope().region);
+    for n in 3..limit {
         node.run(NOW, &create_delivery(&format!("n{n}"))).unwrap();
     }
-    let limit = DeliveryError::Limit { scope: scope(), limit: QUOTAS.delivery_streams };
-    assert_eq!(node.run(NOW, &create_delivery("new")), Err(limit.into()));
+    let full = DeliveryError::Limit { scope: scope(), limit };
+    assert_eq!(node.run(NOW, &create_delivery("new")), Err(full.into()));
     node.complete(NOW, &delete_delivery("d"));
     node.run(NOW, &create_delivery("new")).unwrap();
 }
