@@ -191,8 +191,8 @@ pub const PARTITIONED_INTERVAL_S_MIN: u32 = 60;
 /// Default of `BufferingHints.SizeInMBs` with dynamic partitioning. Observed with conversion; unverified for
 /// partitioning, where the guide says so.
 pub const PARTITIONED_BUFFER_MB_DEFAULT: u32 = 128;
-/// Default of `RetryOptions.DurationInSeconds` of OpenSearch (API reference), and, unverified, of HTTP endpoints and
-/// Splunk.
+/// Default of `RetryOptions.DurationInSeconds` of OpenSearch (API reference), of dynamic partitioning (recorded in 2022
+/// by LocalStack's tests on AWS), and, unverified, of HTTP endpoints and Splunk.
 pub const RETRY_S_DEFAULT: u32 = 300;
 /// Default of `HECAcknowledgmentTimeoutInSeconds`: the least that the model allows. Unverified.
 pub const HEC_ACK_TIMEOUT_S_DEFAULT: u32 = 180;

@@ -75,6 +75,7 @@ fn destination() -> Destination {
         time_zone: None,
         processing: None,
         partitioning: None,
+        conversion: None,
         backup_enabled: false,
         backup: None,
     })
