@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use levada::controls::page;
 use levada_core::batch::Batch;
 use levada_core::catalog::{Account, CATALOG_LOG, DeliveryStream, Scope};
 use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogId, LogSpec};
@@ -19,7 +21,7 @@ use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_log::EmbeddedLog;
 use serde_json::{Value, json};
 
-use self::world::{CLEAN, NOW, Receiver, URL, World, answer, decoded, function, log_options, taken};
+use self::world::{CLEAN, NOW, Receiver, URL, World, answer, decoded, encoded, function, log_options, taken};
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/r";
 
@@ -323,6 +325,26 @@ async fn records_wait_for_a_function_that_is_not_mapped_any_more() {
     world.flush().await;
     let contents: String = world.objects("lake").into_iter().map(|(_, content)| content).collect();
     assert_eq!(contents, lines(3).concat());
+}
+
+/// `POST /_levada/flush` reaches every delivery stream, also those behind one whose endpoint is away.
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_is_away_keeps_no_other_from_being_flushed() {
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    let world = World::new(&receiver).await;
+    world.create("HttpEndpointDestinationConfiguration", &endpoint(7_200)).await;
+    let later = json!({"DeliveryStreamName": "later", "ExtendedS3DestinationConfiguration": bucket("lake")});
+    world.call("CreateDeliveryStream", later).await;
+    world.put(&lines(1)).await;
+    let record = json!({"Data": encoded("in the lake")});
+    world.call("PutRecord", json!({"DeliveryStreamName": "later", "Record": record})).await;
+    let request = http::Request::post("/_levada/flush").body(()).unwrap();
+    let (head, ()) = request.into_parts();
+    let body = bytes::Bytes::new();
+    let flushed = tokio::time::timeout(Duration::from_secs(60), page(&world.node, &head, &body)).await;
+    assert!(flushed.is_err(), "the endpoint is away");
+    let objects = world.objects("lake");
+    assert_eq!(objects.iter().map(|(_, content)| content.as_str()).collect::<Vec<_>>(), ["in the lake"]);
 }
 
 /// A deleted delivery stream leaves none of its logs, and its name is free.
