@@ -14,6 +14,10 @@ mod check;
 mod clients;
 #[path = "deliveries/destinations.rs"]
 mod destinations;
+#[path = "deliveries/full.rs"]
+mod full;
+#[path = "deliveries/memory.rs"]
+mod memory;
 #[path = "deliveries/quota.rs"]
 mod quota;
 #[path = "deliveries/streams.rs"]

@@ -12,6 +12,9 @@ use tokio::runtime::Runtime;
 
 use crate::streams::{CLUSTER, COLLECTORS, ENDPOINT, FUNCTION, Kind, RAW};
 
+/// Where there is no bucket.
+const NOWHERE: &str = "/nonexistent/store";
+
 pub(crate) struct Destinations {
     runtime: Runtime,
     directory: PathBuf,
@@ -131,8 +134,7 @@ impl Destinations {
                     self.away.swap_remove(at);
                     self.mount(bucket, &self.directory_of(bucket));
                 } else {
-                    self.away.push(bucket);
-                    self.mount(bucket, Path::new("/nonexistent/store"));
+                    self.lose(bucket);
                 }
             }
             1 => self.endpoint.live(&self.runtime, random.below(2) == 0),
@@ -172,6 +174,27 @@ impl Destinations {
                 self.endpoint.plan(plan(random, ANY, &taking, &refusing));
             }
         }
+    }
+
+    /// A bucket is not there any more.
+    pub(crate) fn lose(&mut self, bucket: &'static str) {
+        self.mount(bucket, Path::new(NOWHERE));
+        self.away.push(bucket);
+    }
+
+    /// Nothing is there any more.
+    pub(crate) fn lose_all(&mut self) {
+        let Self { endpoint, collector, cluster, function, store, .. } = self;
+        for server in [endpoint, collector, cluster, function, store] {
+            server.live(&self.runtime, false);
+        }
+        buckets().for_each(|bucket| self.lose(bucket));
+    }
+
+    /// Says to all servers what goes wrong from now on.
+    pub(crate) fn plan_all(&self, plan: &Plan) {
+        let Self { endpoint, collector, cluster, function, store, .. } = self;
+        [endpoint, collector, cluster, function, store].iter().for_each(|server| server.plan(plan.clone()));
     }
 
     /// Nothing fails any more.
