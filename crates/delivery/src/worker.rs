@@ -43,7 +43,7 @@ use self::stage::Stage;
 use crate::backlog::Backlog;
 use crate::buffer::Limits;
 use crate::config::{Block, Config, Spec, Target};
-use crate::control::{ControlError, ControlLog, Cut, LaneId, Record, State};
+use crate::control::{ControlError, ControlLog, Cut, LaneId, Record, Routed, State};
 use crate::delivery::{Dropped, Shared};
 use crate::metrics::Metrics;
 use crate::past::Past;
@@ -139,6 +139,17 @@ impl Session {
 
     fn is_waiting(&self, id: u64) -> bool {
         self.waiting.iter().any(|cut| cut.id == id)
+    }
+
+    /// Whether the lane's keys are those of one partition.
+    fn is_partition(&self, id: LaneId) -> bool {
+        match id {
+            LaneId::Slot(log) => {
+                let slot = self.control.state().slot(log);
+                slot.is_some_and(|slot| matches!(slot.lane, Routed::Partition(_)))
+            }
+            LaneId::Main | LaneId::Backup => false,
+        }
     }
 
     /// Tries at once what waits for its next attempt.

@@ -12,14 +12,14 @@ use crate::{Block, Bucketing, Buffering, Compression, Config, Delimiter, Object}
 
 /// Where a record is to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+pub(super) enum Place {
     Delivered,
     Errors,
     Backup,
 }
 
 /// All that was ever put, each key once. Fails if a key was put again with other content.
-fn objects(world: &World) -> Vec<Object> {
+pub(super) fn objects(world: &World) -> Vec<Object> {
     let puts = world.sink.puts.lock().unwrap();
     let same = |puts: &Vec<Object>| puts.iter().all(|put| *put == puts[0]);
     puts.values()
@@ -29,7 +29,7 @@ fn objects(world: &World) -> Vec<Object> {
 }
 
 /// How often each record is in each place. Checks that it is in an object of its partition.
-fn found(world: &World, partitions: u64) -> BTreeMap<(Place, u64), u64> {
+pub(super) fn found(world: &World, partitions: u64) -> BTreeMap<(Place, u64), u64> {
     let mut found = BTreeMap::new();
     for object in objects(world) {
         for line in content(&object).split_terminator('\n') {
@@ -51,7 +51,7 @@ fn found(world: &World, partitions: u64) -> BTreeMap<(Place, u64), u64> {
 }
 
 /// Fails unless each record is where it belongs, once.
-fn assert_processed(world: &World, count: u64, partitions: u64, backup: bool) {
+pub(super) fn assert_processed(world: &World, count: u64, partitions: u64, backup: bool) {
     let mut wanted = BTreeMap::new();
     for n in 0..count {
         if is_poison(n) {
@@ -67,7 +67,7 @@ fn assert_processed(world: &World, count: u64, partitions: u64, backup: bool) {
 }
 
 /// Fails if a log still holds more than its last mark.
-fn assert_freed(world: &World) {
+pub(super) fn assert_freed(world: &World) {
     for (log, tail) in world.engine.sizes() {
         if log == DATA {
             assert_eq!(tail.start, tail.end, "the data log");

@@ -112,7 +112,7 @@ impl Upload {
         let clock = &self.shared.env.clock;
         let hanging = self.past.store(ENDPOINT) == Store::Hanging;
         // Held until the attempt is over. `None` never happens: the semaphores are not closed.
-        let _memory = self.shared.memory.acquire(cut.bytes + cut.records() * RECORD_BYTES, hanging).await;
+        let _memory = self.memory(ENDPOINT, cut.bytes + cut.records() * RECORD_BYTES, hanging).await;
         let Packed { parcel, offsets, lost } = self.pack(cut, id, progress.left.as_deref()).await?;
         if progress.left.is_none() {
             progress.lost = lost;

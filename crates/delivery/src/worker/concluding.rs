@@ -23,10 +23,9 @@ impl Worker {
         let mut running = session.running(&self.past);
         let (mut started, mut waiting) = (Vec::new(), VecDeque::new());
         for cut in &session.waiting {
-            let count = running.at(route_of(cut.lane, &session.lanes), cut.bucket());
-            let puts = self.past.puts(cut.id);
-            if puts == Puts::FailAlone || count.has_room(most) {
-                count.add(puts);
+            let (route, puts) = (route_of(cut.lane, &session.lanes), self.past.puts(cut.id));
+            if puts == Puts::FailAlone || running.place(route, cut.bucket()).has_room(most) {
+                running.add(route, cut.lane, cut.bucket(), puts);
                 started.push(cut.clone());
             } else {
                 waiting.push_back(cut.clone());

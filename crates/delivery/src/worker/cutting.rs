@@ -92,8 +92,9 @@ impl Worker {
         let bucket = &self.bucketing(lane.kind).bucket;
         let parallel = self.shared.env.tuning.parallel_uploads.max(1);
         let most = if matches!(id, LaneId::Slot(_)) { parallel + AHEAD } else { parallel };
+        let is_held_up = || open.lane(id, bucket).holds_up(session.is_partition(id), parallel);
         let is_waiting = || session.waiting.iter().any(|cut| cut.lane == id && cut.bucket() == bucket);
-        open.get(lane.kind.route(), bucket).has_room(most) && !is_waiting()
+        open.place(lane.kind.route(), bucket).has_room(most) && !is_held_up() && !is_waiting()
     }
 
     /// Where cuts of such lanes go, error output of endpoints included.
@@ -116,7 +117,7 @@ impl Worker {
             if self.is_cuttable(session, &open, id, lane) {
                 let number = first + cuts.len() as u64;
                 cuts.extend(self.cut(session, number, id, lane));
-                open.at(lane.kind.route(), &self.bucketing(lane.kind).bucket).add(Puts::Fresh);
+                open.add(lane.kind.route(), id, &self.bucketing(lane.kind).bucket, Puts::Fresh);
             }
         }
         if cuts.is_empty() {
