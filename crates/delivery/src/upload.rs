@@ -41,13 +41,22 @@ pub(crate) enum Outcome {
     /// All objects are durable in their bucket.
     Delivered { records: u64, lost: u64, record_bytes: u64, object_bytes: u64 },
     /// An endpoint took the records, but for `failed` ones, which are durable as error output.
-    Taken { records: u64, lost: u64, bytes: u64, failed: u64, error_bytes: u64 },
-    /// The store was away for too long; so many records are lost with it.
-    Abandoned { records: u64, reason: String },
+    Taken { taken: Taken, failed: u64, error_bytes: u64 },
+    /// The store was away for too long; so many records are lost with it. What an endpoint took is not among them.
+    Abandoned { records: u64, reason: String, taken: Taken },
     /// The worker is stopping; the next one takes it up again.
     Interrupted,
     /// The log is gone.
     Gone,
+}
+
+/// What an endpoint took of a cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// Records that could not be read.
+    pub(crate) lost: u64,
 }
 
 /// What the worker tells all its uploads.
@@ -165,7 +174,7 @@ impl Upload {
                 Put::Durable { records, lost, record_bytes, object_bytes } => {
                     Outcome::Delivered { records, lost, record_bytes, object_bytes }
                 }
-                Put::Late { reason } => Outcome::Abandoned { records: cut.records(), reason },
+                Put::Late { reason } => Outcome::Abandoned { records: cut.records(), reason, taken: Taken::default() },
                 Put::Interrupted => Outcome::Interrupted,
                 Put::Gone => Outcome::Gone,
             },
