@@ -2,6 +2,7 @@
 
 mod actors;
 mod endpoints;
+mod flushes;
 mod processing;
 mod refusals;
 mod world;

@@ -363,7 +363,8 @@ impl Worker {
             || match self.mode(session) {
                 Mode::Cut => true,
                 Mode::Process => !session.is_running(),
-                Mode::Blocked => false,
+                // Only to know how old its oldest record is.
+                Mode::Blocked => true,
             }
     }
 
@@ -425,6 +426,7 @@ impl Worker {
                 (Kind::Main, Mode::Blocked) => None,
                 (Kind::Main, Mode::Process) => session.stage.as_deref().and_then(|stage| {
                     let due = lane.buffer.due_in(self.limits(lane.kind), wall, monotonic)?;
+                    let due = if self.is_due(*id, &lane.buffer, self.limits(lane.kind)) { Duration::ZERO } else { due };
                     (!session.is_running()).then(|| due.max(stage.held_for(monotonic)))
                 }),
                 _ if self.is_cuttable(session, &open, *id, lane) => {
@@ -454,9 +456,13 @@ impl Worker {
                 }
                 self.flushes.push(Flush::new(upto, done));
             }
+            Some(Command::Reconfigure(new)) if self.knows(&new) => {}
             Some(Command::Reconfigure(new)) => {
                 self.reconfigure(*new);
                 self.adapt(session).await?;
+                for flush in &mut self.flushes {
+                    flush.restart(Offset::MAX);
+                }
                 // What failed may be mended.
                 session.retry_now();
             }
@@ -480,6 +486,11 @@ impl Worker {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a configuration is the one in force: a chain that is at work goes on.
+    fn knows(&self, (_, version, block): &(Config, u64, Option<Block>)) -> bool {
+        *version == self.spec.config_version && (block.is_none() || self.spec.block.is_some())
     }
 
     fn reconfigure(&mut self, (config, version, block): (Config, u64, Option<Block>)) {

@@ -469,7 +469,7 @@ pub(crate) struct World {
     pub(crate) random: SimRandom,
     pub(crate) tuning: Tuning,
     pub(crate) config: Config,
-    pub(crate) block: Block,
+    pub(crate) block: Option<Block>,
 }
 
 impl World {
@@ -510,7 +510,7 @@ impl World {
             random: SimRandom::new(seed),
             tuning: Tuning::default(),
             config: config(1, 60),
-            block: BLOCK,
+            block: Some(BLOCK),
         }
     }
 
@@ -530,7 +530,7 @@ impl World {
             name: "orders".into(),
             data: DATA,
             control: CONTROL,
-            block: Some(self.block),
+            block: self.block,
             config: self.config.clone(),
             config_version: 1,
             backlog_quota_bytes: 10_000,

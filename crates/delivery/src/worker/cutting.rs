@@ -4,7 +4,7 @@ use levada_core::engine::{EngineError, LogId, Offset, ReadRequest};
 
 use super::lane::{Counts, Kind, Lane, log_of};
 use super::{LaneId, Mode, Session, Worker, of_data_log};
-use crate::buffer::{Buffer, Counted, Oldest};
+use crate::buffer::{Buffer, Counted, Limits, Oldest};
 use crate::config::{Bucketing, Compression, Delimiter, Target};
 use crate::control::{ControlError, Cut, ObjectName, Record, Routed};
 use crate::gap::first_readable;
@@ -138,8 +138,6 @@ impl Worker {
 
     /// Lanes that are to be cut, with the moment since when they are.
     fn due_lanes(&self, session: &Session, open: &Counts<'_>) -> Vec<(u64, LaneId)> {
-        let env = &self.shared.env;
-        let (wall, monotonic) = (env.clock.now_ms(), env.clock.monotonic());
         let mode = self.mode(session);
         let mut due = Vec::new();
         for (id, lane) in &session.lanes {
@@ -149,13 +147,19 @@ impl Worker {
                 continue;
             }
             let limits = self.limits(lane.kind);
-            let over = buffer.due_in(limits, wall, monotonic).is_some_and(|wait| wait.is_zero());
-            let flushed = || self.flushes.iter().any(|flush| flush.wants(*id, buffer.from));
-            if buffer.before_gap || buffer.is_full(limits) || buffer.at_end && (over || flushed()) {
+            if self.is_due(*id, buffer, limits) {
                 due.push((arrival.saturating_add(limits.interval.as_millis() as u64), *id));
             }
         }
         due
+    }
+
+    /// Whether what a buffer holds waits for no more records and no more time.
+    pub(super) fn is_due(&self, id: LaneId, buffer: &Buffer, limits: Limits) -> bool {
+        let clock = &self.shared.env.clock;
+        let over = || buffer.due_in(limits, clock.now_ms(), clock.monotonic()).is_some_and(|wait| wait.is_zero());
+        let flushed = || self.flushes.iter().any(|flush| flush.wants(id, buffer.from));
+        buffer.before_gap || buffer.is_full(limits) || buffer.at_end && (over() || flushed())
     }
 
     fn cut(&self, session: &Session, number: u64, id: LaneId, lane: &Lane) -> Option<Cut> {
