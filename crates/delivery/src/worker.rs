@@ -184,13 +184,17 @@ impl Worker {
     pub(crate) async fn run(mut self) {
         let mut failures = 0;
         loop {
-            let error = match self.session(&mut failures).await {
+            let began = self.shared.env.clock.monotonic();
+            let error = match self.session().await {
                 Ok(End::Asked | End::Abandoned) => return,
                 Err(error) => error,
             };
             match error {
                 ControlError::Unsettled(_) | ControlError::Moved => {
-                    failures += 1;
+                    let lasted = self.shared.env.clock.monotonic().saturating_sub(began);
+                    // One that lasted has worked. One that was opened only has not.
+                    let has_worked = lasted >= Duration::from_millis(self.shared.env.tuning.backoff_most_ms);
+                    failures = if has_worked { 1 } else { failures + 1 };
                     tracing::warn!(delivery_stream = %self.stream, %error, "the worker begins again");
                     let wait = backoff(&self.shared, failures);
                     if self.attend_idle(Some(wait)).await.is_break() {
@@ -239,9 +243,8 @@ impl Worker {
         }
     }
 
-    async fn session(&mut self, failures: &mut u32) -> Result<End, ControlError> {
+    async fn session(&mut self) -> Result<End, ControlError> {
         let mut session = self.open().await?;
-        *failures = 0;
         match self.serve(&mut session).await {
             Err(ControlError::Moved) => Err(session.control.who_moved_it().await),
             ended => ended,
