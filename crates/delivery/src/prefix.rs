@@ -32,6 +32,7 @@ use levada_core::engine::Millis;
 pub use self::error::{KeyError, Member, PrefixError};
 use self::expression::{Part, parse};
 use self::pattern::Pattern;
+pub(crate) use self::pattern::week_of_year;
 use crate::record::{ErrorType, Partition};
 
 /// Longest evaluated prefix in bytes, before the date. The guide says 512 characters; bytes keep the whole key below
