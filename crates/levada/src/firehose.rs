@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_core::catalog::{DeliveryStream, Scope};
+use levada_core::env::Clock;
 use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::firehose::{Request, decode, errors};
