@@ -3,6 +3,7 @@
 mod actors;
 mod damage;
 mod endpoints;
+mod failpoints;
 mod flushes;
 mod processing;
 mod refusals;

@@ -129,9 +129,10 @@ impl Worker {
             // Of a slot whose end is damaged the sorter appends again what the processed log still has. None of it was
             // cut: a cut comes with the sorter's position.
             let covered = self.last_mark(*log, &tail).await?.to;
-            let slot = SlotEnd { end: tail.end, covered, bytes: tail.bytes, window_bytes: 0 };
+            let mut known = Lane::new(Kind::of(lane), *cut_to);
+            known.slot = SlotEnd { end: tail.end, covered, bytes: tail.bytes, window_bytes: 0 };
             stage.assign(lane.clone(), *log);
-            session.lanes.insert(LaneId::Slot(*log), Lane { slot, ..Lane::new(Kind::of(lane), *cut_to) });
+            session.lanes.insert(LaneId::Slot(*log), known);
         }
         session.stage = Some(Box::new(stage));
         // What a crash forgot.
