@@ -155,7 +155,11 @@ impl Past {
 
     /// The store still holds the body of a put that was given up.
     pub(crate) fn holds(&self, name: &str, body: Weak<Hold>) {
-        self.with(|inner| inner.stores.entry(name.to_owned()).or_default().stuck.push(body));
+        self.with(|inner| {
+            let past = inner.stores.entry(name.to_owned()).or_default();
+            past.stuck.retain(|body| body.strong_count() > 0);
+            past.stuck.push(body);
+        });
     }
 
     /// Whether the store holds a body of a put that was given up.
@@ -218,5 +222,27 @@ impl Past {
 
     fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
         f(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_that_fails_alone_says_nothing_of_its_store() {
+        let past = Past::default();
+        let (soon, late) = (Duration::from_millis(20), Duration::from_secs(60));
+        past.failed(1, "lake", Duration::ZERO, soon);
+        assert_eq!((past.store("lake"), past.puts(1)), (Store::Failing, Puts::Fail));
+        past.succeeded("lake");
+        assert_eq!((past.store("lake"), past.puts(1)), (Store::Well, Puts::FailAlone));
+        for (took, hung) in [(soon, false), (late, true), (soon, false)] {
+            past.failed(1, "lake", late, took);
+            assert_eq!((past.store("lake"), past.hung(1)), (Store::Well, hung), "{took:?}");
+        }
+        past.failed(2, "lake", late, late);
+        assert_eq!((past.store("lake"), past.puts(2)), (Store::Hanging, Puts::Fail), "one that may not be alone");
+        assert_eq!(past.failing_for(1, late), late, "each has its own time");
     }
 }
