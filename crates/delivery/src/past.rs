@@ -6,19 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// An attempt that fails later than this was not refused: the store hangs.
-const QUICK: Duration = Duration::from_secs(10);
-
 /// How a store has answered last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Store {
     /// It took an object, or was not asked yet.
     #[default]
     Well,
-    /// It refused within seconds. It is probed with one upload at a time.
+    /// It did not. It is probed with one upload at a time.
     Failing,
-    /// It let an upload wait. It is probed with one upload at a time, in the memory for stores that hang.
-    Hanging,
 }
 
 /// How the puts of a cut went so far.
@@ -103,10 +98,9 @@ impl Past {
         }
     }
 
-    /// An attempt has failed after `took`.
-    pub(crate) fn store_failed(&self, name: &str, took: Duration) {
-        let store = if took > QUICK { Store::Hanging } else { Store::Failing };
-        self.with(|inner| inner.stores.entry(name.to_owned()).or_default().store = store);
+    /// An attempt has failed.
+    pub(crate) fn store_failed(&self, name: &str) {
+        self.with(|inner| inner.stores.entry(name.to_owned()).or_default().store = Store::Failing);
     }
 
     /// A put of the cut has failed at `now`.

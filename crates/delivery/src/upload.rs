@@ -6,7 +6,7 @@ mod request;
 pub(crate) use self::request::PARCEL_RECORDS;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, LogId};
@@ -18,7 +18,7 @@ use crate::config::Target;
 use crate::control::Cut;
 use crate::delivery::{Env, Shared};
 use crate::endpoint::Endpoint;
-use crate::memory::Hold;
+use crate::memory::{Hold, Loan};
 use crate::metrics::Metrics;
 use crate::past::{Past, Store};
 use crate::sink::{Attempt, Object, SinkError};
@@ -132,21 +132,13 @@ pub(crate) enum Put {
 }
 
 enum Failure {
-    Sink(Box<Refusal>),
+    Sink(SinkError),
     Engine(EngineError),
-}
-
-/// A put that failed.
-struct Refusal {
-    error: SinkError,
-    took: Duration,
-    /// Of the body, in case somebody still holds it.
-    hold: Weak<Hold>,
 }
 
 /// What an attempt may use.
 struct Lease {
-    memory: OwnedSemaphorePermit,
+    memory: Loan,
     /// Held by the one upload that probes a store that fails.
     _probe: Option<OwnedSemaphorePermit>,
 }
@@ -199,14 +191,10 @@ impl Upload {
                 Failure::Engine(error) => {
                     tracing::warn!(delivery_stream = %self.stream, cut = cut.id, %error, "records cannot be read now");
                 }
-                Failure::Sink(refusal) => {
-                    let Refusal { error, took, hold } = *refusal;
+                Failure::Sink(error) => {
                     Metrics::add(self.failed_puts(cut), 1);
                     self.past.failed(cut.id, cut.bucket(), self.shared.env.clock.monotonic());
-                    self.past.store_failed(cut.bucket(), took);
-                    if let Some(hold) = hold.upgrade() {
-                        self.shared.memory.confine(&hold);
-                    }
+                    self.past.store_failed(cut.bucket());
                     if self.is_over(cut) {
                         return Put::Late { reason: error.to_string() };
                     }
@@ -261,13 +249,13 @@ impl Upload {
         }
     }
 
-    /// Waits for what an attempt needs; `None` if the worker is stopping before a store that fails could be probed.
+    /// Waits for what an attempt needs; `None` if the worker stops before.
     async fn lease(&self, store_name: &str, bytes: u64) -> Option<Lease> {
         loop {
             let store = self.past.store(store_name);
             let probe = match store {
                 Store::Well => None,
-                Store::Failing | Store::Hanging => tokio::select! {
+                Store::Failing => tokio::select! {
                     biased;
                     () = self.signals.closed() => return None,
                     probe = self.past.probe(store_name) => probe,
@@ -277,10 +265,19 @@ impl Upload {
             if self.past.store(store_name) != store {
                 continue;
             }
-            let memory = self.shared.memory.acquire(bytes, store == Store::Hanging).await?;
+            let memory = self.memory(store_name, bytes).await?;
             if probe.is_some() || self.past.store(store_name) == store {
                 return Some(Lease { memory, _probe: probe });
             }
+        }
+    }
+
+    /// Waits for memory for an attempt at a place; `None` if the worker stops before.
+    async fn memory(&self, place: &str, bytes: u64) -> Option<Loan> {
+        tokio::select! {
+            biased;
+            memory = self.shared.memory.acquire(place, bytes) => memory,
+            () = self.signals.closed() => None,
         }
     }
 
@@ -306,11 +303,7 @@ impl Upload {
                     body: bytes.clone(),
                     attempt: Attempt { run: self.shared.run, number: env.random.next_u64() },
                 };
-                let began = env.clock.monotonic();
-                if let Err(error) = self.put(object).await {
-                    let took = env.clock.monotonic().saturating_sub(began);
-                    return Err(Failure::Sink(Box::new(Refusal { error, took, hold: Arc::downgrade(&hold) })));
-                }
+                self.put(object, hold.memory()).await.map_err(Failure::Sink)?;
                 self.past.succeeded(&name.bucket);
                 object_bytes += bytes.len() as u64;
             }
@@ -318,11 +311,13 @@ impl Upload {
         Ok(Put::Durable { records, lost, record_bytes, object_bytes })
     }
 
-    async fn put(&self, object: Object) -> Result<(), SinkError> {
+    async fn put(&self, object: Object, memory: &Loan) -> Result<(), SinkError> {
         let wait = PUT_TIMEOUT + Duration::from_secs(object.body.len() as u64 / SLOWEST_BYTES_PER_SECOND);
-        match tokio::time::timeout(wait, self.shared.env.sink.put(object)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(SinkError::Unavailable(format!("no answer within {} s", wait.as_secs()))),
+        let no_answer = |wait: Duration, why| SinkError::Unavailable(format!("no answer within {} s{why}", wait.as_secs()));
+        match memory.attempt(tokio::time::timeout(wait, self.shared.env.sink.put(object))).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(_)) => Err(no_answer(wait, "")),
+            None => Err(no_answer(memory.patience(), ", and others need its memory")),
         }
     }
 

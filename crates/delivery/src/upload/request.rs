@@ -4,8 +4,9 @@
 //! `HttpEndpointRetryOptions` and `SplunkRetryOptions`: it starts after the first attempt and does not include the time
 //! in which an acknowledgement is awaited.
 //!
-//! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait. What is
-//! remembered between attempts is which records are left, and why others were refused.
+//! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait, nor one
+//! that takes records and needs time to say that they are safe. What is remembered between attempts is which records are
+//! left, and why others were refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,6 @@ use super::{Outcome, Put, Upload};
 use crate::control::Cut;
 use crate::endpoint::{Endpoint, Fault, Parcel, Verdict};
 use crate::metrics::Metrics;
-use crate::past::Store;
 
 /// What an endpoint is remembered as; buckets have names.
 const ENDPOINT: &str = "";
@@ -32,6 +32,9 @@ pub(crate) const PARCEL_RECORDS: u64 = 50_000;
 
 /// Bytes of what is known of a record besides its data, roughly.
 const RECORD_BYTES: u64 = 512;
+
+/// Bytes of an attempt for each three of the records: they are held besides the request that is made of them, in base64.
+const TIMES_THREE: u64 = 7;
 
 /// Bytes of different reasons that are kept of one cut, for up to a day. Further ones are kept in short.
 const REASONS_BYTES: usize = 1024 * 1024;
@@ -59,6 +62,16 @@ struct Packed {
     lost: u64,
 }
 
+/// What became of an attempt.
+enum Tried {
+    /// Nothing is left to attempt, or it was made.
+    Attempted,
+    /// It took long, and others needed the memory. The next one waits with others that are slow.
+    GivenUp,
+    /// The worker stops.
+    Interrupted,
+}
+
 impl Upload {
     pub(super) async fn request(&self, mut endpoint: Arc<dyn Endpoint>, cut: &Cut, id: [u8; 16]) -> Outcome {
         let mut progress = Progress::default();
@@ -71,7 +84,9 @@ impl Upload {
                 endpoint = newest;
             }
             match self.try_request(endpoint.as_ref(), cut, id, &mut progress).await {
-                Ok(()) => unreadable = 0,
+                Ok(Tried::Attempted) => unreadable = 0,
+                Ok(Tried::GivenUp) => continue,
+                Ok(Tried::Interrupted) => return Outcome::Interrupted,
                 Err(EngineError::Missing) => return Outcome::Gone,
                 Err(error) => {
                     tracing::warn!(delivery_stream = %self.stream, cut = cut.id, %error, "records cannot be read now");
@@ -108,31 +123,41 @@ impl Upload {
         cut: &Cut,
         id: [u8; 16],
         progress: &mut Progress,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Tried, EngineError> {
         let clock = &self.shared.env.clock;
-        let hanging = self.past.store(ENDPOINT) == Store::Hanging;
-        // Held until the attempt is over. `None` never happens: the semaphores are not closed.
-        let _memory = self.shared.memory.acquire(cut.bytes + cut.records() * RECORD_BYTES, hanging).await;
+        let bytes = cut.bytes * TIMES_THREE / 3 + cut.records() * RECORD_BYTES;
+        let Some(memory) = self.memory(endpoint.place(), bytes).await else { return Ok(Tried::Interrupted) };
         let Packed { parcel, offsets, lost } = self.pack(cut, id, progress.left.as_deref()).await?;
         if progress.left.is_none() {
             progress.lost = lost;
         }
         if parcel.records.is_empty() {
             progress.left = Some(Vec::new());
-            return Ok(());
+            return Ok(Tried::Attempted);
         }
-        let began = clock.monotonic();
-        let verdict = endpoint.attempt(&parcel).await;
-        let took = clock.monotonic().saturating_sub(began);
-        progress.attempts += 1;
+        let Some(mut verdict) = memory.attempt(endpoint.attempt(&parcel)).await else {
+            let seconds = memory.patience().as_secs();
+            tracing::warn!(
+                delivery_stream = %self.stream, cut = cut.id, seconds,
+                "request given up and to be made again: no answer yet, and others need its memory"
+            );
+            return Ok(Tried::GivenUp);
+        };
         let records = parcel.records.len() as u64;
+        drop((parcel, memory));
+        if let Some(receipt) = verdict.receipt.take()
+            && let Err(fault) = endpoint.confirmed(receipt).await
+        {
+            verdict.retry = (0..offsets.len()).map(|place| (place, fault.clone())).collect();
+        }
+        progress.attempts += 1;
         let taken = records.saturating_sub((verdict.retry.len() + verdict.refused.len()) as u64);
         progress.taken += taken;
         // What was sent in vain is no part of it.
         progress.bytes += verdict.bytes * taken / records;
-        self.note(cut, &verdict, progress.attempts, took);
+        self.note(cut, &verdict, progress.attempts);
         progress.apply(&offsets, verdict, clock.now_ms());
-        Ok(())
+        Ok(Tried::Attempted)
     }
 
     /// The records of the cut that are left.
@@ -160,7 +185,7 @@ impl Upload {
         Ok(Packed { parcel, offsets, lost })
     }
 
-    fn note(&self, cut: &Cut, verdict: &Verdict, attempts: u32, took: Duration) {
+    fn note(&self, cut: &Cut, verdict: &Verdict, attempts: u32) {
         let faulty = verdict.retry.first().or(verdict.refused.first());
         match faulty {
             None => {
@@ -172,7 +197,7 @@ impl Upload {
                 if verdict.retry.is_empty() {
                     self.past.succeeded(ENDPOINT);
                 } else {
-                    self.past.store_failed(ENDPOINT, took);
+                    self.past.store_failed(ENDPOINT);
                 }
                 let (retry, refused) = (verdict.retry.len(), verdict.refused.len());
                 tracing::warn!(
