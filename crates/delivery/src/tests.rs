@@ -2,6 +2,7 @@
 
 mod actors;
 mod endpoints;
+mod failpoints;
 mod processing;
 mod world;
 

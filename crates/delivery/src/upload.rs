@@ -20,6 +20,7 @@ use crate::delivery::{Env, Shared};
 use crate::endpoint::Endpoint;
 use crate::memory::{Hold, Loan};
 use crate::metrics::Metrics;
+use crate::mutant::Mutant;
 use crate::past::{Past, Store};
 use crate::sink::{Attempt, Object, SinkError};
 use crate::worker::Route;
@@ -145,6 +146,15 @@ struct Lease {
 
 impl Upload {
     pub(crate) async fn run(self, cut: Cut) -> Finished {
+        if Mutant::CheckpointFirst.is_on() {
+            let (id, records) = (cut.id, cut.records());
+            tokio::spawn(self.deliver(cut));
+            return Finished { id, outcome: Outcome::Delivered { records, lost: 0, record_bytes: 0, object_bytes: 0 } };
+        }
+        self.deliver(cut).await
+    }
+
+    async fn deliver(self, cut: Cut) -> Finished {
         let id = cut.id;
         let outcome = match (self.endpoint(), cut.parcel) {
             (Some(endpoint), Some(parcel)) => self.request(endpoint, &cut, parcel).await,

@@ -108,7 +108,7 @@ pub(crate) struct Worker {
 struct Session {
     control: ControlLog,
     /// Main is always there.
-    lanes: BTreeMap<LaneId, Lane>,
+    lanes: BTreeMap<LaneId, Box<Lane>>,
     /// The lane that was counted last.
     counted: LaneId,
     /// Where records are processed and sorted, if they ever were.

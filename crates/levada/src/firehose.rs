@@ -35,7 +35,9 @@ pub async fn answer(
     if op == FirehoseOp::PutRecordBatch {
         return put::put_record_batch(caller, body).await;
     }
-    match decode(op, protocol, body)? {
+    let request = decode(op, protocol, body)?;
+    node.rates.admit_delivery(principal, op)?;
+    match request {
         Request::CreateDeliveryStream(request) => control::create(caller, &request).await,
         Request::DeleteDeliveryStream(request) => control::delete(caller, &request).await,
         Request::DescribeDeliveryStream(request) => describe::stream(caller, &request),

@@ -145,7 +145,7 @@ impl Node {
             random: Arc::clone(&env.random),
             sink: Arc::clone(&buckets) as Arc<_>,
             blocking,
-            tuning: Tuning::default(),
+            tuning: Tuning::within(config.delivery_memory_bytes),
         });
         let pumps = Pumps::new(Arc::clone(&engine), Arc::clone(&env.random));
         let chain_env = ChainEnv {

@@ -56,11 +56,25 @@ impl Clock for TestClock {
     }
 }
 
-/// Counts steps; at the chosen one everything stands still for ever, as in a process that was killed.
+/// A moment of delivery at which a crash matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failpoint {
+    /// The cut is durable, its destination has got nothing.
+    BeforeUpload,
+    /// The destination has everything, and nobody knows.
+    AfterUpload,
+    /// The worker knows, but has not written it down.
+    BeforeCheckpoint,
+}
+
+/// Counts steps; at the chosen one, or at a failpoint, everything stands still for ever, as in a process that was
+/// killed.
 #[derive(Default)]
 pub(crate) struct Fuse {
     steps: AtomicU64,
     burns_at: AtomicU64,
+    /// The failpoint that burns it, and how often it is passed before.
+    failpoint: Mutex<Option<(Failpoint, u64)>>,
     dead: AtomicBool,
 }
 
@@ -68,7 +82,28 @@ impl Fuse {
     pub(crate) fn set(&self, steps: u64) {
         self.steps.store(0, Ordering::SeqCst);
         self.burns_at.store(steps, Ordering::SeqCst);
+        *self.failpoint.lock().unwrap() = None;
         self.dead.store(false, Ordering::SeqCst);
+    }
+
+    /// Burns at this failpoint when it has been passed so often.
+    pub(crate) fn set_at(&self, failpoint: Failpoint, passed: u64) {
+        self.disarm();
+        *self.failpoint.lock().unwrap() = Some((failpoint, passed));
+    }
+
+    pub(crate) async fn at(&self, here: Failpoint) {
+        if let Some((failpoint, passes)) = self.failpoint.lock().unwrap().as_mut()
+            && *failpoint == here
+        {
+            match passes.checked_sub(1) {
+                Some(left) => *passes = left,
+                None => self.dead.store(true, Ordering::SeqCst),
+            }
+        }
+        if self.is_dead() {
+            std::future::pending().await
+        }
     }
 
     pub(crate) fn disarm(&self) {
@@ -265,6 +300,9 @@ impl Engine for TestEngine {
             for append in appends {
                 // Each stands for itself: a crash may come between two.
                 self.fuse.step().await;
+                if append.log == CONTROL && is_checkpoint(&append.batch) {
+                    self.fuse.at(Failpoint::BeforeCheckpoint).await;
+                }
                 answers.push(self.append(append));
             }
             self.fuse.step().await;
@@ -338,6 +376,12 @@ impl Engine for TestEngine {
             Ok(())
         })
     }
+}
+
+/// Whether it says that a cut is done.
+fn is_checkpoint(batch: &Batch) -> bool {
+    let kind = |data: &[u8]| serde_json::from_slice::<serde_json::Value>(&data[1..]).unwrap()["type"].clone();
+    batch.records().any(|record| kind(record.data) == "Done")
 }
 
 /// How the store answers.
@@ -437,6 +481,7 @@ impl Sink for TestSink {
     fn put(&self, object: Object) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
             self.fuse.step().await;
+            self.fuse.at(Failpoint::BeforeUpload).await;
             self.attempts.fetch_add(1, Ordering::SeqCst);
             let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
             self.most_in_flight.fetch_max(now, Ordering::SeqCst);
@@ -451,6 +496,7 @@ impl Sink for TestSink {
             } else if mood == Mood::Stuck {
                 self.keep(object);
             }
+            self.fuse.at(Failpoint::AfterUpload).await;
             self.fuse.step().await;
             match mood {
                 Mood::Well => Ok(()),
@@ -469,6 +515,7 @@ pub(crate) struct World {
     pub(crate) random: SimRandom,
     pub(crate) tuning: Tuning,
     pub(crate) config: Config,
+    pub(crate) config_version: u64,
     pub(crate) block: Block,
 }
 
@@ -510,6 +557,7 @@ impl World {
             random: SimRandom::new(seed),
             tuning: Tuning::default(),
             config: config(1, 60),
+            config_version: 1,
             block: BLOCK,
         }
     }
@@ -532,7 +580,7 @@ impl World {
             control: CONTROL,
             block: Some(self.block),
             config: self.config.clone(),
-            config_version: 1,
+            config_version: self.config_version,
             backlog_quota_bytes: 10_000,
         }
     }

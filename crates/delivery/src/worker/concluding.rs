@@ -9,6 +9,7 @@ use super::lane::{Route, log_of, route_of};
 use super::{Session, Worker, of_data_log};
 use crate::control::{ControlError, Cut, LaneId, ObjectName, Record, Routed};
 use crate::metrics::{Delivered, Metrics};
+use crate::mutant::Mutant;
 use crate::past::Puts;
 use crate::upload::{Finished, Outcome, Upload};
 
@@ -182,7 +183,10 @@ impl Worker {
 
     pub(super) async fn trim_data(&self, session: &Session) -> Result<(), ControlError> {
         let state = session.control.state();
-        let main = state.checkpoint(LaneId::Main, session.position());
+        let mut main = state.checkpoint(LaneId::Main, session.position());
+        if Mutant::EarlyTrim.is_on() {
+            main = session.position();
+        }
         let backup = state.checkpoint(LaneId::Backup, state.backup.unwrap_or(Offset::MAX));
         self.trim_log(self.spec.data, main.min(backup)).await
     }

@@ -72,8 +72,9 @@ pub(super) struct SlotEnd {
 }
 
 impl Lane {
-    pub(super) fn new(kind: Kind, from: Offset) -> Self {
-        Self { kind, buffer: Buffer::starting_at(from), slot: SlotEnd::default() }
+    /// Boxed: most delivery streams have one lane, and a node of a map has room for eleven.
+    pub(super) fn new(kind: Kind, from: Offset) -> Box<Self> {
+        Box::new(Self { kind, buffer: Buffer::starting_at(from), slot: SlotEnd::default() })
     }
 
     /// Whether nothing stands in it that was not cut.
@@ -117,7 +118,7 @@ impl Count {
 }
 
 impl<'a> Counts<'a> {
-    pub(super) fn of(cuts: impl Iterator<Item = &'a Cut>, lanes: &BTreeMap<LaneId, Lane>, past: &Past) -> Self {
+    pub(super) fn of(cuts: impl Iterator<Item = &'a Cut>, lanes: &BTreeMap<LaneId, Box<Lane>>, past: &Past) -> Self {
         let mut counts = Self::default();
         for cut in cuts {
             counts.at(route_of(cut.lane, lanes), cut.bucket()).add(past.puts(cut.id));
@@ -135,7 +136,7 @@ impl<'a> Counts<'a> {
 }
 
 /// A lane with open cuts exists, or it was the backup's.
-pub(super) fn route_of(lane: LaneId, lanes: &BTreeMap<LaneId, Lane>) -> Route {
+pub(super) fn route_of(lane: LaneId, lanes: &BTreeMap<LaneId, Box<Lane>>) -> Route {
     match (lane, lanes.get(&lane)) {
         (LaneId::Backup, _) => Route::Backup,
         (_, Some(lane)) => lane.kind.route(),

@@ -19,6 +19,7 @@ use crate::control::{ControlError, LaneId};
 use crate::delivery::Shared;
 use crate::memory::Loan;
 use crate::metrics::Metrics;
+use crate::mutant::Mutant;
 use crate::record::{Envelope, Product, SourceRecord};
 use crate::upload::backoff;
 
@@ -200,6 +201,7 @@ async fn read_batch(
 
 /// The batch, with a mark behind it that says how far an earlier log was taken for it.
 pub(super) fn ended_with_mark(mut builder: BatchBuilder, taken: Offset) -> Batch {
+    let taken = if Mutant::StaleMark.is_on() { 0 } else { taken };
     let key = Envelope::Mark.encode();
     builder.push(&key, &taken.to_le_bytes());
     builder.finish().unwrap_or_else(|| Batch::single(&key, &taken.to_le_bytes()))

@@ -120,9 +120,10 @@ impl Worker {
         for Slot { log, lane, cut_to } in &state.slots {
             let tail = engine.tail(*log).await.map_err(of_data_log)?;
             let covered = self.last_mark(*log, &tail).await?;
-            let slot = SlotEnd { end: tail.end, covered, bytes: tail.bytes, window_bytes: 0 };
+            let mut known = Lane::new(Kind::of(lane), *cut_to);
+            known.slot = SlotEnd { end: tail.end, covered, bytes: tail.bytes, window_bytes: 0 };
             stage.assign(lane.clone(), *log);
-            session.lanes.insert(LaneId::Slot(*log), Lane { slot, ..Lane::new(Kind::of(lane), *cut_to) });
+            session.lanes.insert(LaneId::Slot(*log), known);
         }
         session.stage = Some(Box::new(stage));
         // What a crash forgot.
