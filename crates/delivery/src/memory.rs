@@ -6,6 +6,9 @@
 //!       └─ slow           half        of which one place gets a quarter at most
 //! ```
 //!
+//! There is one pool for uploads and requests, less a sixteenth for what endpoints say of records that they refuse, and
+//! one for batches that chains of processors work on.
+//!
 //! A place is what an attempt waits for: a bucket, an endpoint, a function. An attempt begins with quick memory. It may
 //! keep it for its patience, some seconds; after that only until somebody else waits for quick memory. Then what it
 //! holds becomes slow memory if there is room; else the attempt is given up, and is made again later. So whoever waits
@@ -51,11 +54,15 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// What a place gets of the slow share at most: this part of it.
 const PLACES_SHARE: u32 = 4;
 
+/// What endpoints' reasons get of the uploads' memory: this part of it.
+const REASONS_SHARE: u64 = 16;
+
 /// All of it.
 #[derive(Debug)]
 pub(crate) struct Memory {
     uploads: Arc<Pool>,
     processing: Arc<Pool>,
+    reasons: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -78,7 +85,9 @@ struct Share {
 
 impl Memory {
     pub(crate) fn new(bytes: u64, processing_bytes: u64) -> Self {
-        Self { uploads: Arc::new(Pool::new(bytes)), processing: Arc::new(Pool::new(processing_bytes)) }
+        let reasons = bytes / REASONS_SHARE;
+        let [uploads, processing] = [bytes - reasons, processing_bytes].map(|bytes| Arc::new(Pool::new(bytes)));
+        Self { uploads, processing, reasons: Arc::new(Semaphore::new(units(reasons) as usize)) }
     }
 
     /// Waits for memory for an attempt at a place. `None` never happens while the node runs: the semaphores are not
@@ -90,6 +99,16 @@ impl Memory {
     /// Waits for memory to process records in; the place is that of a function. `None` as for [`Memory::acquire`].
     pub(crate) async fn acquire_processing(&self, place: Option<&str>, bytes: u64) -> Option<Loan> {
         self.processing.acquire(place, bytes).await
+    }
+
+    /// Memory for what an endpoint has said, if there is some.
+    pub(crate) fn try_acquire_reasons(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.reasons).try_acquire_many_owned(units(bytes)).ok()
+    }
+
+    /// What a permit stands for.
+    pub(crate) fn bytes_of(permit: &OwnedSemaphorePermit) -> u64 {
+        permit.num_permits() as u64 * MEMORY_UNIT
     }
 }
 

@@ -5,8 +5,8 @@ mod request;
 
 pub(crate) use self::request::PARCEL_RECORDS;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, LogId};
@@ -21,7 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::memory::{Hold, Loan};
 use crate::metrics::Metrics;
 use crate::mutant::Mutant;
-use crate::past::{Past, Store};
+use crate::past::{Past, Puts, Store};
 use crate::sink::{Attempt, Object, SinkError};
 use crate::worker::Route;
 
@@ -42,13 +42,22 @@ pub(crate) enum Outcome {
     /// All objects are durable in their bucket.
     Delivered { records: u64, lost: u64, record_bytes: u64, object_bytes: u64 },
     /// An endpoint took the records, but for `failed` ones, which are durable as error output.
-    Taken { records: u64, lost: u64, bytes: u64, failed: u64, error_bytes: u64 },
-    /// The store was away for too long; so many records are lost with it.
-    Abandoned { records: u64, reason: String },
+    Taken { taken: Taken, failed: u64, error_bytes: u64 },
+    /// The store was away for too long; so many records are lost with it. What an endpoint took is not among them.
+    Abandoned { records: u64, reason: String, taken: Taken },
     /// The worker is stopping; the next one takes it up again.
     Interrupted,
     /// The log is gone.
     Gone,
+}
+
+/// What an endpoint took of a cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// Records that could not be read.
+    pub(crate) lost: u64,
 }
 
 /// What the worker tells all its uploads.
@@ -140,8 +149,8 @@ enum Failure {
 /// What an attempt may use.
 struct Lease {
     memory: Loan,
-    /// Held by the one upload that probes a store that fails.
-    _probe: Option<OwnedSemaphorePermit>,
+    /// Held by the one upload that probes a store that fails, and by the few that fail alone.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Upload {
@@ -167,7 +176,7 @@ impl Upload {
                 Put::Durable { records, lost, record_bytes, object_bytes } => {
                     Outcome::Delivered { records, lost, record_bytes, object_bytes }
                 }
-                Put::Late { reason } => Outcome::Abandoned { records: cut.records(), reason },
+                Put::Late { reason } => Outcome::Abandoned { records: cut.records(), reason, taken: Taken::default() },
                 Put::Interrupted => Outcome::Interrupted,
                 Put::Gone => Outcome::Gone,
             },
@@ -204,7 +213,6 @@ impl Upload {
                 Failure::Sink(error) => {
                     Metrics::add(self.failed_puts(cut), 1);
                     self.past.failed(cut.id, cut.bucket(), self.shared.env.clock.monotonic());
-                    self.past.store_failed(cut.bucket());
                     if self.is_over(cut) {
                         return Put::Late { reason: error.to_string() };
                     }
@@ -260,24 +268,27 @@ impl Upload {
     }
 
     /// Waits for what an attempt needs; `None` if the worker stops before.
-    async fn lease(&self, store_name: &str, bytes: u64) -> Option<Lease> {
+    async fn lease(&self, cut: &Cut, bytes: u64) -> Option<Lease> {
+        let name = cut.bucket();
         loop {
-            let store = self.past.store(store_name);
-            let probe = match store {
-                Store::Well => None,
-                Store::Failing => tokio::select! {
+            let (store, is_alone) = (self.past.store(name), self.past.puts(cut.id) == Puts::FailAlone);
+            let turn = match store {
+                Store::Well if !is_alone => None,
+                _ => tokio::select! {
                     biased;
                     () = self.signals.closed() => return None,
-                    probe = self.past.probe(store_name) => probe,
+                    turn = self.past.turn_alone(name), if is_alone => turn,
+                    turn = self.past.probe(name), if !is_alone => turn,
                 },
             };
             // While this one waited, others may have learned more of the store.
-            if self.past.store(store_name) != store {
+            let is_news = |past: &Past| past.store(name) != store || past.puts(cut.id) == Puts::FailAlone;
+            if !is_alone && is_news(&self.past) {
                 continue;
             }
-            let memory = self.memory(store_name, bytes).await?;
-            if probe.is_some() || self.past.store(store_name) == store {
-                return Some(Lease { memory, _probe: probe });
+            let memory = self.memory(name, bytes).await?;
+            if turn.is_some() || self.past.store(name) == store {
+                return Some(Lease { memory, _turn: turn });
             }
         }
     }
@@ -295,7 +306,7 @@ impl Upload {
     /// its uploads wait.
     async fn attempt(&self, cut: &Cut, content: &Content<'_>, turn: OwnedSemaphorePermit) -> Result<Put, Failure> {
         let env = &self.shared.env;
-        let Some(Lease { memory, _probe }) = self.lease(cut.bucket(), content.memory(cut)).await else {
+        let Some(Lease { memory, _turn }) = self.lease(cut, content.memory(cut)).await else {
             return Ok(Put::Interrupted);
         };
         let body = self.build(cut, content).await.map_err(Failure::Engine)?;
@@ -323,7 +334,8 @@ impl Upload {
 
     async fn put(&self, object: Object, memory: &Loan) -> Result<(), SinkError> {
         let wait = PUT_TIMEOUT + Duration::from_secs(object.body.len() as u64 / SLOWEST_BYTES_PER_SECOND);
-        let no_answer = |wait: Duration, why| SinkError::Unavailable(format!("no answer within {} s{why}", wait.as_secs()));
+        let no_answer =
+            |wait: Duration, why| SinkError::Unavailable(format!("no answer within {} s{why}", wait.as_secs()));
         match memory.attempt(tokio::time::timeout(wait, self.shared.env.sink.put(object))).await {
             Some(Ok(answer)) => answer,
             Some(Err(_)) => Err(no_answer(wait, "")),

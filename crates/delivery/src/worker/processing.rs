@@ -50,18 +50,13 @@ impl Worker {
         let (Mode::Process, Some(chain)) = (self.mode(session), self.spec.config.chain.clone()) else {
             return Ok(false);
         };
-        let env = &self.shared.env;
-        let (wall, monotonic) = (env.clock.now_ms(), env.clock.monotonic());
+        let monotonic = self.shared.env.clock.monotonic();
         let (Some(stage), Some(lane)) = (session.stage.as_deref_mut(), session.lanes.get(&LaneId::Main)) else {
             return Ok(false);
         };
         let (buffer, limits) = (lane.buffer, self.limits(Kind::Main));
-        if buffer.is_empty() || !stage.runs.is_empty() || !stage.held_for(monotonic).is_zero() {
-            return Ok(false);
-        }
-        let over = buffer.due_in(limits, wall, monotonic).is_some_and(|wait| wait.is_zero());
-        let flushed = self.flushes.iter().any(|flush| flush.wants(LaneId::Main, buffer.from));
-        if !buffer.before_gap && !buffer.is_full(limits) && !(buffer.at_end && (over || flushed)) {
+        let is_free = stage.runs.is_empty() && stage.held_for(monotonic).is_zero();
+        if buffer.is_empty() || !is_free || !self.is_due(LaneId::Main, &buffer, limits) {
             return Ok(false);
         }
         let (shared, metrics) = (Arc::clone(&self.shared), Arc::clone(&self.metrics));
@@ -148,12 +143,7 @@ impl Worker {
 
 /// Runs the chain on what the buffer counts. `None`: it took long, and others needed the memory. The next run waits with
 /// others that are slow.
-async fn run(
-    shared: &Shared,
-    chain: &dyn Chain,
-    data: LogId,
-    buffer: &Buffer,
-) -> Result<Option<Run>, ControlError> {
+async fn run(shared: &Shared, chain: &dyn Chain, data: LogId, buffer: &Buffer) -> Result<Option<Run>, ControlError> {
     let bytes = buffer.bytes * TIMES + buffer.records * RECORD_BYTES;
     let memory = shared.memory.acquire_processing(chain.place(), bytes).await;
     let batch = read_batch(shared.env.engine.as_ref(), data, buffer.from, buffer.next).await?;
