@@ -84,6 +84,13 @@ impl Verdict {
     }
 }
 
+#[cfg(test)]
+impl Receipt {
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self { number, cookies: None }
+    }
+}
+
 /// Why a record was not taken, as it stands in error output. Cheap to clone: all records of a request that failed have
 /// the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,12 +11,14 @@
 //!
 //! A place is what an attempt waits for: a bucket, an endpoint, a function. An attempt begins with quick memory. It may
 //! keep it for its patience, some seconds; after that only until somebody else waits for quick memory. Then what it
-//! holds becomes slow memory if there is room; else the attempt is given up, and is made again later. So whoever waits
-//! for quick memory waits for seconds, however many attempts hang, and however long each may take.
+//! holds becomes slow memory if there is room; else the attempt is given up, and is made again later. So a place that
+//! begins to hang costs those who wait for quick memory some seconds once, however many attempts at it hang, and however
+//! long each may take.
 //!
 //! A place that has let an attempt wait beyond its patience is slow until one ends sooner. Attempts at it take slow
-//! memory, or quick memory of which half stays free; else they wait, with the other slow ones only. There they may run
-//! as long as they like. The share of a place keeps a dead one with many delivery streams from taking it all.
+//! memory, or quick memory of which half stays free; else they wait, with the other slow ones only. With slow memory they
+//! may run as long as they like. What was given up gets that the next time: quick memory is for a slow place only while
+//! its attempts end. The share of a place keeps a dead one with many delivery streams from taking it all.
 //!
 //! Work that waits for nobody, like decompression, has no place and keeps its quick memory until it is done.
 //!
@@ -45,11 +47,11 @@ const MEMORY_UNIT: u64 = 1024;
 
 /// How long an attempt may take before it is in the way: this, and so long for each byte at the rate. Connections that
 /// get less are slow.
-const PATIENCE: Duration = Duration::from_secs(5);
-const SLOW_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(3);
+const SLOW_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
 
 /// How often somebody who waits asks one more attempt to make room.
-const ASK_EVERY: Duration = Duration::from_millis(50);
+const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// What a place gets of the slow share at most: this part of it.
 const PLACES_SHARE: u32 = 4;
@@ -200,7 +202,9 @@ impl Pool {
         if let Some(permits) = self.try_slow(place, units) {
             return Some(permits);
         }
-        if let Some(memory) = self.quick(units).try_acquire_spare(units) {
+        if place.may_borrow()
+            && let Some(memory) = self.quick(units).try_acquire_spare(units)
+        {
             return Some(Permits::quick(memory));
         }
         let of_place = place.acquire(units).await?;
@@ -252,14 +256,21 @@ impl Loan {
             biased;
             answer = &mut attempt => {
                 place.set_slow(false);
+                place.set_may_borrow(true);
                 return Some(answer);
             }
             () = tokio::time::sleep(self.patience()) => place.set_slow(true),
         }
         tokio::select! {
             biased;
-            answer = attempt => Some(answer),
-            () = self.no_room(place) => None,
+            answer = attempt => {
+                place.set_may_borrow(true);
+                Some(answer)
+            }
+            () = self.no_room(place) => {
+                place.set_may_borrow(false);
+                None
+            }
         }
     }
 

@@ -136,8 +136,9 @@ impl Upload {
         let Some(memory) = self.memory(endpoint.place(), bytes).await else { return Ok(Tried::Interrupted) };
         let Packed { parcel, offsets, lost } = self.pack(cut, id, progress.left.as_deref()).await?;
         // Of what was there at the last attempt, some may be unreadable now.
-        progress.taken.lost += progress.left.as_ref().map_or(lost, |left| (left.len() - offsets.len()) as u64);
+        let lost = progress.left.as_ref().map_or(lost, |left| (left.len() - offsets.len()) as u64);
         if parcel.records.is_empty() {
+            progress.taken.lost += lost;
             progress.left = Some(Vec::new());
             return Ok(Tried::Attempted);
         }
@@ -150,13 +151,15 @@ impl Upload {
             return Ok(Tried::GivenUp);
         };
         let records = parcel.records.len() as u64;
-        drop((parcel, memory));
-        if let Some(receipt) = verdict.receipt.take()
-            && let Err(fault) = endpoint.confirmed(receipt).await
-        {
-            verdict.retry = (0..offsets.len()).map(|place| (place, fault.clone())).collect();
+        drop(parcel);
+        if let Some(receipt) = verdict.receipt.take() {
+            drop(memory);
+            if let Err(fault) = endpoint.confirmed(receipt).await {
+                verdict.retry = (0..offsets.len()).map(|place| (place, fault.clone())).collect();
+            }
         }
         progress.attempts += 1;
+        progress.taken.lost += lost;
         let taken = records.saturating_sub((verdict.retry.len() + verdict.refused.len()) as u64);
         progress.taken.records += taken;
         // What was sent in vain is no part of it.
