@@ -16,12 +16,15 @@ use crate::quota::{count, memory};
 use crate::streams::Kind;
 
 /// `[storage] delivery_memory_bytes`.
-const CEILING: usize = 16 << 20;
+const CEILING: usize = 32 << 20;
 /// What the log and requests may take besides: its memory for records that are not in segments yet, its queue
 /// (crates/log, `Options`), and the bodies of the puts.
 const BESIDES: usize = 160 << 20;
 /// Backlog of each delivery stream.
-const BACKLOG: usize = 64 << 20;
+const BACKLOG: usize = 48 << 20;
+/// Of objects and requests, in MiB. Without a ceiling the uploads that a destination may have at a time would hold several
+/// times as much as with it.
+const SIZE: u64 = 8;
 const RECORD: usize = 16 << 10;
 const KINDS: [Kind; 6] = [Kind::Plain, Kind::Stored, Kind::Processed, Kind::Partitioned, Kind::Endpoint, Kind::Splunk];
 
@@ -37,7 +40,7 @@ fn memory_is_bounded_however_large_the_backlog() {
     let server = Server::start(&data, &flags).unwrap();
     let mut connection = server.connect().unwrap();
     for kind in KINDS {
-        create_delivery(&mut connection, &kind.creation());
+        create_delivery(&mut connection, &creation(kind));
     }
     let idle = memory(&server, "VmRSS:");
     let hang = || Plan { always: Some(Fault::Hang), ..Plan::default() };
@@ -66,6 +69,18 @@ fn memory_is_bounded_however_large_the_backlog() {
     assert!(bound < (BACKLOG * KINDS.len()) as u64, "the bound says something");
     assert!(dead < bound, "{mib:?} MiB while nothing is delivered");
     assert!(drained < bound, "{mib:?} MiB while it is delivered");
+}
+
+fn creation(kind: Kind) -> Value {
+    let mut body = kind.creation();
+    for member in ["ExtendedS3DestinationConfiguration", "HttpEndpointDestinationConfiguration"] {
+        if let Some(hints) = body.pointer_mut(&format!("/{member}/BufferingHints"))
+            && kind != Kind::Partitioned
+        {
+            hints["SizeInMBs"] = json!(SIZE);
+        }
+    }
+    body
 }
 
 /// Puts [`BACKLOG`] bytes.

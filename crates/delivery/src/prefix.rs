@@ -32,6 +32,7 @@ use levada_core::engine::Millis;
 pub use self::error::{KeyError, Member, PrefixError};
 use self::expression::{Part, parse};
 use self::pattern::Pattern;
+pub(crate) use self::pattern::week_of_year;
 use crate::record::{ErrorType, Partition};
 
 /// Longest evaluated prefix in bytes, before the date. The guide says 512 characters; bytes keep the whole key below
@@ -313,11 +314,12 @@ fn check_partitioning(partitioning: &Partitioning<'_>, used: &PartitionKeys) -> 
         QueryKeys::None | QueryKeys::Any => return Ok(()),
         QueryKeys::These(made) => made,
     };
-    if let Some(name) = used.query.iter().find(|name| !made.contains(name)) {
-        return Err(PrefixError::QueryKeyUnknown(name.clone()));
+    // In this order: AWS was seen to tell of the former where both were so.
+    if let Some(name) = made.iter().find(|name| !used.query.contains(name)) {
+        return Err(PrefixError::QueryKeyUnused(name.clone()));
     }
-    match made.iter().find(|name| !used.query.contains(name)) {
-        Some(name) => Err(PrefixError::QueryKeyUnused(name.clone())),
+    match used.query.iter().find(|name| !made.contains(name)) {
+        Some(name) => Err(PrefixError::QueryKeyUnknown(name.clone())),
         None => Ok(()),
     }
 }

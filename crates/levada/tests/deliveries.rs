@@ -97,10 +97,10 @@ async fn a_function_changes_records_on_their_way() {
     assert_eq!(event["deliveryStreamArn"], "arn:aws:firehose:us-east-1:000000000000:deliverystream/d");
     assert_eq!((&event["region"], event["records"].as_array().unwrap().len()), (&json!("us-east-1"), 3));
     for (metric, value) in [
-        ("aws_firehose_succeed_processing_records", 3.0),
-        ("aws_firehose_execute_processing_success", 1.0),
-        ("aws_firehose_delivery_to_s3_success", 1.0),
-        ("aws_firehose_delivery_to_s3_failure", 0.0),
+        ("aws_firehose_succeed_processing_records_total", 3.0),
+        ("aws_firehose_execute_processing_success_total", 1.0),
+        ("aws_firehose_delivery_to_s3_success_total", 1.0),
+        ("aws_firehose_delivery_to_s3_failure_total", 0.0),
         ("levada_delivery_halted", 0.0),
     ] {
         assert_eq!(world.metric(metric), value, "{metric}");
@@ -221,9 +221,9 @@ async fn what_an_endpoint_takes_late_is_delivered_once_and_what_it_never_takes_i
     assert!(requests.iter().all(|request| delivered(&request.body) == lines(3)));
     assert!(requests.iter().all(|request| request.address.mapped.as_deref() == Some("http://127.0.0.1:8088")));
     assert_eq!(world.objects("backup"), []);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_success"), 1.0);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_failure"), 2.0);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_records"), 3.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_success_total"), 1.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_failure_total"), 2.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_records_total"), 3.0);
 
     world.put(&["poison\n".to_owned()]).await;
     world.flush().await;
@@ -233,7 +233,7 @@ async fn what_an_endpoint_takes_late_is_delivered_once_and_what_it_never_takes_i
     assert!(key.starts_with("http-endpoint-failed/"), "{key}");
     let line: Value = serde_json::from_str(content.trim_end()).unwrap();
     assert_eq!(decoded(&line["rawData"]), "poison\n");
-    assert_eq!(world.metric("levada_delivery_endpoint_failed_records"), 1.0);
+    assert_eq!(world.metric("levada_delivery_endpoint_failed_records_total"), 1.0);
 }
 
 #[tokio::test(start_paused = true)]

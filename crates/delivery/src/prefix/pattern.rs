@@ -240,8 +240,8 @@ fn weekday(date: Date) -> i64 {
     i64::from(date.weekday().to_sunday_zero_offset())
 }
 
-/// Week-based year and week of it.
-fn week_of_year(date: Date) -> (i64, i64) {
+/// Week-based year and week of it, as in the United States: weeks begin on Sunday, the first has the first Saturday.
+pub(crate) fn week_of_year(date: Date) -> (i64, i64) {
     let saturday = date.checked_add(jiff::Span::new().days(6 - weekday(date))).unwrap_or(Date::MAX);
     if saturday.year() > date.year() {
         return (i64::from(saturday.year()), 1);
