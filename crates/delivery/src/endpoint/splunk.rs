@@ -122,14 +122,17 @@ impl Splunk {
         for record in &parcel.records {
             body.extend_from_slice(&record.data);
         }
-        let verdict = match self.deliver(body.freeze()).await {
-            Ok(()) => Verdict::default(),
-            Err(fault) => Verdict::retry_all(parcel, &fault),
+        let answer = self.deliver(body.freeze()).await;
+        let mut verdict = match &answer {
+            Ok(after) => Verdict { acknowledged_after: Some(*after), ..Verdict::default() },
+            Err(fault) => Verdict::retry_all(parcel, fault),
         };
-        Verdict { bytes: len as u64, ..verdict }
+        verdict.requested(parcel.uuid(), parcel.records.len(), len as u64, answer.as_ref().err());
+        verdict
     }
 
-    async fn deliver(&self, body: Bytes) -> Result<(), Fault> {
+    /// Answers how long the acknowledgement took.
+    async fn deliver(&self, body: Bytes) -> Result<Duration, Fault> {
         let (path, content_type) = match self.spec.kind {
             HecKind::Raw => ("/services/collector/raw", "text/plain"),
             HecKind::Event => ("/services/collector/event", "application/json"),
@@ -141,7 +144,9 @@ impl Splunk {
             return Err(refusal(&response, &answer));
         }
         let ack_id = answer.ack_id.ok_or_else(|| fault("Splunk.DisabledAck"))?;
-        self.acknowledged(ack_id, cookies(&response)).await
+        let answered = Instant::now();
+        self.acknowledged(ack_id, cookies(&response)).await?;
+        Ok(answered.elapsed())
     }
 
     /// Asks until the time-out whether the data were indexed.
@@ -298,6 +303,10 @@ impl Endpoint for Splunk {
             .base64("rawData", &given_up.record.data)
             .text("EventId", &given_up.record.id)
             .end()
+    }
+
+    fn origin(&self) -> String {
+        self.spec.address.origin()
     }
 
     fn metric_name(&self) -> &'static str {

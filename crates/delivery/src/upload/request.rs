@@ -1,8 +1,8 @@
 //! One cut on its way to an endpoint: attempts, until each record is taken or given up; then error output.
 //!
-//! The retry duration counts the waits between attempts, not the attempts themselves. Source: the API reference's
-//! `HttpEndpointRetryOptions` and `SplunkRetryOptions`: it starts after the first attempt and does not include the time
-//! in which an acknowledgement is awaited.
+//! The retry duration of HTTP endpoints and Splunk counts the waits between attempts, not the attempts themselves: it
+//! starts after the first attempt and does not include the time in which an answer is awaited (API reference,
+//! `HttpEndpointRetryOptions`, `SplunkRetryOptions`). That of OpenSearch includes them.
 //!
 //! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait. What is
 //! remembered between attempts is which records are left, and why others were refused.
@@ -16,7 +16,6 @@ use super::content::{Content, Refused};
 use super::{Outcome, Put, Upload};
 use crate::control::Cut;
 use crate::endpoint::{Endpoint, Fault, Parcel, Verdict};
-use crate::metrics::Metrics;
 use crate::past::Store;
 
 /// What an endpoint is remembered as; buckets have names.
@@ -130,7 +129,11 @@ impl Upload {
         progress.taken += taken;
         // What was sent in vain is no part of it.
         progress.bytes += verdict.bytes * taken / records;
-        self.note(cut, &verdict, progress.attempts, took);
+        if endpoint.retry_includes_attempts() {
+            self.past.waited(cut.id, took);
+        }
+        self.note(&verdict, took);
+        self.report(endpoint, cut, &verdict, records, progress.attempts);
         progress.apply(&offsets, verdict, clock.now_ms());
         Ok(())
     }
@@ -160,26 +163,12 @@ impl Upload {
         Ok(Packed { parcel, offsets, lost })
     }
 
-    fn note(&self, cut: &Cut, verdict: &Verdict, attempts: u32, took: Duration) {
-        let faulty = verdict.retry.first().or(verdict.refused.first());
-        match faulty {
-            None => {
-                Metrics::add(&self.metrics.endpoint.succeeded, 1);
-                self.past.succeeded(ENDPOINT);
-            }
-            Some((_, Fault { code, summary, .. })) => {
-                Metrics::add(&self.metrics.endpoint.failed, 1);
-                if verdict.retry.is_empty() {
-                    self.past.succeeded(ENDPOINT);
-                } else {
-                    self.past.store_failed(ENDPOINT, took);
-                }
-                let (retry, refused) = (verdict.retry.len(), verdict.refused.len());
-                tracing::warn!(
-                    delivery_stream = %self.stream, cut = cut.id, attempts, retry, refused, code, reason = &**summary,
-                    "request failed"
-                );
-            }
+    /// Remembers how the endpoint answered.
+    fn note(&self, verdict: &Verdict, took: Duration) {
+        if verdict.retry.is_empty() {
+            self.past.succeeded(ENDPOINT);
+        } else {
+            self.past.store_failed(ENDPOINT, took);
         }
     }
 
