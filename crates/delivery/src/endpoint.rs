@@ -21,7 +21,7 @@ pub use self::http_endpoint::{HttpEndpoint, HttpEndpointSpec};
 pub use self::opensearch::{DocumentIds, Flavour, OpenSearch, OpenSearchSpec, Rotation};
 pub use self::splunk::{HecKind, Splunk, SplunkSpec};
 use crate::blocking::GivenUp as BlockingGivenUp;
-use crate::http::{Address, BadAddress};
+use crate::http::{Address, BadAddress, Secret};
 use crate::record::{ErrorType, Origin};
 
 /// Records of one cut that are not delivered yet.
@@ -69,7 +69,9 @@ pub struct Verdict {
     pub bytes: u64,
     /// The requests that were made, in order, for the log and the metrics.
     pub requests: Vec<Request>,
-    /// How long after its answer a destination acknowledged the parcel, if it does so.
+    /// All was taken, but whether it is safe is to be asked: [`Endpoint::confirmed`].
+    pub receipt: Option<Receipt>,
+    /// How long after that a destination said that it is safe.
     pub acknowledged_after: Option<Duration>,
 }
 
@@ -88,6 +90,13 @@ pub struct Request {
     pub fault: Option<Fault>,
 }
 
+/// What a destination gave for a parcel that it took, to be asked about it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    number: u64,
+    cookies: Option<Secret>,
+}
+
 impl Verdict {
     /// Adds a request with what became of it as a whole.
     fn requested(&mut self, id: String, records: usize, bytes: u64, fault: Option<&Fault>) {
@@ -102,6 +111,14 @@ impl Verdict {
         let (count, fault) = (failed().count(), failed().next().map(|(_, fault)| fault.clone()));
         if let Some(request) = self.requests.last_mut() {
             (request.failed, request.fault) = (count, fault);
+        }
+    }
+
+    /// The whole parcel of so many records was taken, but is not safe.
+    pub(crate) fn unconfirmed(&mut self, records: usize, fault: &Fault) {
+        self.retry = (0..records).map(|place| (place, fault.clone())).collect();
+        for request in &mut self.requests {
+            (request.failed, request.fault) = (request.records, Some(fault.clone()));
         }
     }
 
@@ -164,8 +181,21 @@ pub struct GivenUp<'a> {
 
 /// A destination that takes requests.
 pub trait Endpoint: Send + Sync + std::fmt::Debug + 'static {
-    /// One attempt at all records of the parcel. Must end by itself: each request in it has a time limit.
+    /// One attempt at all records of the parcel. Must end by itself: each request in it has a time limit. What it holds
+    /// of them is let go of soon after the future was dropped; the attempt may then have been made, or not.
     fn attempt<'a>(&'a self, parcel: &'a Parcel) -> BoxFuture<'a, Verdict>;
+
+    /// Asks about a parcel that was taken until it is safe. Holds nothing of it. Ends by itself.
+    ///
+    /// # Errors
+    /// Why the whole parcel is worth another attempt.
+    fn confirmed(&self, receipt: Receipt) -> BoxFuture<'_, Result<(), Fault>> {
+        drop(receipt);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What an attempt waits for, by a name that tells it from other endpoints: the address that is called.
+    fn place(&self) -> &str;
 
     /// How long failed records are tried again, counted from the end of the first attempt that failed.
     fn retry_for(&self) -> Duration;

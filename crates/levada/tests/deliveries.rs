@@ -21,7 +21,7 @@ use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_log::EmbeddedLog;
 use serde_json::{Value, json};
 
-use self::world::{CLEAN, NOW, Receiver, URL, World, answer, decoded, encoded, function, log_options, taken};
+use self::world::{CLEAN, HEC, NOW, Receiver, URL, World, answer, decoded, encoded, function, log_options, taken};
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/r";
 
@@ -239,6 +239,32 @@ async fn each_request_is_a_line_in_the_log_and_each_object_of_error_output() {
     assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(content.len())));
     assert_eq!(line["codes"], "{\"HttpEndpoint.DestinationException\": 3}");
     assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_processed_records_total"), 3.0 * told.len() as f64);
+}
+
+/// Splunk's part in a delivery is over with the acknowledgement, and CloudWatch counts its records.
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_of_splunk_are_timed() {
+    let receiver = Receiver::new(|n, _| match n {
+        0 => answer(503, &json!({"text": "busy", "code": 9})),
+        1 => answer(200, &json!({"text": "Success", "code": 0, "ackId": 7})),
+        _ => answer(200, &json!({"acks": {"7": true}})),
+    });
+    let world = World::new(&receiver).await;
+    let destination = json!({
+        "HECEndpoint": HEC,
+        "HECEndpointType": "Raw",
+        "HECToken": "token",
+        "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 60},
+        "S3Configuration": bucket("backup"),
+    });
+    world.create("SplunkDestinationConfiguration", &destination).await;
+    world.put(&lines(3)).await;
+    world.flush().await;
+    assert_eq!(receiver.requests().len(), 3);
+    let metric = |name: &str| world.metric(&format!("aws_firehose_delivery_to_splunk_{name}"));
+    assert_eq!((metric("success_total"), metric("failure_total"), metric("records_total")), (3.0, 3.0, 3.0));
+    assert_eq!(metric("data_ack_latency_seconds_count"), 1.0);
+    assert!(metric("data_ack_latency_seconds_sum") > 0.0);
 }
 
 /// A function that fails leaves lines under the delivery stream's name, and its error output is no delivery.
