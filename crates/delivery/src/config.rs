@@ -236,6 +236,15 @@ pub struct Tuning {
     pub snapshot_every: u64,
 }
 
+impl Tuning {
+    /// The default, with so many bytes for bodies and batches together.
+    #[must_use]
+    pub fn within(bytes: u64) -> Self {
+        let memory_bytes = bytes / 25 * 9;
+        Self { memory_bytes, processing_bytes: bytes - memory_bytes, ..Self::default() }
+    }
+}
+
 impl Default for Tuning {
     fn default() -> Self {
         Self {

@@ -9,7 +9,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use levada::controls::page;
@@ -97,10 +97,10 @@ async fn a_function_changes_records_on_their_way() {
     assert_eq!(event["deliveryStreamArn"], "arn:aws:firehose:us-east-1:000000000000:deliverystream/d");
     assert_eq!((&event["region"], event["records"].as_array().unwrap().len()), (&json!("us-east-1"), 3));
     for (metric, value) in [
-        ("aws_firehose_succeed_processing_records", 3.0),
-        ("aws_firehose_execute_processing_success", 1.0),
-        ("aws_firehose_delivery_to_s3_success", 1.0),
-        ("aws_firehose_delivery_to_s3_failure", 0.0),
+        ("aws_firehose_succeed_processing_records_total", 3.0),
+        ("aws_firehose_execute_processing_success_total", 1.0),
+        ("aws_firehose_delivery_to_s3_success_total", 1.0),
+        ("aws_firehose_delivery_to_s3_failure_total", 0.0),
         ("levada_delivery_halted", 0.0),
     ] {
         assert_eq!(world.metric(metric), value, "{metric}");
@@ -110,6 +110,34 @@ async fn a_function_changes_records_on_their_way() {
 /// The log, for whoever reads it afterwards.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// The log of all threads: what a callsite is cached to do is asked on the thread that comes to it first. So all
+    /// tests write here, and each looks for what only it has.
+    fn of_all() -> &'static Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        LOG.get_or_init(|| {
+            let log = Self::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            tracing::callsite::rebuild_interest_cache();
+            log
+        })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Levels and fields of the lines with this message.
+    fn lines(&self, message: &str) -> Vec<(String, Value)> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = lines.filter(|line| line["fields"]["message"] == message);
+        lines.map(|line| (line["level"].as_str().unwrap().to_owned(), line["fields"].clone())).collect()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -123,13 +151,7 @@ impl Write for Log {
 
 #[tokio::test(start_paused = true)]
 async fn each_object_is_a_line_in_the_log_without_what_is_in_it() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-    // For all threads: what a callsite is cached to do is asked on the thread that comes to it first. So other tests
-    // write here too, but none has this bucket.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    tracing::callsite::rebuild_interest_cache();
+    let log = Log::of_all();
     let receiver = Receiver::new(|_, _| answer(500, &json!({})));
     let world = World::new(&receiver).await;
     world.create("ExtendedS3DestinationConfiguration", &bucket("logged")).await;
@@ -137,17 +159,42 @@ async fn each_object_is_a_line_in_the_log_without_what_is_in_it() {
         world.put(&lines(3)).await;
         world.flush().await;
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(!text.contains("record 0"), "{text}");
-    let is_ours = |fields: &Value| fields["message"] == "object delivered" && fields["bucket"] == "logged";
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let delivered: Vec<Value> = lines.map(|line| line["fields"].clone()).filter(is_ours).collect();
+    let delivered: Vec<Value> = log.lines("object delivered").into_iter().map(|(_, fields)| fields).collect();
+    let delivered: Vec<Value> = delivered.into_iter().filter(|fields| fields["bucket"] == "logged").collect();
     let objects = world.objects("logged");
     assert_eq!((objects.len(), delivered.len()), (2, 2), "{text}");
     for line in delivered {
         let (_, content) = objects.iter().find(|(key, _)| line["key"] == **key).unwrap();
         assert_eq!(line["delivery_stream"], "d");
         assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(content.len())));
+    }
+}
+
+/// What a destination that is away for too long costs is counted, logged as an error, and stands where alarms look.
+#[tokio::test(start_paused = true)]
+async fn a_bucket_may_be_away_for_23_hours_and_what_a_longer_time_costs_is_told() {
+    let log = Log::of_all();
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    for (name, hours, lost) in [("away-for-23", 23, 0), ("away-for-26", 26, 3)] {
+        let world = World::new(&receiver).await;
+        world.create("ExtendedS3DestinationConfiguration", &bucket(name)).await;
+        world.lose_bucket(name);
+        world.put(&lines(3)).await;
+        world.hours(hours).await;
+        let kept = if lost == 0 { f64::from(hours) * 3_600.0 - 900.0 } else { 0.0 };
+        assert!(world.metric("aws_firehose_delivery_to_s3_data_freshness_seconds") >= kept, "{hours} hours");
+        assert!(world.metric("levada_delivery_failed_puts") > 100.0, "it was tried again and again");
+        world.find_bucket();
+        world.flush().await;
+        assert_eq!(world.metric("levada_delivery_abandoned_records"), f64::from(lost));
+        let delivered: String = world.objects(name).into_iter().map(|(_, content)| content).collect();
+        assert_eq!(delivered, if lost == 0 { lines(3).concat() } else { String::new() });
+        let told = log.lines("records abandoned");
+        let told: Vec<_> = told.iter().filter(|(_, fields)| fields["reason"].to_string().contains(name)).collect();
+        assert_eq!(told.len(), usize::from(lost > 0), "{told:?}");
+        assert!(told.iter().all(|(level, fields)| level == "ERROR" && fields["records"] == lost), "{told:?}");
     }
 }
 
@@ -174,9 +221,9 @@ async fn what_an_endpoint_takes_late_is_delivered_once_and_what_it_never_takes_i
     assert!(requests.iter().all(|request| delivered(&request.body) == lines(3)));
     assert!(requests.iter().all(|request| request.address.mapped.as_deref() == Some("http://127.0.0.1:8088")));
     assert_eq!(world.objects("backup"), []);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_success"), 1.0);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_failure"), 2.0);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_records"), 3.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_success_total"), 1.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_failure_total"), 2.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_records_total"), 3.0);
 
     world.put(&["poison\n".to_owned()]).await;
     world.flush().await;
@@ -186,7 +233,7 @@ async fn what_an_endpoint_takes_late_is_delivered_once_and_what_it_never_takes_i
     assert!(key.starts_with("http-endpoint-failed/"), "{key}");
     let line: Value = serde_json::from_str(content.trim_end()).unwrap();
     assert_eq!(decoded(&line["rawData"]), "poison\n");
-    assert_eq!(world.metric("levada_delivery_endpoint_failed_records"), 1.0);
+    assert_eq!(world.metric("levada_delivery_endpoint_failed_records_total"), 1.0);
 }
 
 #[tokio::test(start_paused = true)]

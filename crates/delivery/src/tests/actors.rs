@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use levada_core::engine::BoxFuture;
 
-use super::world::{Fuse, World, bucketing};
+use super::world::{Failpoint, Fuse, World, bucketing};
 use crate::chain::{Chain, Gather, Held, Outcome, Tally};
 use crate::endpoint::{Endpoint, Fault, GivenUp, Parcel, ParcelRecord, Verdict};
 use crate::record::{ErrorType, Partition, Product, SourceRecord};
@@ -149,6 +149,7 @@ impl Endpoint for TestEndpoint {
     fn attempt<'a>(&'a self, parcel: &'a Parcel) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
             self.fuse.step().await;
+            self.fuse.at(Failpoint::BeforeUpload).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
             let since = self.started.elapsed().as_secs();
             self.attempts.lock().unwrap().push((since, parcel.records.len()));
@@ -172,6 +173,7 @@ impl Endpoint for TestEndpoint {
                     }
                 }
             }
+            self.fuse.at(Failpoint::AfterUpload).await;
             self.fuse.step().await;
             verdict
         })

@@ -9,7 +9,7 @@ use levada::cli::{LifecycleMode, LimitsMode, ServeArgs};
 use levada::config::Config;
 use levada::node::{Environment, Node};
 use levada_core::engine::BoxFuture;
-use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
+use levada_core::env::sim::{DiskCall, Fault, SimClock, SimDisk, SimRandom};
 use levada_core::env::{Clock, Disk, Open};
 use levada_delivery::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use levada_log::Options;
@@ -188,6 +188,25 @@ impl World {
             }
         }
         unreachable!("it does not end");
+    }
+
+    /// Nothing can be written to a bucket any more.
+    pub(crate) fn lose_bucket(&self, bucket: &str) {
+        let (call, path) = (DiskCall::Write, format!("/data/buckets/{bucket}/"));
+        self.disk.fail(Fault { call, path, after: 0, times: u64::MAX, kind: std::io::ErrorKind::TimedOut });
+    }
+
+    /// Now it can.
+    pub(crate) fn find_bucket(&self) {
+        self.disk.clear_faults();
+    }
+
+    /// So many hours pass.
+    pub(crate) async fn hours(&self, hours: u32) {
+        for _ in 0..hours * 60 {
+            self.clock.advance(60_000);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
     }
 
     /// Keys and contents of a bucket's objects, in the order of keys.

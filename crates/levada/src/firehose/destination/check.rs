@@ -139,8 +139,9 @@ fn http_endpoint(http: &HttpEndpointDestination, region: &str) -> Result<(), Aws
 }
 
 fn splunk(to: &SplunkDestination, region: &str) -> Result<(), AwsError> {
-    let host = to.endpoint.strip_prefix("https://");
-    if host.is_none_or(|host| host.is_empty() || host.starts_with([':', '/'])) {
+    // A path would come before the collector's own; a slash at the end is none.
+    let host = to.endpoint.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    if host.is_none_or(|host| host.is_empty() || host.starts_with(':') || host.contains(['/', '?', '#'])) {
         return Err(errors::bad_hec_endpoint());
     }
     secret(to.secrets_manager.as_ref(), region)?;

@@ -327,6 +327,12 @@ fn endpoints_are_refused_in_aws_s_words() {
             "Invalid HECEndpoint. Supported endpoint format is https://<domain>:<port>.",
         ),
         ("Splunk", json!({"HECEndpoint": "https://:8088"}), "Invalid HECEndpoint. Supported endpoint format is"),
+        (
+            "Splunk",
+            json!({"HECEndpoint": "https://s.example:8088/services/collector"}),
+            "Invalid HECEndpoint. Supported endpoint format is",
+        ),
+        ("Splunk", json!({"HECEndpoint": "https://s.example:8088?x"}), "Invalid HECEndpoint. Supported endpoint format is"),
         ("Splunk", json!({"HECToken": null}), "HECToken is required for Splunk destination"),
         (
             "Amazonopensearchservice",
