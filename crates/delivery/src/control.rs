@@ -133,7 +133,7 @@ impl ControlLog {
         let (state, since_snapshot, snapshot_bytes) = (State::default(), Growth::default(), 0);
         let mut control = Self { engine, log, end: 0, state, since_snapshot, snapshot_bytes, snapshot_every };
         control.replay().await?;
-        let open = control.append(vec![Record::Open { worker }]).await;
+        let open = control.write(vec![Record::Open { worker }]).await;
         // Two workers begin at once: the log decides, and the other one sees this one's `Open`. Begin again.
         if matches!(open, Err(ControlError::TakenOver)) {
             return Err(ControlError::Unsettled("another worker began at the same time".into()));

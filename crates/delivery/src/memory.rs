@@ -1,13 +1,15 @@
 //! The node's memory for the bodies of uploads, and for records that are being processed.
 //!
 //! ```text
-//! budget ─┬─ half for stores that answer
-//!         └─ half for stores that hang
+//! budget ─┬─ half for stores that answer, less a sixteenth of all for what endpoints say of records they refuse
+//!         ├─ quarter for stores that hang
+//!         └─ quarter for bodies that were given up and are still held by a blocking call
 //! another ── for batches that chains of processors work on
 //! ```
 //!
-//! Each half is given out first come, first served, so stores that hang wait for each other and never hold up the
-//! others. A body larger than its half takes all of it.
+//! Each part is given out first come, first served. So stores that hang wait for each other and never hold up the
+//! others, and a file system that lets go of nothing does not keep the memory in which other stores are asked whether
+//! they are well again. A body larger than its part takes all of it.
 //!
 //! Architecture invariant: memory is given back when the last holder of the body lets go of it, not when somebody stops
 //! waiting for the put. A blocking call that hangs holds its body on and on.
@@ -20,21 +22,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Memory is counted in units of this many bytes, because the semaphore's numbers are small.
 const MEMORY_UNIT: u64 = 1024;
 
-/// The budget, in two halves.
+/// The budget, in parts.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    answering: Half,
-    hanging: Half,
-    processing: Half,
+    answering: Part,
+    hanging: Part,
+    stuck: Part,
+    reasons: Part,
+    processing: Part,
 }
 
 #[derive(Debug)]
-struct Half {
+struct Part {
     free: Arc<Semaphore>,
     units: u32,
 }
 
-impl Half {
+impl Part {
     fn new(bytes: u64) -> Self {
         let units = units(bytes);
         Self { free: Arc::new(Semaphore::new(units as usize)), units }
@@ -50,32 +54,47 @@ pub(crate) struct Hold {
 
 impl Memory {
     pub(crate) fn new(bytes: u64, processing_bytes: u64) -> Self {
-        let (answering, hanging) = (Half::new(bytes - bytes / 2), Half::new(bytes / 2));
-        Self { answering, hanging, processing: Half::new(processing_bytes) }
+        let (hanging, stuck, reasons) = (bytes / 4, bytes / 4, bytes / 16);
+        let answering = Part::new(bytes - hanging - stuck - reasons);
+        let [hanging, stuck, reasons, processing] = [hanging, stuck, reasons, processing_bytes].map(Part::new);
+        Self { answering, hanging, stuck, reasons, processing }
     }
 
     /// Waits for memory to process records in. `None` as for [`Memory::acquire`].
     pub(crate) async fn acquire_processing(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let Half { free, units: all } = &self.processing;
+        let Part { free, units: all } = &self.processing;
         Arc::clone(free).acquire_many_owned(units(bytes).min(*all)).await.ok()
     }
 
     /// Waits for memory. `None` never happens while the node runs: the semaphores are not closed.
     pub(crate) async fn acquire(&self, bytes: u64, hanging: bool) -> Option<OwnedSemaphorePermit> {
-        let half = if hanging { &self.hanging } else { &self.answering };
-        Arc::clone(&half.free).acquire_many_owned(units(bytes).min(half.units)).await.ok()
+        let part = if hanging { &self.hanging } else { &self.answering };
+        Arc::clone(&part.free).acquire_many_owned(units(bytes).min(part.units)).await.ok()
     }
 
-    /// A put has not ended in time, and its body is still held: let it count as memory of a store that hangs, as far
-    /// as there is room for it.
+    /// What a permit stands for.
+    pub(crate) fn bytes_of(permit: &OwnedSemaphorePermit) -> u64 {
+        permit.num_permits() as u64 * MEMORY_UNIT
+    }
+
+    /// Memory for what an endpoint has said, if there is some.
+    pub(crate) fn try_acquire_reasons(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.reasons.free).try_acquire_many_owned(units(bytes)).ok()
+    }
+
+    /// A put has not ended in time, and its body is still held: let it count as memory of those, or else of a store that
+    /// hangs, as far as there is room for it.
     pub(crate) fn confine(&self, hold: &Hold) {
         let mut memory = hold.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(memory.semaphore(), &self.hanging.free) {
-            return;
-        }
-        let held = u32::try_from(memory.num_permits()).unwrap_or(u32::MAX).min(self.hanging.units);
-        if let Ok(other) = Arc::clone(&self.hanging.free).try_acquire_many_owned(held) {
-            *memory = other;
+        for part in [&self.stuck, &self.hanging] {
+            if Arc::ptr_eq(memory.semaphore(), &part.free) {
+                return;
+            }
+            let held = u32::try_from(memory.num_permits()).unwrap_or(u32::MAX).min(part.units);
+            if let Ok(other) = Arc::clone(&part.free).try_acquire_many_owned(held) {
+                *memory = other;
+                return;
+            }
         }
     }
 }

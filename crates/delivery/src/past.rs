@@ -1,13 +1,18 @@
 //! What this process remembers of a delivery stream's uploads, over all sessions of its worker.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::memory::Hold;
+
 /// An attempt that fails later than this was not refused: the store hangs.
 const QUICK: Duration = Duration::from_secs(10);
+
+/// Cuts that fail alone at a store and are tried again at a time.
+const ALONE_AT_A_TIME: usize = 4;
 
 /// How a store has answered last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +38,9 @@ pub(crate) enum Puts {
 }
 
 /// Of one worker.
+///
+/// Architecture invariant: what a cut that fails alone meets says nothing of its store. A store that answers is not
+/// taken for dead because it refuses some objects for good, and their attempts take no other object's turn.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     inner: Mutex<Inner>,
@@ -50,6 +58,10 @@ struct Inner {
 struct StorePast {
     store: Store,
     probe: Arc<Semaphore>,
+    /// For cuts that fail alone.
+    alone: Arc<Semaphore>,
+    /// Bodies of puts that were given up, as long as the store holds them.
+    stuck: Vec<Weak<Hold>>,
 }
 
 #[derive(Debug)]
@@ -61,6 +73,8 @@ struct CutPast {
     is_alone: bool,
     /// Where it failed.
     store: String,
+    /// Its last attempt was let wait.
+    hung: bool,
     /// How long it waited between attempts at an endpoint; what becomes of its error output has its own time.
     waited: Duration,
     /// Taken as long as an attempt's body is held by anyone.
@@ -69,14 +83,16 @@ struct CutPast {
 
 impl Default for StorePast {
     fn default() -> Self {
-        Self { store: Store::Well, probe: Arc::new(Semaphore::new(1)) }
+        let (probe, alone) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(ALONE_AT_A_TIME)));
+        Self { store: Store::Well, probe, alone, stuck: Vec::new() }
     }
 }
 
 impl Default for CutPast {
     fn default() -> Self {
         let turn = Arc::new(Semaphore::new(1));
-        Self { failing_since: None, is_alone: false, store: String::new(), waited: Duration::ZERO, turn }
+        let (store, waited) = (String::new(), Duration::ZERO);
+        Self { failing_since: None, is_alone: false, store, hung: false, waited, turn }
     }
 }
 
@@ -109,16 +125,20 @@ impl Past {
         self.with(|inner| inner.stores.entry(name.to_owned()).or_default().store = store);
     }
 
-    /// A put of the cut has failed at `now`.
-    pub(crate) fn failed(&self, cut: u64, store: &str, now: Duration) {
+    /// A put of the cut has failed at `now`, after `took`.
+    pub(crate) fn failed(&self, cut: u64, store: &str, now: Duration, took: Duration) {
         let is_news = self.with(|inner| {
             let past = inner.cuts.entry(cut).or_default();
+            past.hung = took > QUICK;
             let is_news = past.failing_since.is_none();
             if is_news {
                 (past.failing_since, past.store) = (Some(now), store.to_owned());
             }
             is_news
         });
+        if self.puts(cut) != Puts::FailAlone {
+            self.store_failed(store, took);
+        }
         if is_news {
             self.learned.notify_one();
         }
@@ -131,6 +151,25 @@ impl Past {
             Some(CutPast { failing_since: Some(_), .. }) => Puts::Fail,
             _ => Puts::Fresh,
         })
+    }
+
+    /// The store still holds the body of a put that was given up.
+    pub(crate) fn holds(&self, name: &str, body: Weak<Hold>) {
+        self.with(|inner| inner.stores.entry(name.to_owned()).or_default().stuck.push(body));
+    }
+
+    /// Whether the store holds a body of a put that was given up.
+    pub(crate) fn is_stuck(&self, name: &str) -> bool {
+        self.with(|inner| {
+            let Some(past) = inner.stores.get_mut(name) else { return false };
+            past.stuck.retain(|body| body.strong_count() > 0);
+            !past.stuck.is_empty()
+        })
+    }
+
+    /// Whether the last put of the cut was let wait.
+    pub(crate) fn hung(&self, cut: u64) -> bool {
+        self.with(|inner| inner.cuts.get(&cut).is_some_and(|past| past.hung))
     }
 
     /// Waits until [`Past::puts`] says something else of some cut. May be dropped and called again.
@@ -164,6 +203,12 @@ impl Past {
     pub(crate) async fn probe(&self, name: &str) -> Option<OwnedSemaphorePermit> {
         let probe = self.with(|inner| Arc::clone(&inner.stores.entry(name.to_owned()).or_default().probe));
         probe.acquire_owned().await.ok()
+    }
+
+    /// Waits for the turn of a cut that fails alone. `None` never happens: the semaphore is not closed.
+    pub(crate) async fn turn_alone(&self, name: &str) -> Option<OwnedSemaphorePermit> {
+        let alone = self.with(|inner| Arc::clone(&inner.stores.entry(name.to_owned()).or_default().alone));
+        alone.acquire_owned().await.ok()
     }
 
     /// The cut is finished.

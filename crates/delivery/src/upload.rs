@@ -21,7 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::memory::Hold;
 use crate::metrics::Metrics;
 use crate::mutant::Mutant;
-use crate::past::{Past, Store};
+use crate::past::{Past, Puts, Store};
 use crate::sink::{Attempt, Object, SinkError};
 use crate::worker::Route;
 
@@ -42,13 +42,22 @@ pub(crate) enum Outcome {
     /// All objects are durable in their bucket.
     Delivered { records: u64, lost: u64, record_bytes: u64, object_bytes: u64 },
     /// An endpoint took the records, but for `failed` ones, which are durable as error output.
-    Taken { records: u64, lost: u64, bytes: u64, failed: u64, error_bytes: u64 },
-    /// The store was away for too long; so many records are lost with it.
-    Abandoned { records: u64, reason: String },
+    Taken { taken: Taken, failed: u64, error_bytes: u64 },
+    /// The store was away for too long; so many records are lost with it. What an endpoint took is not among them.
+    Abandoned { records: u64, reason: String, taken: Taken },
     /// The worker is stopping; the next one takes it up again.
     Interrupted,
     /// The log is gone.
     Gone,
+}
+
+/// What an endpoint took of a cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// Records that could not be read.
+    pub(crate) lost: u64,
 }
 
 /// What the worker tells all its uploads.
@@ -148,8 +157,8 @@ struct Refusal {
 /// What an attempt may use.
 struct Lease {
     memory: OwnedSemaphorePermit,
-    /// Held by the one upload that probes a store that fails.
-    _probe: Option<OwnedSemaphorePermit>,
+    /// Held by the one upload that probes a store that fails, and by the few that fail alone.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Upload {
@@ -175,7 +184,7 @@ impl Upload {
                 Put::Durable { records, lost, record_bytes, object_bytes } => {
                     Outcome::Delivered { records, lost, record_bytes, object_bytes }
                 }
-                Put::Late { reason } => Outcome::Abandoned { records: cut.records(), reason },
+                Put::Late { reason } => Outcome::Abandoned { records: cut.records(), reason, taken: Taken::default() },
                 Put::Interrupted => Outcome::Interrupted,
                 Put::Gone => Outcome::Gone,
             },
@@ -212,10 +221,10 @@ impl Upload {
                 Failure::Sink(refusal) => {
                     let Refusal { error, took, hold } = *refusal;
                     Metrics::add(self.failed_puts(cut), 1);
-                    self.past.failed(cut.id, cut.bucket(), self.shared.env.clock.monotonic());
-                    self.past.store_failed(cut.bucket(), took);
+                    self.past.failed(cut.id, cut.bucket(), self.shared.env.clock.monotonic(), took);
                     if let Some(hold) = hold.upgrade() {
                         self.shared.memory.confine(&hold);
+                        self.past.holds(cut.bucket(), Arc::downgrade(&hold));
                     }
                     if self.is_over(cut) {
                         return Put::Late { reason: error.to_string() };
@@ -272,33 +281,55 @@ impl Upload {
     }
 
     /// Waits for what an attempt needs; `None` if the worker is stopping before a store that fails could be probed.
-    async fn lease(&self, store_name: &str, bytes: u64) -> Option<Lease> {
+    async fn lease(&self, cut: &Cut, bytes: u64) -> Option<Lease> {
+        let name = cut.bucket();
         loop {
-            let store = self.past.store(store_name);
-            let probe = match store {
-                Store::Well => None,
-                Store::Failing | Store::Hanging => tokio::select! {
+            let (store, is_alone) = (self.past.store(name), self.past.puts(cut.id) == Puts::FailAlone);
+            let turn = match store {
+                Store::Well if !is_alone => None,
+                _ => tokio::select! {
                     biased;
                     () = self.signals.closed() => return None,
-                    probe = self.past.probe(store_name) => probe,
+                    turn = self.past.turn_alone(name), if is_alone => turn,
+                    turn = self.past.probe(name), if !is_alone => turn,
                 },
             };
             // While this one waited, others may have learned more of the store.
-            if self.past.store(store_name) != store {
+            let is_news = |past: &Past| past.store(name) != store || past.puts(cut.id) == Puts::FailAlone;
+            if !is_alone && is_news(&self.past) {
                 continue;
             }
-            let memory = self.shared.memory.acquire(bytes, store == Store::Hanging).await?;
-            if probe.is_some() || self.past.store(store_name) == store {
-                return Some(Lease { memory, _probe: probe });
+            let hanging = if is_alone { self.past.hung(cut.id) } else { store == Store::Hanging };
+            let memory = self.memory(name, bytes, hanging).await?;
+            if turn.is_some() || self.past.store(name) == store {
+                return Some(Lease { memory, _turn: turn });
             }
         }
+    }
+
+    /// Waits for memory. `None` never happens: the semaphores are not closed.
+    ///
+    /// A store that hung but lets go of what it is given does not wait for ever behind others that do not.
+    async fn memory(&self, name: &str, bytes: u64, hanging: bool) -> Option<OwnedSemaphorePermit> {
+        let memory = &self.shared.memory;
+        let patience = Duration::from_millis(self.shared.env.tuning.backoff_most_ms);
+        if hanging {
+            let own = memory.acquire(bytes, true);
+            if self.past.is_stuck(name) {
+                return own.await;
+            }
+            if let Ok(own) = tokio::time::timeout(patience, own).await {
+                return own;
+            }
+        }
+        memory.acquire(bytes, false).await
     }
 
     /// One attempt. The content is built anew each time, so that a destination that is away holds no memory while
     /// its uploads wait.
     async fn attempt(&self, cut: &Cut, content: &Content<'_>, turn: OwnedSemaphorePermit) -> Result<Put, Failure> {
         let env = &self.shared.env;
-        let Some(Lease { memory, _probe }) = self.lease(cut.bucket(), content.memory(cut)).await else {
+        let Some(Lease { memory, _turn }) = self.lease(cut, content.memory(cut)).await else {
             return Ok(Put::Interrupted);
         };
         let body = self.build(cut, content).await.map_err(Failure::Engine)?;

@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
+use levada::controls::page;
 use levada_core::batch::Batch;
 use levada_core::catalog::{Account, CATALOG_LOG, DeliveryStream, Scope};
 use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogId, LogSpec};
@@ -19,7 +21,7 @@ use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_log::EmbeddedLog;
 use serde_json::{Value, json};
 
-use self::world::{CLEAN, NOW, Receiver, URL, World, answer, decoded, function, log_options, taken};
+use self::world::{CLEAN, NOW, Receiver, URL, World, answer, decoded, encoded, function, log_options, taken};
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/r";
 
@@ -95,10 +97,10 @@ async fn a_function_changes_records_on_their_way() {
     assert_eq!(event["deliveryStreamArn"], "arn:aws:firehose:us-east-1:000000000000:deliverystream/d");
     assert_eq!((&event["region"], event["records"].as_array().unwrap().len()), (&json!("us-east-1"), 3));
     for (metric, value) in [
-        ("aws_firehose_succeed_processing_records", 3.0),
-        ("aws_firehose_execute_processing_success", 1.0),
-        ("aws_firehose_delivery_to_s3_success", 1.0),
-        ("aws_firehose_delivery_to_s3_failure", 0.0),
+        ("aws_firehose_succeed_processing_records_total", 3.0),
+        ("aws_firehose_execute_processing_success_total", 1.0),
+        ("aws_firehose_delivery_to_s3_success_total", 1.0),
+        ("aws_firehose_delivery_to_s3_failure_total", 0.0),
         ("levada_delivery_halted", 0.0),
     ] {
         assert_eq!(world.metric(metric), value, "{metric}");
@@ -219,9 +221,9 @@ async fn what_an_endpoint_takes_late_is_delivered_once_and_what_it_never_takes_i
     assert!(requests.iter().all(|request| delivered(&request.body) == lines(3)));
     assert!(requests.iter().all(|request| request.address.mapped.as_deref() == Some("http://127.0.0.1:8088")));
     assert_eq!(world.objects("backup"), []);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_success"), 1.0);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_failure"), 2.0);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_records"), 3.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_success_total"), 1.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_failure_total"), 2.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_records_total"), 3.0);
 
     world.put(&["poison\n".to_owned()]).await;
     world.flush().await;
@@ -231,7 +233,7 @@ async fn what_an_endpoint_takes_late_is_delivered_once_and_what_it_never_takes_i
     assert!(key.starts_with("http-endpoint-failed/"), "{key}");
     let line: Value = serde_json::from_str(content.trim_end()).unwrap();
     assert_eq!(decoded(&line["rawData"]), "poison\n");
-    assert_eq!(world.metric("levada_delivery_endpoint_failed_records"), 1.0);
+    assert_eq!(world.metric("levada_delivery_endpoint_failed_records_total"), 1.0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,6 +372,26 @@ async fn records_wait_for_a_function_that_is_not_mapped_any_more() {
     world.flush().await;
     let contents: String = world.objects("lake").into_iter().map(|(_, content)| content).collect();
     assert_eq!(contents, lines(3).concat());
+}
+
+/// `POST /_levada/flush` reaches every delivery stream, also those behind one whose endpoint is away.
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_is_away_keeps_no_other_from_being_flushed() {
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    let world = World::new(&receiver).await;
+    world.create("HttpEndpointDestinationConfiguration", &endpoint(7_200)).await;
+    let later = json!({"DeliveryStreamName": "later", "ExtendedS3DestinationConfiguration": bucket("lake")});
+    world.call("CreateDeliveryStream", later).await;
+    world.put(&lines(1)).await;
+    let record = json!({"Data": encoded("in the lake")});
+    world.call("PutRecord", json!({"DeliveryStreamName": "later", "Record": record})).await;
+    let request = http::Request::post("/_levada/flush").body(()).unwrap();
+    let (head, ()) = request.into_parts();
+    let body = bytes::Bytes::new();
+    let flushed = tokio::time::timeout(Duration::from_secs(60), page(&world.node, &head, &body)).await;
+    assert!(flushed.is_err(), "the endpoint is away");
+    let objects = world.objects("lake");
+    assert_eq!(objects.iter().map(|(_, content)| content.as_str()).collect::<Vec<_>>(), ["in the lake"]);
 }
 
 /// A deleted delivery stream leaves none of its logs, and its name is free.

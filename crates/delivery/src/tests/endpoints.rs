@@ -107,6 +107,42 @@ async fn error_output_is_tried_for_a_day_and_then_counted() {
     }
 }
 
+/// One record is poison, and the bucket for error output is away for more than a day: the others were taken.
+#[tokio::test(start_paused = true)]
+async fn what_the_endpoint_took_is_counted_though_the_error_output_is_given_up() {
+    let (world, endpoint) = world(seconds(0));
+    endpoint.manner(Manner::Picky);
+    world.sink.mood(Mood::Away);
+    let handle = world.start();
+    for n in [7, 8] {
+        world.engine.produce(record(n).as_bytes());
+    }
+    pass(26 * HOUR).await;
+    let metrics = handle.metrics();
+    assert_eq!(metrics.abandoned_records.load(Ordering::SeqCst), 1);
+    assert_eq!(metrics.endpoint.records.load(Ordering::SeqCst), 1);
+    assert_eq!(metrics.endpoint.bytes.load(Ordering::SeqCst), 1);
+    assert_eq!(endpoint.numbers(), [8]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_unreadable_between_two_attempts_is_counted() {
+    let (world, endpoint) = world(seconds(7200));
+    endpoint.manner(Manner::Busy);
+    let handle = world.start();
+    for n in 0..5 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    pass(seconds(100)).await;
+    world.engine.corrupt([1, 3]);
+    pass(seconds(300)).await;
+    endpoint.manner(Manner::TakesAll);
+    handle.flush().await.unwrap();
+    assert_eq!(endpoint.numbers(), [0, 2, 4]);
+    assert_eq!(handle.metrics().endpoint.records.load(Ordering::SeqCst), 3);
+    assert_eq!(handle.metrics().lost_records.load(Ordering::SeqCst), 2, "once, however many attempts there were");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_is_away_does_not_hold_up_the_backup() {
     let (mut world, endpoint) = world(seconds(7200));

@@ -174,6 +174,10 @@ pub(crate) struct TestEngine {
     pub(crate) largest_page: AtomicU64,
     /// Milliseconds that a page of the processed log takes.
     pub(crate) sorting_ms: AtomicU64,
+    /// The tail of the data log cannot be had.
+    pub(crate) is_away: AtomicBool,
+    /// What is trimmed stays, as if the engine had crashed before it was durable.
+    pub(crate) forgets_trims: AtomicBool,
 }
 
 impl TestEngine {
@@ -209,7 +213,21 @@ impl TestEngine {
     }
 
     pub(crate) fn corrupt(&self, offsets: impl IntoIterator<Item = Offset>) {
-        self.with(DATA, |log| log.corrupt.extend(offsets)).unwrap();
+        self.corrupt_in(DATA, offsets);
+    }
+
+    pub(crate) fn corrupt_in(&self, log: LogId, offsets: impl IntoIterator<Item = Offset>) {
+        self.with(log, |log| log.corrupt.extend(offsets)).unwrap();
+    }
+
+    /// Damages what the last append to a log wrote.
+    pub(crate) fn corrupt_end(&self, log: LogId) {
+        let is_mark = |record: &Stored| crate::record::Envelope::is_mark(&record.key);
+        let last = self.with(log, |log| {
+            let before = log.records.iter().rev().skip(1).position(is_mark);
+            before.map_or(0, |place| log.end() - 1 - place as Offset)..log.end()
+        });
+        self.corrupt_in(log, last.unwrap());
     }
 
     pub(crate) fn start_of(&self, log: LogId) -> Offset {
@@ -323,6 +341,9 @@ impl Engine for TestEngine {
     fn tail(&self, log: LogId) -> BoxFuture<'_, Result<Tail, EngineError>> {
         Box::pin(async move {
             self.fuse.step().await;
+            if log == DATA && self.is_away.load(Ordering::SeqCst) {
+                return Err(EngineError::Unavailable("away".into()));
+            }
             self.with(log, |log| log.tail())
         })
     }
@@ -351,7 +372,9 @@ impl Engine for TestEngine {
     fn trim(&self, log: LogId, before: Offset) -> BoxFuture<'_, Result<(), EngineError>> {
         Box::pin(async move {
             self.fuse.step().await;
-            self.with(log, |log| log.start = log.start.max(before.min(log.end())))?;
+            if !self.forgets_trims.load(Ordering::SeqCst) {
+                self.with(log, |log| log.start = log.start.max(before.min(log.end())))?;
+            }
             self.fuse.step().await;
             Ok(())
         })
@@ -516,7 +539,7 @@ pub(crate) struct World {
     pub(crate) tuning: Tuning,
     pub(crate) config: Config,
     pub(crate) config_version: u64,
-    pub(crate) block: Block,
+    pub(crate) block: Option<Block>,
 }
 
 impl World {
@@ -532,6 +555,8 @@ impl World {
             doubts: Mutex::default(),
             largest_page: AtomicU64::new(0),
             sorting_ms: AtomicU64::new(0),
+            is_away: AtomicBool::new(false),
+            forgets_trims: AtomicBool::new(false),
         };
         let sink = TestSink {
             puts: Mutex::default(),
@@ -558,7 +583,7 @@ impl World {
             tuning: Tuning::default(),
             config: config(1, 60),
             config_version: 1,
-            block: BLOCK,
+            block: Some(BLOCK),
         }
     }
 
@@ -578,7 +603,7 @@ impl World {
             name: "orders".into(),
             data: DATA,
             control: CONTROL,
-            block: Some(self.block),
+            block: self.block,
             config: self.config.clone(),
             config_version: self.config_version,
             backlog_quota_bytes: 10_000,

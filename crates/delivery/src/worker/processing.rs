@@ -48,18 +48,13 @@ impl Worker {
         let (Mode::Process, Some(chain)) = (self.mode(session), self.spec.config.chain.clone()) else {
             return Ok(false);
         };
-        let env = &self.shared.env;
-        let (wall, monotonic) = (env.clock.now_ms(), env.clock.monotonic());
+        let monotonic = self.shared.env.clock.monotonic();
         let (Some(stage), Some(lane)) = (session.stage.as_deref_mut(), session.lanes.get(&LaneId::Main)) else {
             return Ok(false);
         };
         let (buffer, limits) = (lane.buffer, self.limits(Kind::Main));
-        if buffer.is_empty() || !stage.runs.is_empty() || !stage.held_for(monotonic).is_zero() {
-            return Ok(false);
-        }
-        let over = buffer.due_in(limits, wall, monotonic).is_some_and(|wait| wait.is_zero());
-        let flushed = self.flushes.iter().any(|flush| flush.wants(LaneId::Main, buffer.from));
-        if !buffer.before_gap && !buffer.is_full(limits) && !(buffer.at_end && (over || flushed)) {
+        let is_free = stage.runs.is_empty() && stage.held_for(monotonic).is_zero();
+        if buffer.is_empty() || !is_free || !self.is_due(LaneId::Main, &buffer, limits) {
             return Ok(false);
         }
         let shared = Arc::clone(&self.shared);

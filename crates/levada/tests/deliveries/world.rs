@@ -116,6 +116,7 @@ impl World {
         let file = format!("{functions}\n[endpoints]\n\"{URL}\" = \"http://127.0.0.1:8088\"");
         let mut config = Config::new(&args, Some(&file)).unwrap();
         config.free_bytes = 0;
+        config.test_controls = true;
         let env = Environment {
             clock: Arc::new(clock.clone()),
             random: Arc::new(SimRandom::new(1)),

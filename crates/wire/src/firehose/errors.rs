@@ -100,6 +100,15 @@ pub fn slow_down() -> AwsError {
     AwsError::new(ErrorCode::ServiceUnavailableException, SLOW_DOWN)
 }
 
+/// More control calls in a second than AWS allows. Seen of `DescribeDeliveryStream` in 2022 (hashicorp/
+/// terraform-provider-aws, pull request 26197). In 2025 `ListTagsForDeliveryStream` was refused with the same code and a
+/// newer text, of which only the beginning is known: "Please slow down. Max limit of 5 RPS has breached for"
+/// (prowler-cloud/prowler, issue 9124).
+#[must_use]
+pub fn rate_exceeded() -> AwsError {
+    AwsError::new(ErrorCode::ThrottlingException, "Rate exceeded")
+}
+
 /// A direct put to a delivery stream that decompresses what CloudWatch Logs sends, by somebody else.
 #[must_use]
 pub fn not_from_cloudwatch(name: &str, account: &str) -> AwsError {

@@ -32,7 +32,7 @@ pub(super) fn create(moment: Moment<'_>, new: &NewDeliveryStream) -> Decision {
             return Err(DeliveryError::EncryptionOfSource { name: name.clone() }.into());
         }
     };
-    if let Some(limit) = moment.quotas().map(|quotas| quotas.delivery_streams)
+    if let Some(limit) = moment.quotas().map(|quotas| (quotas.delivery_streams)(&scope.region))
         && state.delivery_streams_after(scope, None).count() >= limit
     {
         return Err(DeliveryError::Limit { scope: scope.clone(), limit }.into());

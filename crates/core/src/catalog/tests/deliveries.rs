@@ -23,7 +23,7 @@ fn requests(backup_mode: BackupMode) -> Requests {
         backup_mode,
         backup: bucket("backup"),
         processing: None,
-        logging: None,
+        logging: CloudWatchLogging::default(),
     }
 }
 
@@ -180,11 +180,12 @@ fn delivery_refusals() {
         assert_eq!(node.run(NOW, &command), Err(missing));
     }
     // The quota counts what there is, whatever its status.
-    for n in 3..QUOTAS.delivery_streams {
+    let limit = (QUOTAS.delivery_streams)(&scope().region);
+    for n in 3..limit {
         node.run(NOW, &create_delivery(&format!("n{n}"))).unwrap();
     }
-    let limit = DeliveryError::Limit { scope: scope(), limit: QUOTAS.delivery_streams };
-    assert_eq!(node.run(NOW, &create_delivery("new")), Err(limit.into()));
+    let full = DeliveryError::Limit { scope: scope(), limit };
+    assert_eq!(node.run(NOW, &create_delivery("new")), Err(full.into()));
     node.complete(NOW, &delete_delivery("d"));
     node.run(NOW, &create_delivery("new")).unwrap();
 }
@@ -304,7 +305,7 @@ fn an_update_keeps_what_it_does_not_name() {
     full.file_extension = Some(".log".to_owned());
     full.time_zone = Some("Atlantic/Madeira".to_owned());
     full.bucket.kms_key_arn = Some("k".to_owned());
-    full.bucket.logging = Some(CloudWatchLogging { enabled: true, group: Some("g".to_owned()), stream: None });
+    full.bucket.logging = CloudWatchLogging { enabled: true, group: Some("g".to_owned()), stream: None };
     full.backup = Some(bucket("backup"));
     full.backup_enabled = true;
     full.partitioning = Some(Partitioning { enabled: true, retry_secs: Some(300) });
@@ -332,7 +333,7 @@ fn an_update_keeps_what_it_does_not_name() {
             |s3| s3.bucket.kms_key_arn = Some("l".to_owned()),
         ),
         (of_bucket(BucketUpdate { logging: Some(logging), ..BucketUpdate::default() }), |s3| {
-            s3.bucket.logging = Some(CloudWatchLogging { enabled: false, group: None, stream: Some("s".to_owned()) });
+            s3.bucket.logging = CloudWatchLogging { enabled: false, group: None, stream: Some("s".to_owned()) };
         }),
         (S3Update { file_extension: Some(String::new()), ..keep() }, |s3| s3.file_extension = None),
         (S3Update { time_zone: Some(String::new()), ..keep() }, |s3| s3.time_zone = None),
@@ -540,7 +541,7 @@ fn delivery_streams_of_version_2_are_read() {
     );
     let Destination::S3(s3) = &stream.destination else { unreachable!("there was nothing else") };
     assert_eq!((s3.bucket.bucket(), s3.file_extension.as_deref()), ("flights", Some(".x")));
-    assert_eq!(s3.bucket.logging.as_ref().unwrap().group.as_deref(), Some("g"));
+    assert_eq!(s3.bucket.logging.group.as_deref(), Some("g"));
     // It is changed and deleted as any other, with the logs it has.
     node.run(NOW, &Command::AssignLogBlock(stream.key())).unwrap().unwrap();
     let block = LogBlock { first: LogId(19), count: LogBlock::COUNT };

@@ -126,8 +126,9 @@ fn http_endpoint(http: &HttpEndpointDestination, region: &str) -> Result<(), Aws
 }
 
 fn splunk(to: &SplunkDestination, region: &str) -> Result<(), AwsError> {
-    let host = to.endpoint.strip_prefix("https://");
-    if host.is_none_or(|host| host.is_empty() || host.starts_with([':', '/'])) {
+    // A path would come before the collector's own; a slash at the end is none.
+    let host = to.endpoint.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    if host.is_none_or(|host| host.is_empty() || host.starts_with(':') || host.contains(['/', '?', '#'])) {
         return Err(errors::bad_hec_endpoint());
     }
     secret(to.secrets_manager.as_ref(), region)?;
@@ -151,11 +152,11 @@ fn secret(manager: Option<&SecretsManager>, region: &str) -> Result<(), AwsError
 fn log_streams(destination: &Destination) -> Result<(), AwsError> {
     let own = match destination {
         Destination::S3(_) => None,
-        Destination::HttpEndpoint(http) => http.common.logging.as_ref(),
-        Destination::Splunk(splunk) => splunk.common.logging.as_ref(),
-        Destination::OpenSearch(search) => search.common.logging.as_ref(),
+        Destination::HttpEndpoint(http) => Some(&http.common.logging),
+        Destination::Splunk(splunk) => Some(&splunk.common.logging),
+        Destination::OpenSearch(search) => Some(&search.common.logging),
     };
-    let of_buckets = destination.buckets().filter_map(|bucket| bucket.logging.as_ref());
+    let of_buckets = destination.buckets().map(|bucket| &bucket.logging);
     for logging in own.into_iter().chain(of_buckets).filter(|logging| logging.enabled) {
         let CloudWatchLogging { enabled: _, group, stream } = logging;
         let said = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.is_empty());

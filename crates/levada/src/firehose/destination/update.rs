@@ -42,9 +42,9 @@ pub(in crate::firehose) fn of(
 }
 
 fn s3(update: &types::ExtendedS3DestinationUpdate, present: &Destination) -> Result<S3Update, AwsError> {
-    if let Some(conversion) = &update.data_format_conversion_configuration {
-        to::refuse_conversion(conversion, update.compression_format, update.buffering_hints.as_ref())?;
-    }
+    let conversion = update.data_format_conversion_configuration.as_ref();
+    let conversion = conversion
+        .map(|conversion| to::conversion(conversion, update.compression_format, update.buffering_hints.as_ref()));
     let role_arn = update.role_arn.as_deref().or(match present {
         Destination::S3(s3) => Some(s3.bucket.role_arn.as_str()),
         Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => None,
@@ -64,6 +64,7 @@ fn s3(update: &types::ExtendedS3DestinationUpdate, present: &Destination) -> Res
         time_zone: update.custom_time_zone.clone(),
         processing: processed(update.processing_configuration.as_ref(), present, Context::new(role_arn))?,
         partitioning: update.dynamic_partitioning_configuration.as_ref().map(|asked| partitioning(asked, present)),
+        conversion: conversion.transpose()?,
         backup_enabled: update.s3_backup_mode.map(|mode| mode == types::S3BackupMode::Enabled),
         backup: update.s3_backup_update.as_ref().map(bucket).transpose()?,
     })
@@ -157,13 +158,13 @@ fn bucket(update: &types::S3DestinationUpdate) -> Result<BucketUpdate, AwsError>
     })
 }
 
-/// Dynamic partitioning is replaced as a whole, but for whether it is on: that stays if nothing is said of it.
+/// Dynamic partitioning, of which stays what is not said.
 fn partitioning(asked: &types::DynamicPartitioningConfiguration, present: &Destination) -> Partitioning {
-    let is_on = match present {
-        Destination::S3(s3) => s3.partitioning.is_some_and(|partitioning| partitioning.enabled),
-        Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => false,
+    let present = match present {
+        Destination::S3(s3) => s3.partitioning,
+        Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => None,
     };
-    to::partitioning(asked, is_on)
+    to::partitioning(asked, present.unwrap_or_default())
 }
 
 /// Processing is replaced as a whole, but for whether it is on: that stays if nothing is said of it.
