@@ -111,34 +111,6 @@ async fn a_function_changes_records_on_their_way() {
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
-impl Log {
-    /// The log of all threads: what a callsite is cached to do is asked on the thread that comes to it first. So all
-    /// tests write here, and each looks for what only it has.
-    fn of_all() -> &'static Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(|| {
-            let log = Self::default();
-            let writer = log.clone();
-            let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-            tracing::subscriber::set_global_default(subscriber).unwrap();
-            tracing::callsite::rebuild_interest_cache();
-            log
-        })
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// Levels and fields of the lines with this message.
-    fn lines(&self, message: &str) -> Vec<(String, Value)> {
-        let text = self.text();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let lines = lines.filter(|line| line["fields"]["message"] == message);
-        lines.map(|line| (line["level"].as_str().unwrap().to_owned(), line["fields"].clone())).collect()
-    }
-}
-
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
@@ -196,6 +168,32 @@ async fn each_object_is_a_line_in_the_log_without_what_is_in_it() {
         assert_eq!((level.as_str(), &line["message"]), ("INFO", &json!("object delivered")));
         assert_eq!(line["delivery_stream"], "d");
         assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(content.len())));
+    }
+}
+
+/// What a destination that is away for too long costs is counted, logged as an error, and stands where alarms look.
+#[tokio::test(start_paused = true)]
+async fn a_bucket_may_be_away_for_23_hours_and_what_a_longer_time_costs_is_told() {
+    let log = Log::of_all();
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    for (name, hours, lost) in [("away-for-23", 23, 0), ("away-for-26", 26, 3)] {
+        let world = World::new(&receiver).await;
+        world.create("ExtendedS3DestinationConfiguration", &bucket(name)).await;
+        world.lose_bucket(name);
+        world.put(&lines(3)).await;
+        world.hours(hours).await;
+        let kept = if lost == 0 { f64::from(hours) * 3_600.0 - 900.0 } else { 0.0 };
+        assert!(world.metric("aws_firehose_delivery_to_s3_data_freshness_seconds") >= kept, "{hours} hours");
+        assert!(world.metric("levada_delivery_failed_puts_total") > 100.0, "it was tried again and again");
+        world.find_bucket();
+        world.flush().await;
+        assert_eq!(world.metric("levada_delivery_abandoned_records_total"), f64::from(lost));
+        let delivered: String = world.objects(name).into_iter().map(|(_, content)| content).collect();
+        assert_eq!(delivered, if lost == 0 { lines(3).concat() } else { String::new() });
+        let is_ours = |fields: &Value| fields["reason"].as_str().is_some_and(|reason| reason.contains(name));
+        let told = log.lines(|fields| fields["message"] == "records abandoned" && is_ours(fields));
+        assert_eq!(told.len(), usize::from(lost > 0), "{told:?}");
+        assert!(told.iter().all(|(level, fields)| level == "ERROR" && fields["records"] == lost), "{told:?}");
     }
 }
 
