@@ -73,15 +73,23 @@ const SERVERLESS_REJECTIONS: [[&str; 2]; 2] = [
 fn names_of(kind: DestinationKind) -> Option<Names> {
     match kind {
         DestinationKind::S3 => None,
-        DestinationKind::HttpEndpoint => Some(names!("delivery_to_http_endpoint", "DeliveryToHttpEndpoint", "requests")),
+        DestinationKind::HttpEndpoint => {
+            Some(names!("delivery_to_http_endpoint", "DeliveryToHttpEndpoint", "requests"))
+        }
         DestinationKind::Splunk => Some(names!("delivery_to_splunk", "DeliveryToSplunk", "records of attempts")),
-        DestinationKind::OpenSearch => {
-            Some(names!("delivery_to_amazon_open_search_service", "DeliveryToAmazonOpenSearchService", "records of attempts"))
+        DestinationKind::OpenSearch => Some(names!(
+            "delivery_to_amazon_open_search_service",
+            "DeliveryToAmazonOpenSearchService",
+            "records of attempts"
+        )),
+        DestinationKind::OpenSearchServerless => Some(names!(
+            "delivery_to_amazon_open_search_serverless",
+            "DeliveryToAmazonOpenSearchServerless",
+            "records of attempts"
+        )),
+        DestinationKind::Elasticsearch => {
+            Some(names!("delivery_to_elasticsearch", "DeliveryToElasticsearch", "records of attempts"))
         }
-        DestinationKind::OpenSearchServerless => {
-            Some(names!("delivery_to_amazon_open_search_serverless", "DeliveryToAmazonOpenSearchServerless", "records of attempts"))
-        }
-        DestinationKind::Elasticsearch => Some(names!("delivery_to_elasticsearch", "DeliveryToElasticsearch", "records of attempts")),
     }
 }
 
@@ -233,7 +241,10 @@ impl Samples {
             &metrics.partition_throughput,
         );
         self.count(
-            ["levada_delivery_partition_overflow_records_total", "Records beyond the active partitions, now error output"],
+            [
+                "levada_delivery_partition_overflow_records_total",
+                "Records beyond the active partitions, now error output",
+            ],
             &metrics.partition_overflow_records,
         );
     }
@@ -247,7 +258,10 @@ impl Samples {
             ["levada_delivery_abandoned_records_total", "Records given up after 24 hours of attempts"],
             &metrics.abandoned_records,
         );
-        self.count(["levada_delivery_lost_records_total", "Records that could not be read any more"], &metrics.lost_records);
+        self.count(
+            ["levada_delivery_lost_records_total", "Records that could not be read any more"],
+            &metrics.lost_records,
+        );
     }
 }
 
