@@ -188,3 +188,23 @@ impl Past {
         f(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_that_fails_alone_says_nothing_of_its_store() {
+        let past = Past::default();
+        let late = Duration::from_secs(60);
+        past.failed(1, "lake", Duration::ZERO);
+        assert_eq!((past.store("lake"), past.puts(1)), (Store::Failing, Puts::Fail));
+        past.succeeded("lake");
+        assert_eq!((past.store("lake"), past.puts(1)), (Store::Well, Puts::FailAlone));
+        past.failed(1, "lake", late);
+        assert_eq!(past.store("lake"), Store::Well);
+        past.failed(2, "lake", late);
+        assert_eq!((past.store("lake"), past.puts(2)), (Store::Failing, Puts::Fail), "one that may not be alone");
+        assert_eq!(past.failing_for(1, late), late, "each has its own time");
+    }
+}
