@@ -17,8 +17,7 @@
 //!
 //! A place that has let an attempt wait beyond its patience is slow until one ends sooner. Attempts at it take slow
 //! memory, or quick memory of which half stays free; else they wait, with the other slow ones only. With slow memory they
-//! may run as long as they like. What was given up gets that the next time: quick memory is for a slow place only while
-//! its attempts end. The share of a place keeps a dead one with many delivery streams from taking it all.
+//! may run as long as they like. The share of a place keeps a dead one with many delivery streams from taking it all.
 //!
 //! Work that waits for nobody, like decompression, has no place and keeps its quick memory until it is done.
 //!
@@ -202,9 +201,7 @@ impl Pool {
         if let Some(permits) = self.try_slow(place, units) {
             return Some(permits);
         }
-        if place.may_borrow()
-            && let Some(memory) = self.quick(units).try_acquire_spare(units)
-        {
+        if let Some(memory) = self.quick(units).try_acquire_spare(units) {
             return Some(Permits::quick(memory));
         }
         let of_place = place.acquire(units).await?;
@@ -256,21 +253,14 @@ impl Loan {
             biased;
             answer = &mut attempt => {
                 place.set_slow(false);
-                place.set_may_borrow(true);
                 return Some(answer);
             }
             () = tokio::time::sleep(self.patience()) => place.set_slow(true),
         }
         tokio::select! {
             biased;
-            answer = attempt => {
-                place.set_may_borrow(true);
-                Some(answer)
-            }
-            () = self.no_room(place) => {
-                place.set_may_borrow(false);
-                None
-            }
+            answer = attempt => Some(answer),
+            () = self.no_room(place) => None,
         }
     }
 

@@ -1,7 +1,6 @@
 //! Places that attempts wait for, and how fast they have answered.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -23,8 +22,6 @@ pub(super) struct Places {
 pub(super) struct Place {
     /// An attempt has taken longer than its patience, and none that ended since has taken less.
     is_slow: watch::Sender<bool>,
-    /// No attempt was given up since one ended.
-    may_borrow: AtomicBool,
     free: Arc<Semaphore>,
     units: u32,
 }
@@ -45,12 +42,7 @@ impl Places {
             }
         }
         let free = Arc::new(Semaphore::new(self.units as usize));
-        let place = Arc::new(Place {
-            is_slow: watch::Sender::new(false),
-            may_borrow: AtomicBool::new(true),
-            free,
-            units: self.units,
-        });
+        let place = Arc::new(Place { is_slow: watch::Sender::new(false), free, units: self.units });
         known.insert(name.to_owned(), Arc::clone(&place));
         place
     }
@@ -63,15 +55,6 @@ impl Place {
 
     pub(super) fn set_slow(&self, is_slow: bool) {
         self.is_slow.send_if_modified(|was| std::mem::replace(was, is_slow) != is_slow);
-    }
-
-    /// Whether it may have quick memory though it is slow.
-    pub(super) fn may_borrow(&self) -> bool {
-        self.may_borrow.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn set_may_borrow(&self, may_borrow: bool) {
-        self.may_borrow.store(may_borrow, Ordering::SeqCst);
     }
 
     /// Waits until [`Place::is_slow`] says so.

@@ -56,6 +56,10 @@ impl Endpoint for Slow {
         unreachable!("nothing fails")
     }
 
+    fn origin(&self) -> String {
+        self.address.clone()
+    }
+
     fn metric_name(&self) -> &'static str {
         "Slow"
     }

@@ -632,7 +632,7 @@ impl World {
         let (data, control) = (log(DATA), log(CONTROL));
         self.engine.logs.lock().unwrap().extend([data, control].map(|log| (log, Log::default())));
         let block = Some(Block { first: log(BLOCK.first), ..BLOCK });
-        let name = format!("stream-{n}").into();
+        let name = format!("stream-{n}");
         (delivery.start(Spec { name, data, control, block, config, ..self.spec() }), data)
     }
 
