@@ -92,7 +92,7 @@ impl Worker {
         let bucket = &self.bucketing(lane.kind).bucket;
         let parallel = self.shared.env.tuning.parallel_uploads.max(1);
         let most = if matches!(id, LaneId::Slot(_)) { parallel + AHEAD } else { parallel };
-        let is_held_up = || open.lane(id, bucket).holds_up(session.is_partition(id), parallel);
+        let is_held_up = || open.lane(id, bucket).holds_up(|| session.is_partition(id), parallel);
         let is_waiting = || session.waiting.iter().any(|cut| cut.lane == id && cut.bucket() == bucket);
         open.place(lane.kind.route(), bucket).has_room(most) && !is_held_up() && !is_waiting()
     }

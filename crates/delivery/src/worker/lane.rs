@@ -120,8 +120,9 @@ impl Count {
     ///
     /// The keys of a partition are much alike. What the store refuses of one is tried with one cut, and holds up nothing
     /// but its partition.
-    pub(super) fn holds_up(self, is_partition: bool, parallel: usize) -> bool {
-        if is_partition { self.failing + self.alone > 0 } else { self.failing > parallel || self.alone >= Self::ALONE }
+    pub(super) fn holds_up(self, is_partition: impl FnOnce() -> bool, parallel: usize) -> bool {
+        let fails = self.failing + self.alone > 0;
+        fails && (self.failing > parallel || self.alone >= Self::ALONE || is_partition())
     }
 }
 

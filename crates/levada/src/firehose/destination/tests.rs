@@ -332,7 +332,11 @@ fn endpoints_are_refused_in_aws_s_words() {
             json!({"HECEndpoint": "https://s.example:8088/services/collector"}),
             "Invalid HECEndpoint. Supported endpoint format is",
         ),
-        ("Splunk", json!({"HECEndpoint": "https://s.example:8088?x"}), "Invalid HECEndpoint. Supported endpoint format is"),
+        (
+            "Splunk",
+            json!({"HECEndpoint": "https://s.example:8088?x"}),
+            "Invalid HECEndpoint. Supported endpoint format is",
+        ),
         ("Splunk", json!({"HECToken": null}), "HECToken is required for Splunk destination"),
         (
             "Amazonopensearchservice",
