@@ -111,34 +111,6 @@ async fn a_function_changes_records_on_their_way() {
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
-impl Log {
-    /// The log of all threads: what a callsite is cached to do is asked on the thread that comes to it first. So all
-    /// tests write here, and each looks for what only it has.
-    fn of_all() -> &'static Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(|| {
-            let log = Self::default();
-            let writer = log.clone();
-            let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-            tracing::subscriber::set_global_default(subscriber).unwrap();
-            tracing::callsite::rebuild_interest_cache();
-            log
-        })
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// Levels and fields of the lines with this message.
-    fn lines(&self, message: &str) -> Vec<(String, Value)> {
-        let text = self.text();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let lines = lines.filter(|line| line["fields"]["message"] == message);
-        lines.map(|line| (line["level"].as_str().unwrap().to_owned(), line["fields"].clone())).collect()
-    }
-}
-
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
