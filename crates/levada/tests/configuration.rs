@@ -1,5 +1,5 @@
 //! `docs/CONFIGURATION.md` is held to the program: each key and each flag that there is stands in it, and nothing else.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "a test reads documents of the repository")]
 
 use std::collections::BTreeSet;
