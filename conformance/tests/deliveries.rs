@@ -1,8 +1,8 @@
 //! Deliveries seen from outside while everything dies. Writers put numbered records to delivery streams of every kind;
-//! meanwhile the node is killed, buckets go away, an endpoint and a function die or answer late, wrongly or not at all,
-//! destinations are updated and the source is resharded. In the end every acknowledged record is in its destination,
-//! its backup or its error output, in a bucket none twice, and at the endpoint none twice but what it took and did not
-//! confirm.
+//! meanwhile the node is killed, buckets go away, an endpoint, Splunk, OpenSearch and a function die or answer late,
+//! wrongly, by half or not at all, destinations are updated and the source is resharded. In the end every acknowledged
+//! record is in its destination, its backup or its error output; in a bucket none is twice, nor in an index, and at the
+//! others none but what they took and did not confirm.
 //!
 //! `LEVADA_DELIVERY_SECONDS` (10), `LEVADA_SEED`.
 #![allow(clippy::disallowed_methods, reason = "runs beside a node: real clock, files and threads")]
@@ -14,6 +14,10 @@ mod check;
 mod clients;
 #[path = "deliveries/destinations.rs"]
 mod destinations;
+#[path = "deliveries/full.rs"]
+mod full;
+#[path = "deliveries/memory.rs"]
+mod memory;
 #[path = "deliveries/quota.rs"]
 mod quota;
 #[path = "deliveries/streams.rs"]
@@ -68,13 +72,13 @@ fn nothing_is_lost_whatever_dies() {
     destinations.heal();
     let server = Server::start(&data, &flags).unwrap();
     until_delivered(&server, &writers, &destinations);
-    let deaths = kills + 1 + destinations.endpoint.deaths;
-    let found = check::nothing_twice(&writers, &destinations, deaths);
+    let found = check::nothing_twice(&writers, &destinations, kills + 1);
     let acknowledged: Vec<_> = writers.iter().map(|writer| (writer.kind, writer.accepted.len())).collect();
-    let endpoint_deaths = destinations.endpoint.deaths;
-    println!("{} kills, {endpoint_deaths} deaths of the endpoint, {updates} updates, {reshards} reshards", kills + 1);
+    let deaths = [Kind::Endpoint, Kind::Splunk, Kind::Search].map(|kind| destinations.server_of(kind).deaths);
+    println!("{} kills, {deaths:?} deaths of servers, {updates} updates, {reshards} reshards", kills + 1);
     println!("acknowledged: {acknowledged:?}; {found:?}");
     assert!(acknowledged.iter().all(|(_, count)| *count > 0) && updates > 0 && found.dropped > 0, "the load never ran");
+    assert!(found.requested.values().all(|requested| requested.taken > 0), "a server never took anything");
     checks_clean(server, &data);
 }
 

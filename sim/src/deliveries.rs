@@ -1,5 +1,5 @@
-//! Delivery streams of every kind, on a machine that loses power, with a function and an endpoint that fail, answer
-//! wrongly and late. Clients put numbered records, reshard the source and update destinations.
+//! Delivery streams of every kind, on a machine that loses power and whose disk is full now and then, with a function and
+//! an endpoint that fail, answer wrongly and late. Clients put numbered records, reshard the source and update destinations.
 
 mod check;
 mod network;
@@ -57,6 +57,8 @@ pub struct Outcome {
     pub acknowledged: usize,
     /// How often the node was switched off or killed.
     pub deaths: usize,
+    /// How often the disk was full for a while.
+    pub filled: usize,
     /// Updates of destinations that took effect.
     pub updates: usize,
     /// Records that the endpoint took more than once.
@@ -94,12 +96,14 @@ fn simulate_inner(plan: Plan) -> Result<Outcome, String> {
     }
     let mut trouble = Trouble::new(machine.clone(), random.fork());
     trouble.cut_off = (0..CLIENTS).map(|client| format!("client{client}")).collect();
+    trouble.fills = true;
     while !sim.step().map_err(|error| error.to_string())? {
         let at = sim.elapsed().as_millis();
         trouble.make(&mut sim, &mut |what| notes.borrow_mut().event(at, what));
     }
     drop(sim);
     machine.replace_disk(|disk| disk.crash(&random));
+    machine.disk().set_capacity(u64::MAX);
     let notes = notes.take();
     finish(&machine, plan, &software, &network)?;
     check(&machine.disk(), &notes, &network.seen())?;
@@ -108,6 +112,7 @@ fn simulate_inner(plan: Plan) -> Result<Outcome, String> {
         trace: notes.trace,
         acknowledged: notes.accepted.values().map(BTreeSet::len).sum(),
         deaths: trouble.deaths,
+        filled: trouble.filled,
         updates: notes.updates,
         doubled: seen.taken.values().map(|times| times - 1).sum(),
         injected: seen.injected,

@@ -131,12 +131,35 @@ pub(crate) struct Trouble {
     pub(crate) deaths: usize,
     /// Hosts that cannot reach the node while it is down.
     pub(crate) cut_off: Vec<String>,
+    /// Whether the disk is full now and then.
+    pub(crate) fills: bool,
+    /// How often it was.
+    pub(crate) filled: usize,
+    full_until: Option<Duration>,
 }
 
 impl Trouble {
     /// Trouble for this machine.
     pub(crate) fn new(node: Node, random: SimRandom) -> Self {
-        Self { node, random, off_until: None, skew_ms: 3_600_000, every: 600, deaths: 0, cut_off: Vec::new() }
+        Self {
+            node,
+            random,
+            off_until: None,
+            skew_ms: 3_600_000,
+            every: 600,
+            deaths: 0,
+            cut_off: Vec::new(),
+            fills: false,
+            filled: 0,
+            full_until: None,
+        }
+    }
+
+    fn make_room(&mut self, note: &mut dyn FnMut(&str)) {
+        if self.full_until.take().is_some() {
+            note("room");
+            self.node.disk().set_capacity(u64::MAX);
+        }
     }
 
     /// Called after every tick; tells `note` what it did.
@@ -146,12 +169,22 @@ impl Trouble {
             if now >= until {
                 note("on");
                 self.off_until = None;
+                self.make_room(note);
                 self.cut_off.iter().for_each(|host| sim.repair(HOST, host.as_str()));
                 sim.bounce(HOST);
             }
             return;
         }
         let disk = self.node.disk();
+        if self.full_until.is_some_and(|until| now >= until) {
+            self.make_room(note);
+        }
+        if self.fills && self.full_until.is_none() && self.random.below(self.every) == 0 {
+            note("full");
+            self.filled += 1;
+            self.full_until = Some(now + Duration::from_millis(self.random.below(1_500)));
+            disk.fill(self.random.below(48 * 1024));
+        }
         if disk.is_powerless() || self.random.below(self.every) == 0 {
             note("power loss");
             self.cut_off.iter().for_each(|host| sim.partition(HOST, host.as_str()));

@@ -42,7 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "models", about: "the wire's tables against botocore's models", nightly_only: false, run: models },
     Step {
         name: "mutant",
-        about: "builds without fdatasync must fail the crash tests",
+        about: "builds without fdatasync, and with broken deliveries, must fail the crash tests",
         nightly_only: false,
         run: mutant,
     },
@@ -258,20 +258,50 @@ fn mutant(_: &Options) -> Outcome {
     const FEATURE: [&str; 2] = ["--features", "mutant-no-fdatasync"];
     let mut log = cargo();
     log.args(["test", "--package", "levada-log", "--test", "power_loss"]).args(FEATURE);
-    must_fail(log, "the log's power-loss test")?;
+    must_fail(log, "the log's power-loss test", "fdatasync is missing")?;
     if !root().join(SIM).exists() {
         return Err(Trouble::Missing(format!("there is no {SIM} in this checkout")));
     }
     for (test, what) in [("engine", "the simulation of the engine"), ("whole", "the simulation of the whole node")] {
         let mut sim = sim_tests();
         sim.args(["--test", test]).args(FEATURE);
-        must_fail(sim, what)?;
+        must_fail(sim, what, "fdatasync is missing")?;
     }
-    Ok(Counts { passed: 3, ..Counts::default() })
+    Ok(Counts { passed: 3 + deliveries_mutants()?, ..Counts::default() })
+}
+
+/// The crash tests of deliveries likewise, with one thing broken at a time. Answers how often that was noticed.
+fn deliveries_mutants() -> Result<u32, Trouble> {
+    /// In crates/delivery/src/mutant.rs.
+    const MUTANTS: [&str; 4] = ["CheckpointFirst", "VolatileCut", "StaleMark", "EarlyTrim"];
+    let crashes = || {
+        let mut command = cargo();
+        command.args(["test", "--package", "levada-delivery", "--lib", "--features", "mutants", "crash"]);
+        command
+    };
+    let simulation = || {
+        let mut command = sim_tests();
+        command.args(["--test", "deliveries", "--features", "mutants"]);
+        command
+    };
+    let tests: [(&str, &dyn Fn() -> Command); 2] =
+        [("crashes of the worker", &crashes), ("the simulation of deliveries", &simulation)];
+    let mut noticed = 0;
+    for (what, test) in tests {
+        // What fails without a mutant notices none.
+        passed(shown(&mut test())?, what)?;
+        for mutant in MUTANTS {
+            let mut command = test();
+            command.env("LEVADA_MUTANT", mutant);
+            must_fail(command, what, mutant)?;
+            noticed += 1;
+        }
+    }
+    Ok(noticed)
 }
 
 /// Builds and runs tests of which at least one must fail.
-fn must_fail(mut command: Command, what: &str) -> Result<(), Trouble> {
+fn must_fail(mut command: Command, what: &str, broken: &str) -> Result<(), Trouble> {
     let mut build = Command::new(command.get_program());
     build.args(command.get_args()).arg("--no-run").current_dir(root());
     if !shown(&mut build)?.success {
@@ -280,9 +310,9 @@ fn must_fail(mut command: Command, what: &str) -> Result<(), Trouble> {
     let ended = crate::run::quiet(&mut command)?;
     if ended.success || ended.counts.failed == 0 {
         println!("{}", ended.stdout);
-        return Err(format!("{what} did not notice that fdatasync is missing").into());
+        return Err(format!("{what} did not notice: {broken}").into());
     }
-    println!("{what} noticed: {} of its tests failed, as they must", ended.counts.failed);
+    println!("{what} noticed: {broken}; {} of its tests failed, as they must", ended.counts.failed);
     Ok(())
 }
 

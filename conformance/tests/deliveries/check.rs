@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use base64_simd::STANDARD as BASE64;
-use levada_conformance::receiver::{Fault, Request};
+use levada_conformance::receiver::{Fault, Record, Request};
 use serde_json::Value;
 
-use crate::clients::{Writer, number, text};
+use crate::clients::{Writer, is_poison, number, text};
 use crate::destinations::Destinations;
 use crate::streams::{Kind, RAW};
 
@@ -100,31 +100,55 @@ fn files(directory: &Path) -> BTreeMap<String, String> {
 fn stored(destinations: &Destinations) -> BTreeMap<String, String> {
     let mut objects = BTreeMap::new();
     for record in destinations.store.records() {
-        let (key, content) = (record.id.clone().expect("a key"), String::from_utf8(record.bytes()).expect("UTF-8"));
+        let (key, content) = (record.id.clone().expect("a key"), read(&record));
         let before = objects.entry(key.clone()).or_insert_with(|| content.clone());
         assert_eq!(*before, content, "{key} was put again with another content");
     }
     objects
 }
 
-/// What the two servers have taken.
+fn read(record: &Record) -> String {
+    String::from_utf8(record.bytes()).expect("UTF-8")
+}
+
+/// What a kind's server has taken.
+#[derive(Default)]
 struct Taken {
     requests: Vec<Request>,
-    /// By text: the requests that brought it to the endpoint.
-    by_endpoint: BTreeMap<String, Vec<usize>>,
-    dropped: BTreeSet<String>,
+    /// By text: the requests that brought it.
+    by: BTreeMap<String, Vec<usize>>,
 }
 
 impl Taken {
-    fn by(destinations: &Destinations) -> Self {
-        let read = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        let mut by_endpoint: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for record in destinations.endpoint.records() {
-            by_endpoint.entry(read(record.bytes())).or_default().push(record.request);
+    /// Nothing, if the kind has none.
+    fn of(kind: Kind, destinations: &Destinations) -> Self {
+        let mut taken = Self::default();
+        if !kind.has_endpoint() {
+            return taken;
         }
-        let dropped = destinations.function.records().iter().map(|record| read(record.bytes())).collect();
-        Self { requests: destinations.endpoint.requests(), by_endpoint, dropped }
+        let server = destinations.server_of(kind);
+        taken.requests = server.requests();
+        for record in server.records() {
+            let content = read(&record);
+            // The collector takes whole requests.
+            let texts: Vec<&str> =
+                if kind == Kind::Splunk { content.split_inclusive('>').collect() } else { vec![&content] };
+            for text in texts {
+                taken.by.entry(text.to_owned()).or_default().push(record.request);
+            }
+        }
+        taken
     }
+
+    /// The requests that brought a record.
+    fn requests_of(&self, kind: Kind, number: u64) -> &[usize] {
+        self.by.get(&text(kind, number)).map_or(&[][..], Vec::as_slice)
+    }
+}
+
+/// What the function dropped.
+fn dropped(destinations: &Destinations) -> BTreeSet<String> {
+    destinations.function.records().iter().map(read).collect()
 }
 
 /// What was found.
@@ -134,32 +158,39 @@ pub(crate) struct Found {
     pub(crate) in_error_output: usize,
     /// By the function.
     pub(crate) dropped: usize,
-    /// Records that the endpoint took more than once, or that are in the error output too.
+    /// By kind with a server of its own.
+    pub(crate) requested: BTreeMap<Kind, Requested>,
+}
+
+/// What came of requests.
+#[derive(Debug, Default)]
+pub(crate) struct Requested {
+    /// Records that the server took.
+    pub(crate) taken: usize,
+    /// Of those: more than once, or in the error output too.
     pub(crate) doubled: usize,
     /// Requests of theirs that it took and answered wrongly or not at all, as planned.
     pub(crate) injected: usize,
-    /// Requests of theirs that were under way when the node or the endpoint died.
+    /// Requests of theirs that were under way when the node or the server died.
     pub(crate) interrupted: usize,
 }
 
 /// How many acknowledged records are nowhere yet.
 pub(crate) fn missing(writers: &[Writer], destinations: &Destinations) -> BTreeMap<Kind, Vec<u64>> {
-    let taken = Taken::by(destinations);
+    let dropped = dropped(destinations);
     let mut missing: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
     for writer in writers {
         let kind = writer.kind;
+        let taken = Taken::of(kind, destinations);
         let content = Content::of(writer, destinations);
         let raw = (kind == Kind::Processed).then(|| Content::raw(writer, destinations));
         let is_there = |number: &u64| {
-            let text = text(kind, *number);
+            let is_requested = || !taken.requests_of(kind, *number).is_empty() || content.failed.contains_key(number);
             let delivered = match kind {
                 Kind::Plain | Kind::Stored | Kind::Sourced => content.records.contains_key(number),
-                Kind::Processed | Kind::Partitioned => content.has(*number) || taken.dropped.contains(&text),
-                Kind::Endpoint => content.has(*number) || taken.by_endpoint.contains_key(&text),
-                Kind::Kept => {
-                    let delivered = content.failed.contains_key(number) || taken.by_endpoint.contains_key(&text);
-                    delivered && content.records.contains_key(number)
-                }
+                Kind::Processed | Kind::Partitioned => content.has(*number) || dropped.contains(&text(kind, *number)),
+                Kind::Endpoint | Kind::Splunk | Kind::Search => is_requested(),
+                Kind::Kept => is_requested() && content.records.contains_key(number),
             };
             delivered && raw.as_ref().is_none_or(|raw| raw.records.contains_key(number))
         };
@@ -171,12 +202,9 @@ pub(crate) fn missing(writers: &[Writer], destinations: &Destinations) -> BTreeM
     missing
 }
 
-/// Nothing is there twice but what was injected, or cut off by one of so many deaths of the node and the endpoint.
+/// Nothing is there twice but what was injected, or cut off by one of so many deaths of the node or by one of the server.
 pub(crate) fn nothing_twice(writers: &[Writer], destinations: &Destinations, deaths: usize) -> Found {
-    let taken = Taken::by(destinations);
-    let mut found = Found { dropped: taken.dropped.len(), ..Found::default() };
-    let mut interrupted = BTreeSet::new();
-    let mut injected = BTreeSet::new();
+    let mut found = Found { dropped: dropped(destinations).len(), ..Found::default() };
     for writer in writers {
         let kind = writer.kind;
         let content = Content::of(writer, destinations);
@@ -188,46 +216,86 @@ pub(crate) fn nothing_twice(writers: &[Writer], destinations: &Destinations, dea
             raw.check_once(RAW);
             found.objects += raw.objects;
         }
-        if !kind.has_endpoint() {
-            let both: Vec<_> = content.records.keys().filter(|number| content.failed.contains_key(number)).collect();
-            assert!(both.is_empty(), "{kind:?}: delivered and in the error output too: {both:?}");
-            let passed =
-                content.records.keys().find(|number| kind == Kind::Partitioned && matches!(**number % 20, 7 | 13));
-            assert_eq!(passed, None, "{kind:?}: the function did not let this pass");
+        if kind.has_endpoint() {
+            let deaths = deaths + destinations.server_of(kind).deaths;
+            let taken = Taken::of(kind, destinations);
+            found.requested.insert(kind, requested(writer, &content, &taken, deaths));
             continue;
         }
-        assert!(kind == Kind::Kept || content.records.is_empty(), "{kind:?}: a backup nobody wanted");
-        for number in 0..writer.attempted {
-            let requests = taken.by_endpoint.get(&text(kind, number)).map_or(&[][..], Vec::as_slice);
-            let given_up = content.failed.contains_key(&number);
-            let needless = requests.len().saturating_sub(usize::from(!given_up));
-            found.doubled += usize::from(needless > 0);
-            for place in &requests[..needless] {
-                let request = &taken.requests[*place];
+        let both: Vec<_> = content.records.keys().filter(|number| content.failed.contains_key(number)).collect();
+        assert!(both.is_empty(), "{kind:?}: delivered and in the error output too: {both:?}");
+        let passed = content.records.keys().find(|number| kind == Kind::Partitioned && matches!(**number % 20, 7 | 13));
+        assert_eq!(passed, None, "{kind:?}: the function did not let this pass");
+    }
+    nothing_foreign(writers, destinations);
+    documents_once(destinations);
+    found
+}
+
+fn requested(writer: &Writer, content: &Content, taken: &Taken, deaths: usize) -> Requested {
+    let kind = writer.kind;
+    assert!(kind == Kind::Kept || content.records.is_empty(), "{kind:?}: a backup nobody wanted");
+    let (mut injected, mut interrupted) = (BTreeSet::new(), BTreeSet::new());
+    let mut found = Requested::default();
+    for number in 0..writer.attempted {
+        let requests = taken.requests_of(kind, number);
+        assert!(requests.is_empty() || kind != Kind::Search || !is_poison(number), "{number} is no document");
+        let given_up = content.failed.contains_key(&number);
+        let needless = requests.len().saturating_sub(usize::from(!given_up));
+        found.taken += usize::from(!requests.is_empty());
+        found.doubled += usize::from(needless > 0);
+        for place in &requests[..needless] {
+            let request = &taken.requests[*place];
+            if matches!(kind, Kind::Endpoint | Kind::Kept) {
                 let last = &taken.requests[requests[requests.len() - 1]];
                 assert_eq!(request.id, last.id, "{kind:?}: {number} came again under another request id");
-                let is_planned = request.fault.as_ref().is_some_and(|fault| !is_harmless(fault));
-                if is_planned {
-                    injected.insert(*place)
-                } else {
-                    interrupted.insert(*place)
-                };
             }
+            let is_planned = request.fault.as_ref().is_some_and(|fault| !is_harmless(fault));
+            if is_planned {
+                injected.insert(*place)
+            } else {
+                interrupted.insert(*place)
+            };
         }
     }
-    found.injected = injected.len();
-    found.interrupted = interrupted.len();
-    let most = deaths * PARCELS_AT_A_TIME * Kind::ALL.iter().filter(|kind| kind.has_endpoint()).count();
-    assert!(found.interrupted <= most, "{} requests were repeated without need; {deaths} deaths", found.interrupted);
-    let foreign = taken.by_endpoint.keys().find(|text| {
-        let is_of = |writer: &Writer| number(writer.kind, text).is_some_and(|number| number < writer.attempted);
-        !writers.iter().filter(|writer| writer.kind.has_endpoint()).any(is_of)
-    });
-    assert_eq!(foreign, None, "the endpoint got what nobody put");
+    (found.injected, found.interrupted) = (injected.len(), interrupted.len());
+    let most = deaths * PARCELS_AT_A_TIME;
+    assert!(
+        found.interrupted <= most,
+        "{kind:?}: {} requests repeated without need, {deaths} deaths",
+        interrupted.len()
+    );
     found
+}
+
+/// The servers got only what was put to their delivery streams.
+fn nothing_foreign(writers: &[Writer], destinations: &Destinations) {
+    for kind in [Kind::Endpoint, Kind::Splunk, Kind::Search] {
+        let server = destinations.server_of(kind);
+        let served = writers.iter().filter(|writer| writer.kind.has_endpoint());
+        let served: Vec<&Writer> =
+            served.filter(|writer| std::ptr::eq(destinations.server_of(writer.kind), server)).collect();
+        let is_of = |writer: &Writer, text: &str| number(writer.kind, text).is_some_and(|n| n < writer.attempted);
+        let taken = Taken::of(kind, destinations);
+        let foreign = taken.by.keys().find(|text| !served.iter().any(|writer| is_of(writer, text)));
+        assert_eq!(foreign, None, "the server of {kind:?} got what nobody put");
+    }
+}
+
+/// However often a document was sent, it is in the index once: under the same id, which is no other document's.
+fn documents_once(destinations: &Destinations) {
+    let (mut by_id, mut by_text) = (BTreeMap::new(), BTreeMap::new());
+    for record in destinations.cluster.records() {
+        let (place, text) = ((record.index.clone(), record.id.clone()), read(&record));
+        assert!(place.1.is_some(), "a document without an id: {text}");
+        let known: &String = by_id.entry(place.clone()).or_insert_with(|| text.clone());
+        assert_eq!(*known, text, "two documents of the id {place:?}");
+        let known = by_text.entry(text.clone()).or_insert_with(|| place.clone());
+        assert_eq!(*known, place, "a document under two ids: {text}");
+    }
 }
 
 /// Whether a request that met it was taken and answered as it should be.
 fn is_harmless(fault: &Fault) -> bool {
-    matches!(fault, Fault::Slow { .. })
+    matches!(fault, Fault::Slow { .. } | Fault::AckAfter { .. } | Fault::SomeItems { .. })
 }

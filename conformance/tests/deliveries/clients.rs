@@ -11,22 +11,28 @@ use serde_json::{Value, json};
 
 use crate::streams::{Kind, SOURCE};
 
-/// A record of a delivery stream, told by its number. Some are for the function to drop, some for it to fail.
+/// A record of a delivery stream, told by its number. Some are for the function to drop, some for it to fail. For the
+/// cluster it is a document; one that should fail is none.
 pub(crate) fn text(kind: Kind, number: u64) -> String {
     let special = match number % 20 {
         7 => "drop",
-        13 => "poison",
+        _ if is_poison(number) => "poison",
         _ => "",
     };
     let mut random = Seeded::new((kind as u64) << 40 | number);
     // No filler says `drop`: it is upper case.
     let length = random.below(500) as usize;
-    format!("<{}:{number}:{special}:{}>", kind.name(), random.letters(length).to_uppercase())
+    let text = format!("<{}:{number}:{special}:{}>", kind.name(), random.letters(length).to_uppercase());
+    if kind == Kind::Search && !is_poison(number) { json!({ "text": text }).to_string() } else { text }
+}
+
+pub(crate) fn is_poison(number: u64) -> bool {
+    number % 20 == 13
 }
 
 /// The number of a record, if it is one of this delivery stream as it was put.
 pub(crate) fn number(kind: Kind, found: &str) -> Option<u64> {
-    let number = found.split(':').nth(1)?.parse().ok()?;
+    let number = found.split_once('<')?.1.split(':').nth(1)?.parse().ok()?;
     (text(kind, number) == found).then_some(number)
 }
 

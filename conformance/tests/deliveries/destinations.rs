@@ -10,12 +10,19 @@ use levada_conformance::random::Seeded;
 use levada_conformance::receiver::{Fault, Plan, RandomFaults, Receiver};
 use tokio::runtime::Runtime;
 
-use crate::streams::{ENDPOINT, FUNCTION, Kind, RAW};
+use crate::streams::{CLUSTER, COLLECTORS, ENDPOINT, FUNCTION, Kind, RAW};
+
+/// Where there is no bucket.
+const NOWHERE: &str = "/nonexistent/store";
 
 pub(crate) struct Destinations {
     runtime: Runtime,
     directory: PathBuf,
     pub(crate) endpoint: Server,
+    /// Splunk's.
+    pub(crate) collector: Server,
+    /// OpenSearch's.
+    pub(crate) cluster: Server,
     pub(crate) function: Server,
     /// Of the bucket of [`Kind::Stored`].
     pub(crate) store: Server,
@@ -67,8 +74,9 @@ impl Destinations {
     pub(crate) fn new(directory: &Path) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         std::fs::create_dir_all(directory.join("mounts")).unwrap();
-        let [endpoint, function, store] = [(); 3].map(|()| Server::start(&runtime));
-        let made = Self { runtime, directory: directory.to_owned(), endpoint, function, store, away: Vec::new() };
+        let [endpoint, collector, cluster, function, store] = [(); 5].map(|()| Server::start(&runtime));
+        let (directory, away) = (directory.to_owned(), Vec::new());
+        let made = Self { runtime, directory, endpoint, collector, cluster, function, store, away };
         for bucket in buckets() {
             std::fs::create_dir_all(made.directory_of(bucket)).unwrap();
             made.mount(bucket, &made.directory_of(bucket));
@@ -78,9 +86,13 @@ impl Destinations {
 
     /// `levada.toml` of the node.
     pub(crate) fn configuration(&self) -> String {
-        let (endpoint, function) = (self.endpoint.url(), self.function.url());
-        let mut text =
-            format!("[endpoints]\n\"{ENDPOINT}\" = \"{endpoint}/\"\n[lambda.\"{FUNCTION}\"]\nurl = \"{function}\"\n");
+        let [endpoint, collector, cluster, function] =
+            [&self.endpoint, &self.collector, &self.cluster, &self.function].map(|server| server.url());
+        let mut text = format!("[endpoints]\n{ENDPOINT:?} = \"{endpoint}/\"\n{CLUSTER:?} = {cluster:?}\n");
+        for name in COLLECTORS {
+            writeln!(text, "{name:?} = {collector:?}").unwrap();
+        }
+        writeln!(text, "[lambda.{FUNCTION:?}]\nurl = {function:?}").unwrap();
         let (stored, store) = (Kind::Stored.name(), self.store.url());
         writeln!(text, "[buckets.{stored:?}]\nendpoint = {store:?}\naccess_key_id = \"k\"\nsecret_access_key = \"s\"")
             .unwrap();
@@ -89,6 +101,15 @@ impl Destinations {
             writeln!(text, "[buckets.{bucket:?}]\ndir = {mounted:?}").unwrap();
         }
         text
+    }
+
+    /// The server of a kind that has one.
+    pub(crate) fn server_of(&self, kind: Kind) -> &Server {
+        match kind {
+            Kind::Splunk => &self.collector,
+            Kind::Search => &self.cluster,
+            _ => &self.endpoint,
+        }
     }
 
     /// Where a bucket's objects really are.
@@ -106,15 +127,14 @@ impl Destinations {
 
     /// Something becomes worse, or better.
     pub(crate) fn change(&mut self, random: &mut Seeded) {
-        match random.below(8) {
+        match random.below(12) {
             0 => {
                 let bucket = buckets().nth(random.below(buckets().count() as u64) as usize).unwrap();
                 if let Some(at) = self.away.iter().position(|away| *away == bucket) {
                     self.away.swap_remove(at);
                     self.mount(bucket, &self.directory_of(bucket));
                 } else {
-                    self.away.push(bucket);
-                    self.mount(bucket, Path::new("/nonexistent/store"));
+                    self.lose(bucket);
                 }
             }
             1 => self.endpoint.live(&self.runtime, random.below(2) == 0),
@@ -122,6 +142,26 @@ impl Destinations {
             3 => self.store.live(&self.runtime, random.below(2) == 0),
             4 => self.store.plan(plan(random, STORES, &[], &[status(403), status(503)])),
             5 => self.function.plan(plan(random, ANY, &[], &[Fault::FewerItems, status(429)])),
+            6 => self.collector.live(&self.runtime, random.below(2) == 0),
+            7 => self.cluster.live(&self.runtime, random.below(2) == 0),
+            8 => {
+                let taking = [Fault::NeverAck, Fault::NoAckId, Fault::LargeAnswer { bytes: 2 << 20 }];
+                let refusing = [status(403), status(503), Fault::Hang, Fault::AckAfter { questions: 2 }];
+                // Acknowledgements are lost too.
+                let questions = random.below(2) == 0;
+                self.collector.plan(Plan { questions, ..plan(random, ANY, &taking, &refusing) });
+            }
+            9 => {
+                let some = |status, error: &str| Fault::SomeItems { every: 3, status, error: error.to_owned() };
+                let refusing = [
+                    status(403),
+                    status(413),
+                    Fault::Hang,
+                    some(429, "es_rejected_execution_exception"),
+                    some(400, "mapper_parsing_exception"),
+                ];
+                self.cluster.plan(plan(random, ANY, &[Fault::FewerItems], &refusing));
+            }
             _ => {
                 let taking = [
                     Fault::NoLength,
@@ -136,9 +176,31 @@ impl Destinations {
         }
     }
 
+    /// A bucket is not there any more.
+    pub(crate) fn lose(&mut self, bucket: &'static str) {
+        self.mount(bucket, Path::new(NOWHERE));
+        self.away.push(bucket);
+    }
+
+    /// Nothing is there any more.
+    pub(crate) fn lose_all(&mut self) {
+        let Self { endpoint, collector, cluster, function, store, .. } = self;
+        for server in [endpoint, collector, cluster, function, store] {
+            server.live(&self.runtime, false);
+        }
+        buckets().for_each(|bucket| self.lose(bucket));
+    }
+
+    /// Says to all servers what goes wrong from now on.
+    pub(crate) fn plan_all(&self, plan: &Plan) {
+        let Self { endpoint, collector, cluster, function, store, .. } = self;
+        [endpoint, collector, cluster, function, store].iter().for_each(|server| server.plan(plan.clone()));
+    }
+
     /// Nothing fails any more.
     pub(crate) fn heal(&mut self) {
-        for server in [&mut self.endpoint, &mut self.function, &mut self.store] {
+        let Self { endpoint, collector, cluster, function, store, .. } = self;
+        for server in [endpoint, collector, cluster, function, store] {
             server.plan(Plan::default());
             server.live(&self.runtime, true);
         }

@@ -41,15 +41,15 @@ fn size(directory: &Path) -> u64 {
     entries.map(of).sum()
 }
 
-/// Bytes of memory that the process has.
-fn memory(server: &Server) -> u64 {
+/// Bytes of memory that the process has (`VmRSS:`), or had at most (`VmHWM:`).
+pub(crate) fn memory(server: &Server, which: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("the process's status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let line = status.lines().find_map(|line| line.strip_prefix(which)).expect(which);
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of KiB") << 10
 }
 
 /// How many records a bucket holds.
-fn count(directory: &Path) -> usize {
+pub(crate) fn count(directory: &Path) -> usize {
     let mut found = 0;
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -87,11 +87,12 @@ fn a_dead_destination_fills_its_own_quota_only() {
 
     let mut accepted = fill(&mut connection);
     assert!(accepted * RECORD <= QUOTA && accepted * RECORD > QUOTA / 2, "{accepted} records under the quota");
-    let (disk, memory_then) = (size(&data), memory(&server));
+    let (disk, memory_then) = (size(&data), memory(&server, "VmRSS:"));
     for _ in 0..REFUSED_CALLS {
         assert_eq!(put(&mut connection, "dead", 0).0, 0, "there is no room");
     }
-    let (more_disk, more_memory) = (size(&data).saturating_sub(disk), memory(&server).saturating_sub(memory_then));
+    let (more_disk, more_memory) =
+        (size(&data).saturating_sub(disk), memory(&server, "VmRSS:").saturating_sub(memory_then));
     println!("full: {disk} bytes on disk, {memory_then} in memory; then {more_disk} and {more_memory} more");
     // What was taken moves from the journal to segments meanwhile.
     assert!(more_disk < 2 * QUOTA as u64, "{more_disk} bytes of disk for what was refused");

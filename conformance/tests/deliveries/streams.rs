@@ -5,8 +5,11 @@ use serde_json::{Value, json};
 /// The data stream that one of them reads.
 pub(crate) const SOURCE: &str = "source";
 pub(crate) const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
-/// What delivery streams are told; the configuration says where it is.
+/// What delivery streams are told; the configuration says where they are.
 pub(crate) const ENDPOINT: &str = "https://endpoint.example/";
+/// Two names of one collector.
+pub(crate) const COLLECTORS: [&str; 2] = ["https://splunk-a.example:8088", "https://splunk-b.example:8088"];
+pub(crate) const CLUSTER: &str = "https://search.example";
 /// Keeps the source records of [`Kind::Processed`]; every other bucket has the name of its delivery stream.
 pub(crate) const RAW: &str = "raw";
 
@@ -26,13 +29,26 @@ pub(crate) enum Kind {
     Endpoint,
     /// To the endpoint; everything is kept.
     Kept,
+    /// To the collector, whose name changes now and then; what it does not acknowledge is kept.
+    Splunk,
+    /// To the cluster, as documents; what it does not take is kept.
+    Search,
     /// From the data stream, through its reshards.
     Sourced,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Plain, Self::Stored, Self::Processed, Self::Partitioned, Self::Endpoint, Self::Kept, Self::Sourced];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Plain,
+        Self::Stored,
+        Self::Processed,
+        Self::Partitioned,
+        Self::Endpoint,
+        Self::Kept,
+        Self::Splunk,
+        Self::Search,
+        Self::Sourced,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -42,12 +58,14 @@ impl Kind {
             Self::Partitioned => "partitioned",
             Self::Endpoint => "endpoint",
             Self::Kept => "kept",
+            Self::Splunk => "splunk",
+            Self::Search => "search",
             Self::Sourced => "sourced",
         }
     }
 
     pub(crate) fn has_endpoint(self) -> bool {
-        matches!(self, Self::Endpoint | Self::Kept)
+        matches!(self, Self::Endpoint | Self::Kept | Self::Splunk | Self::Search)
     }
 
     /// The request that creates it.
@@ -78,6 +96,31 @@ impl Kind {
             }),
             Self::Endpoint => endpoint(name, "FailedDataOnly"),
             Self::Kept => endpoint(name, "AllData"),
+            Self::Splunk => json!({
+                "DeliveryStreamName": name,
+                "SplunkDestinationConfiguration": {
+                    "HECEndpoint": COLLECTORS[0],
+                    "HECEndpointType": "Raw",
+                    "HECToken": "00872dc6-ac83-4ede-8afe-8413c3825c4c",
+                    "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0},
+                    "RetryOptions": {"DurationInSeconds": 3},
+                    "S3BackupMode": "FailedEventsOnly",
+                    "S3Configuration": s3(name, json!({})),
+                },
+            }),
+            Self::Search => json!({
+                "DeliveryStreamName": name,
+                "AmazonopensearchserviceDestinationConfiguration": {
+                    "RoleARN": ROLE,
+                    "ClusterEndpoint": CLUSTER,
+                    "IndexName": "numbers",
+                    "IndexRotationPeriod": "NoRotation",
+                    "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0},
+                    "RetryOptions": {"DurationInSeconds": 3},
+                    "S3BackupMode": "FailedDocumentsOnly",
+                    "S3Configuration": s3(name, json!({})),
+                },
+            }),
             Self::Sourced => json!({
                 "DeliveryStreamName": name,
                 "DeliveryStreamType": "KinesisStreamAsSource",
@@ -103,6 +146,15 @@ impl Kind {
             }
             Self::Endpoint => {
                 ("HttpEndpointDestinationUpdate", json!({"RetryOptions": {"DurationInSeconds": draw % 4}}))
+            }
+            Self::Splunk => {
+                let (collector, retry) = (COLLECTORS[draw as usize % 2], draw % 4);
+                let update = json!({"HECEndpoint": collector, "RetryOptions": {"DurationInSeconds": retry}});
+                ("SplunkDestinationUpdate", update)
+            }
+            Self::Search => {
+                let update = json!({"RetryOptions": {"DurationInSeconds": draw % 4}});
+                ("AmazonopensearchserviceDestinationUpdate", update)
             }
             Self::Kept | Self::Sourced => return None,
         };

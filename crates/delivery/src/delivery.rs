@@ -146,15 +146,16 @@ impl Handle {
         let _ = self.inner.commands.send(Command::Nudge);
     }
 
-    /// Cuts all that is appended now, tries waiting uploads at once, and waits until everything is delivered or
-    /// abandoned. While the store is away that is long.
+    /// Cuts all that is appended now and tries waiting uploads at once. The future is over when everything is delivered
+    /// or abandoned; while the store is away that is long.
     ///
     /// # Errors
     /// [`Stopped`] if the worker ends before.
-    pub async fn flush(&self) -> Result<(), Stopped> {
+    pub fn flush(&self) -> impl Future<Output = Result<(), Stopped>> + use<> {
         let (done, flushed) = oneshot::channel();
-        self.inner.commands.send(Command::Flush(done)).map_err(|_| Stopped)?;
-        flushed.await.map_err(|_| Stopped)
+        // Without a worker the sender goes with the command, and the receiver says so.
+        let _ = self.inner.commands.send(Command::Flush(done));
+        async { flushed.await.map_err(|_| Stopped) }
     }
 
     /// Changes the configuration: what is cut from now on follows it. `block` as in [`Spec`].

@@ -21,7 +21,7 @@ pub use self::http_endpoint::{HttpEndpoint, HttpEndpointSpec};
 pub use self::opensearch::{DocumentIds, Flavour, OpenSearch, OpenSearchSpec, Rotation};
 pub use self::splunk::{HecKind, Splunk, SplunkSpec};
 use crate::blocking::GivenUp as BlockingGivenUp;
-use crate::http::{Address, BadAddress};
+use crate::http::{Address, BadAddress, Secret};
 use crate::record::{ErrorType, Origin};
 
 /// Records of one cut that are not delivered yet.
@@ -35,6 +35,14 @@ pub struct Parcel {
     pub now: Millis,
     /// The records, in order.
     pub records: Vec<ParcelRecord>,
+}
+
+impl Parcel {
+    /// The id as a UUID.
+    #[must_use]
+    pub fn uuid(&self) -> String {
+        uuid::Uuid::from_bytes(self.id).to_string()
+    }
 }
 
 /// A record to be delivered.
@@ -59,9 +67,61 @@ pub struct Verdict {
     pub refused: Vec<(usize, Fault)>,
     /// Bytes sent, for the metrics.
     pub bytes: u64,
+    /// The requests that were made, in order, for the log and the metrics.
+    pub requests: Vec<Request>,
+    /// All was taken, but whether it is safe is to be asked: [`Endpoint::confirmed`].
+    pub receipt: Option<Receipt>,
+    /// How long after that a destination said that it is safe.
+    pub acknowledged_after: Option<Duration>,
+}
+
+/// A request of an attempt. Its places in the parcel stand in the [`Verdict`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What the destination knows it by, or the parcel's id if it is told none.
+    pub id: String,
+    /// Records in it.
+    pub records: usize,
+    /// Bytes of its body; 0 if it could not be sent.
+    pub bytes: u64,
+    /// Records in it that were not taken.
+    pub failed: usize,
+    /// Why the first of them was not.
+    pub fault: Option<Fault>,
+}
+
+/// What a destination gave for a parcel that it took, to be asked about it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    number: u64,
+    cookies: Option<Secret>,
 }
 
 impl Verdict {
+    /// Adds a request with what became of it as a whole.
+    fn requested(&mut self, id: String, records: usize, bytes: u64, fault: Option<&Fault>) {
+        let failed = if fault.is_some() { records } else { 0 };
+        self.bytes += bytes;
+        self.requests.push(Request { id, records, bytes, failed, fault: fault.cloned() });
+    }
+
+    /// Of the last request, the records behind these places of the two lists have failed.
+    fn some_failed(&mut self, retry: usize, refused: usize) {
+        let failed = || self.retry[retry..].iter().chain(&self.refused[refused..]);
+        let (count, fault) = (failed().count(), failed().next().map(|(_, fault)| fault.clone()));
+        if let Some(request) = self.requests.last_mut() {
+            (request.failed, request.fault) = (count, fault);
+        }
+    }
+
+    /// The whole parcel of so many records was taken, but is not safe.
+    pub(crate) fn unconfirmed(&mut self, records: usize, fault: &Fault) {
+        self.retry = (0..records).map(|place| (place, fault.clone())).collect();
+        for request in &mut self.requests {
+            (request.failed, request.fault) = (request.records, Some(fault.clone()));
+        }
+    }
+
     /// The whole parcel failed for one reason that may pass.
     #[must_use]
     pub fn retry_all(parcel: &Parcel, fault: &Fault) -> Self {
@@ -72,6 +132,13 @@ impl Verdict {
     #[must_use]
     pub fn refuse_all(parcel: &Parcel, fault: &Fault) -> Self {
         Self { refused: (0..parcel.records.len()).map(|n| (n, fault.clone())).collect(), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+impl Receipt {
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self { number, cookies: None }
     }
 }
 
@@ -95,6 +162,11 @@ impl Fault {
         Self { code: code.into(), summary: Arc::clone(&message), message }
     }
 
+    /// The status of HTTP that is the code, as it is with OpenSearch.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.code.parse().ok()
+    }
+
     /// A reason that goes on with the destination's words.
     fn quoting(code: impl Into<String>, summary: String, quoted: &str) -> Self {
         Self { code: code.into(), message: format!("{summary}{quoted}").into(), summary: summary.into() }
@@ -116,8 +188,21 @@ pub struct GivenUp<'a> {
 
 /// A destination that takes requests.
 pub trait Endpoint: Send + Sync + std::fmt::Debug + 'static {
-    /// One attempt at all records of the parcel. Must end by itself: each request in it has a time limit.
+    /// One attempt at all records of the parcel. Must end by itself: each request in it has a time limit. What it holds
+    /// of them is let go of soon after the future was dropped; the attempt may then have been made, or not.
     fn attempt<'a>(&'a self, parcel: &'a Parcel) -> BoxFuture<'a, Verdict>;
+
+    /// Asks about a parcel that was taken until it is safe. Holds nothing of it. Ends by itself.
+    ///
+    /// # Errors
+    /// Why the whole parcel is worth another attempt.
+    fn confirmed(&self, receipt: Receipt) -> BoxFuture<'_, Result<(), Fault>> {
+        drop(receipt);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What an attempt waits for, by a name that tells it from other endpoints: the address that is called.
+    fn place(&self) -> &str;
 
     /// How long failed records are tried again, counted from the end of the first attempt that failed.
     fn retry_for(&self) -> Duration;
@@ -127,6 +212,19 @@ pub trait Endpoint: Send + Sync + std::fmt::Debug + 'static {
 
     /// The line of error output of a record that was given up: a JSON object in AWS's order, without a newline.
     fn error_line(&self, given_up: &GivenUp<'_>) -> Vec<u8>;
+
+    /// Whether the retry duration includes the attempts themselves. Otherwise it is that of the waits between them.
+    fn retry_includes_attempts(&self) -> bool {
+        false
+    }
+
+    /// Whether `….Success` counts the records of attempts; otherwise it counts requests.
+    fn success_is_of_records(&self) -> bool {
+        true
+    }
+
+    /// Where requests go, for log lines: [`Address::origin`].
+    fn origin(&self) -> String;
 
     /// The AWS metric's middle part: `HttpEndpoint`, `Splunk`, `AmazonOpenSearchService` …
     fn metric_name(&self) -> &'static str;

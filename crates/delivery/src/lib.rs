@@ -33,6 +33,7 @@ mod gap;
 pub mod http;
 mod memory;
 mod metrics;
+mod mutant;
 mod past;
 pub mod prefix;
 pub mod process;

@@ -21,13 +21,26 @@ pub struct Metrics {
     /// Attempts to put that failed, of objects for S3 as the destination; with `puts_succeeded`, the sample count of
     /// `DeliveryToS3.Success`. Those of other objects are [`Delivered::failed`] of theirs.
     pub puts_failed: AtomicU64,
-    /// `BackupToS3`: objects with the source records, and objects with what an endpoint did not take.
+    /// `BackupToS3`: objects with the source records.
     pub backup: Delivered,
-    /// Objects with error output of the processing.
+    /// Objects with error output: of the processing, and of what an endpoint did not take.
     pub errors: Delivered,
     /// `DeliveryToHttpEndpoint`, `DeliveryToSplunk`, `DeliveryToAmazonOpenSearchService` …: what the endpoint took;
-    /// [`Delivered::failed`] counts attempts that left something to do.
+    /// [`Delivered::succeeded`] and [`Delivered::failed`] count requests of HTTP endpoints, and of others the records of
+    /// each attempt, as CloudWatch does.
     pub endpoint: Delivered,
+    /// `DeliveryToHttpEndpoint.ProcessedBytes`: of all requests, those that failed too.
+    pub attempted_bytes: AtomicU64,
+    /// `DeliveryToHttpEndpoint.ProcessedRecords`: in all requests, those that failed too.
+    pub attempted_records: AtomicU64,
+    /// `DeliveryToSplunk.DataAckLatency`: requests that were acknowledged.
+    pub acknowledgements: AtomicU64,
+    /// And how long that took after each was answered, in µs altogether.
+    pub acknowledgement_us: AtomicU64,
+    /// `DeliveryToAmazonOpenSearchService.AuthFailure`: 1 while the last attempt met status 401 or 403.
+    pub auth_failure: AtomicU64,
+    /// `DeliveryToAmazonOpenSearchService.DeliveryRejected`: 1 while the last attempt met another refusal.
+    pub delivery_rejected: AtomicU64,
     /// Records that an endpoint refused or did not take in time; they became error output.
     pub endpoint_failed_records: AtomicU64,
     /// What the chain of processors counts.
@@ -65,9 +78,9 @@ pub struct Delivered {
     pub bytes: AtomicU64,
     /// `….Records`.
     pub records: AtomicU64,
-    /// The sum of `….Success`.
+    /// The sum of `….Success`: puts, requests or records, whichever CloudWatch counts.
     pub succeeded: AtomicU64,
-    /// Attempts that failed; with `succeeded`, the sample count of `….Success`.
+    /// Those that failed; with `succeeded`, the sample count of `….Success`.
     pub failed: AtomicU64,
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// An attempt that fails later than this was not refused: the store hangs.
-const QUICK: Duration = Duration::from_secs(10);
+/// Cuts that fail alone at a store and are tried again at a time.
+const ALONE_AT_A_TIME: usize = 4;
 
 /// How a store has answered last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,10 +15,8 @@ pub(crate) enum Store {
     /// It took an object, or was not asked yet.
     #[default]
     Well,
-    /// It refused within seconds. It is probed with one upload at a time.
+    /// It did not. It is probed with one upload at a time.
     Failing,
-    /// It let an upload wait. It is probed with one upload at a time, in the memory for stores that hang.
-    Hanging,
 }
 
 /// How the puts of a cut went so far.
@@ -33,6 +31,9 @@ pub(crate) enum Puts {
 }
 
 /// Of one worker.
+///
+/// Architecture invariant: what a cut that fails alone meets says nothing of its store. A store that answers is not
+/// taken for dead because it refuses some objects for good, and their attempts take no other object's turn.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     inner: Mutex<Inner>,
@@ -50,6 +51,8 @@ struct Inner {
 struct StorePast {
     store: Store,
     probe: Arc<Semaphore>,
+    /// For cuts that fail alone.
+    alone: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -69,14 +72,16 @@ struct CutPast {
 
 impl Default for StorePast {
     fn default() -> Self {
-        Self { store: Store::Well, probe: Arc::new(Semaphore::new(1)) }
+        let (probe, alone) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(ALONE_AT_A_TIME)));
+        Self { store: Store::Well, probe, alone }
     }
 }
 
 impl Default for CutPast {
     fn default() -> Self {
         let turn = Arc::new(Semaphore::new(1));
-        Self { failing_since: None, is_alone: false, store: String::new(), waited: Duration::ZERO, turn }
+        let (store, waited) = (String::new(), Duration::ZERO);
+        Self { failing_since: None, is_alone: false, store, waited, turn }
     }
 }
 
@@ -103,10 +108,9 @@ impl Past {
         }
     }
 
-    /// An attempt has failed after `took`.
-    pub(crate) fn store_failed(&self, name: &str, took: Duration) {
-        let store = if took > QUICK { Store::Hanging } else { Store::Failing };
-        self.with(|inner| inner.stores.entry(name.to_owned()).or_default().store = store);
+    /// An attempt has failed.
+    pub(crate) fn store_failed(&self, name: &str) {
+        self.with(|inner| inner.stores.entry(name.to_owned()).or_default().store = Store::Failing);
     }
 
     /// A put of the cut has failed at `now`.
@@ -119,6 +123,9 @@ impl Past {
             }
             is_news
         });
+        if self.puts(cut) != Puts::FailAlone {
+            self.store_failed(store);
+        }
         if is_news {
             self.learned.notify_one();
         }
@@ -166,6 +173,12 @@ impl Past {
         probe.acquire_owned().await.ok()
     }
 
+    /// Waits for the turn of a cut that fails alone. `None` never happens: the semaphore is not closed.
+    pub(crate) async fn turn_alone(&self, name: &str) -> Option<OwnedSemaphorePermit> {
+        let alone = self.with(|inner| Arc::clone(&inner.stores.entry(name.to_owned()).or_default().alone));
+        alone.acquire_owned().await.ok()
+    }
+
     /// The cut is finished.
     pub(crate) fn forget(&self, cut: u64) {
         self.with(|inner| inner.cuts.remove(&cut));
@@ -173,5 +186,25 @@ impl Past {
 
     fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
         f(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_that_fails_alone_says_nothing_of_its_store() {
+        let past = Past::default();
+        let late = Duration::from_secs(60);
+        past.failed(1, "lake", Duration::ZERO);
+        assert_eq!((past.store("lake"), past.puts(1)), (Store::Failing, Puts::Fail));
+        past.succeeded("lake");
+        assert_eq!((past.store("lake"), past.puts(1)), (Store::Well, Puts::FailAlone));
+        past.failed(1, "lake", late);
+        assert_eq!(past.store("lake"), Store::Well);
+        past.failed(2, "lake", late);
+        assert_eq!((past.store("lake"), past.puts(2)), (Store::Failing, Puts::Fail), "one that may not be alone");
+        assert_eq!(past.failing_for(1, late), late, "each has its own time");
     }
 }

@@ -23,6 +23,8 @@ mod pattern;
 mod tests;
 mod zones;
 
+use std::sync::{Arc, LazyLock};
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use levada_core::engine::Millis;
@@ -30,6 +32,7 @@ use levada_core::engine::Millis;
 pub use self::error::{KeyError, Member, PrefixError};
 use self::expression::{Part, parse};
 use self::pattern::Pattern;
+pub(crate) use self::pattern::week_of_year;
 use crate::record::{ErrorType, Partition};
 
 /// Longest evaluated prefix in bytes, before the date. The guide says 512 characters; bytes keep the whole key below
@@ -47,9 +50,9 @@ const MAX_KEY_BYTES: usize = 1024;
 const MAX_BEHIND_PREFIX_BYTES: usize = 14 + 64 + 1 + 20 + 1 + 19 + 1 + 36 + 128;
 const _: () = assert!(MAX_EVALUATED_BYTES + MAX_BEHIND_PREFIX_BYTES <= MAX_KEY_BYTES);
 
-/// The date that is appended, and the date in an object's name.
-const DATE: &str = "yyyy/MM/dd/HH/";
-const NAME_DATE: &str = "yyyy-MM-dd-HH-mm-ss";
+/// The date that is appended, and the date in an object's name: of nearly all delivery streams, so they share it.
+static DATE: LazyLock<Arc<Pattern>> = LazyLock::new(|| known_pattern("yyyy/MM/dd/HH/"));
+static NAME_DATE: LazyLock<Arc<Pattern>> = LazyLock::new(|| known_pattern("yyyy-MM-dd-HH-mm-ss"));
 
 /// A day whose names are as long as they get: Wednesday, 27 September 2023.
 const LONGEST_DAY: Millis = 1_695_808_800_000;
@@ -125,13 +128,17 @@ pub struct ObjectOf<'a> {
     pub partition: Option<&'a Partition>,
 }
 
-/// How the keys of a delivery stream are built. Valid by construction.
+/// How the keys of a delivery stream are built. Valid by construction, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct KeyLayout {
-    prefix: Vec<Part>,
-    error_prefix: Vec<Part>,
-    date: Option<Pattern>,
-    name_date: Pattern,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    prefix: Box<[Part]>,
+    error_prefix: Box<[Part]>,
+    date: Option<Arc<Pattern>>,
     zone: TimeZone,
     extension: Option<String>,
     partition_keys: PartitionKeys,
@@ -162,22 +169,21 @@ impl KeyLayout {
                 return Err(PrefixError::TooLong(member));
             }
         }
-        let date = known_pattern(DATE)?;
         let error_prefix = if error_prefix.is_empty() {
-            let default = [Part::ErrorOutputType, Part::Literal("/".to_owned()), Part::Timestamp(date.clone())];
+            let default = [Part::ErrorOutputType, Part::Literal("/".to_owned()), Part::Timestamp(Arc::clone(&DATE))];
             prefix.iter().cloned().chain(default).collect()
         } else {
             error_prefix
         };
-        Ok(Self {
-            date: (!prefix.iter().any(Part::is_expression)).then_some(date),
-            prefix,
-            error_prefix,
-            name_date: known_pattern(NAME_DATE)?,
+        let inner = Inner {
+            date: (!prefix.iter().any(Part::is_expression)).then(|| Arc::clone(&DATE)),
+            prefix: prefix.into(),
+            error_prefix: error_prefix.into(),
             zone,
             extension: spec.file_extension.filter(|extension| !extension.is_empty()).map(str::to_owned),
             partition_keys,
-        })
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The key of an object of delivered records.
@@ -187,12 +193,12 @@ impl KeyLayout {
     /// under another configuration.
     pub fn key(&self, object: &ObjectOf<'_>) -> Result<String, KeyError> {
         let mut values = self.values(object, "");
-        let mut key = evaluated(&self.prefix, &mut values)?;
-        if let Some(date) = &self.date {
+        let mut key = evaluated(&self.inner.prefix, &mut values)?;
+        if let Some(date) = &self.inner.date {
             date.write(&mut key, &values.time);
         }
         self.write_name(&mut key, object, &values.time);
-        key.push_str(self.extension.as_deref().unwrap_or(object.extension));
+        key.push_str(self.inner.extension.as_deref().unwrap_or(object.extension));
         Ok(key)
     }
 
@@ -201,7 +207,7 @@ impl KeyLayout {
     pub fn error_key(&self, kind: ErrorType, object: &ObjectOf<'_>) -> String {
         let mut values = self.values(object, kind.name());
         let mut key = String::new();
-        for part in &self.error_prefix {
+        for part in &self.inner.error_prefix {
             // An error prefix has no partition keys, so nothing can be missing.
             let _ = write(part, &mut key, &mut values);
         }
@@ -212,7 +218,7 @@ impl KeyLayout {
     /// Names of the partition keys that `Prefix` contains. Each record needs a value for all of them.
     #[must_use]
     pub fn partition_keys(&self) -> &PartitionKeys {
-        &self.partition_keys
+        &self.inner.partition_keys
     }
 
     /// Whether records of this partition can have a key, whenever they arrived.
@@ -220,15 +226,15 @@ impl KeyLayout {
     /// # Errors
     /// [`KeyError`]: they belong into the error output.
     pub fn check(&self, partition: &Partition) -> Result<(), KeyError> {
-        longest_times(&self.zone).try_for_each(|time| {
+        longest_times(&self.inner.zone).try_for_each(|time| {
             let random = RandomStrings::new([0; 16]);
             let mut values = Values { time, random, error_type: "", partition: Some(partition) };
-            evaluated(&self.prefix, &mut values).map(drop)
+            evaluated(&self.inner.prefix, &mut values).map(drop)
         })
     }
 
     fn values<'a>(&self, object: &ObjectOf<'a>, error_type: &'a str) -> Values<'a> {
-        let time = instant(object.oldest, &self.zone);
+        let time = instant(object.oldest, &self.inner.zone);
         Values { time, random: RandomStrings::new(object.seed), error_type, partition: object.partition }
     }
 
@@ -237,7 +243,7 @@ impl KeyLayout {
         key.push('-');
         key.push_str(&object.version.to_string());
         key.push('-');
-        self.name_date.write(key, time);
+        NAME_DATE.write(key, time);
         key.push('-');
         key.push_str(&uuid::Builder::from_random_bytes(object.seed).into_uuid().hyphenated().to_string());
     }
@@ -308,11 +314,12 @@ fn check_partitioning(partitioning: &Partitioning<'_>, used: &PartitionKeys) -> 
         QueryKeys::None | QueryKeys::Any => return Ok(()),
         QueryKeys::These(made) => made,
     };
-    if let Some(name) = used.query.iter().find(|name| !made.contains(name)) {
-        return Err(PrefixError::QueryKeyUnknown(name.clone()));
+    // In this order: AWS was seen to tell of the former where both were so.
+    if let Some(name) = made.iter().find(|name| !used.query.contains(name)) {
+        return Err(PrefixError::QueryKeyUnused(name.clone()));
     }
-    match made.iter().find(|name| !used.query.contains(name)) {
-        Some(name) => Err(PrefixError::QueryKeyUnused(name.clone())),
+    match used.query.iter().find(|name| !made.contains(name)) {
+        Some(name) => Err(PrefixError::QueryKeyUnknown(name.clone())),
         None => Ok(()),
     }
 }
@@ -357,9 +364,9 @@ fn longest_times(zone: &TimeZone) -> impl Iterator<Item = jiff::Zoned> {
     })
 }
 
-fn known_pattern(pattern: &str) -> Result<Pattern, PrefixError> {
-    let bad = |reason| PrefixError::BadValue { member: Member::Prefix, value: pattern.to_owned(), reason };
-    Pattern::parse(pattern).map_err(bad)
+#[allow(clippy::expect_used, reason = "a pattern of this file, which every test parses")]
+fn known_pattern(pattern: &str) -> Arc<Pattern> {
+    Arc::new(Pattern::parse(pattern).expect("a known pattern"))
 }
 
 /// `at` in `zone`; a time beyond the year 9999 counts as its end.

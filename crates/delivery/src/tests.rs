@@ -1,8 +1,13 @@
 //! The worker in a world that fails.
 
 mod actors;
+mod crowds;
+mod damage;
 mod endpoints;
+mod failpoints;
+mod flushes;
 mod processing;
+mod refusals;
 mod world;
 
 use std::sync::atomic::Ordering;
@@ -384,6 +389,27 @@ async fn a_store_that_hangs_holds_nobody_else_up() {
         swamp.flush().await.unwrap();
         assert_eq!(swamp.metrics().records.load(Ordering::SeqCst), 100);
     }
+}
+
+/// One store takes all memory that stores may hang in, for ever; another one hangs too, and then is well again.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_well_again_does_not_wait_for_one_that_hangs_for_ever() {
+    let mut world = World::new(1);
+    world.tuning.memory_bytes = 4 << 20;
+    *world.sink.swamp.lock().unwrap() = Mood::Stuck;
+    for n in 0..100 {
+        world.engine.produce_to(SWAMP_DATA, record(n).as_bytes());
+    }
+    let (orders, _swamp) = world.start_with_swamp();
+    pass(HOUR).await;
+    world.sink.mood(Mood::Silent);
+    world.engine.produce(record(0).as_bytes());
+    pass(HOUR).await;
+    world.sink.mood(Mood::Well);
+    let flushed = tokio::time::timeout(seconds(600), orders.flush()).await;
+    assert_eq!(flushed, Ok(Ok(())));
+    let stuck: usize = world.sink.stuck.lock().unwrap().iter().map(|(_, bytes)| *bytes).sum();
+    assert!(stuck > 0 && stuck <= 4 << 20, "{stuck} bytes");
 }
 
 #[tokio::test(start_paused = true)]

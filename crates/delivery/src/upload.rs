@@ -1,12 +1,14 @@
 //! One cut on its way: build the object, put it, again and again, until it is durable or its time is over.
 
 mod content;
+mod report;
 mod request;
 
+pub(crate) use self::report::Codes;
 pub(crate) use self::request::PARCEL_RECORDS;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, LogId};
@@ -18,9 +20,10 @@ use crate::config::Target;
 use crate::control::Cut;
 use crate::delivery::{Env, Shared};
 use crate::endpoint::Endpoint;
-use crate::memory::Hold;
+use crate::memory::{Hold, Loan};
 use crate::metrics::Metrics;
-use crate::past::{Past, Store};
+use crate::mutant::Mutant;
+use crate::past::{Past, Puts, Store};
 use crate::sink::{Attempt, Object, SinkError};
 use crate::worker::Route;
 
@@ -41,13 +44,22 @@ pub(crate) enum Outcome {
     /// All objects are durable in their bucket.
     Delivered { records: u64, lost: u64, record_bytes: u64, object_bytes: u64 },
     /// An endpoint took the records, but for `failed` ones, which are durable as error output.
-    Taken { records: u64, lost: u64, bytes: u64, failed: u64, error_bytes: u64 },
-    /// The store was away for too long; so many records are lost with it.
-    Abandoned { records: u64, reason: String },
+    Taken { taken: Taken, failed: u64, error_bytes: u64 },
+    /// The store was away for too long; so many records are lost with it. What an endpoint took is not among them.
+    Abandoned { records: u64, reason: String, taken: Taken },
     /// The worker is stopping; the next one takes it up again.
     Interrupted,
     /// The log is gone.
     Gone,
+}
+
+/// What an endpoint took of a cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// Records that could not be read.
+    pub(crate) lost: u64,
 }
 
 /// What the worker tells all its uploads.
@@ -132,27 +144,28 @@ pub(crate) enum Put {
 }
 
 enum Failure {
-    Sink(Box<Refusal>),
+    Sink(SinkError),
     Engine(EngineError),
-}
-
-/// A put that failed.
-struct Refusal {
-    error: SinkError,
-    took: Duration,
-    /// Of the body, in case somebody still holds it.
-    hold: Weak<Hold>,
 }
 
 /// What an attempt may use.
 struct Lease {
-    memory: OwnedSemaphorePermit,
-    /// Held by the one upload that probes a store that fails.
-    _probe: Option<OwnedSemaphorePermit>,
+    memory: Loan,
+    /// Held by the one upload that probes a store that fails, and by the few that fail alone.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Upload {
     pub(crate) async fn run(self, cut: Cut) -> Finished {
+        if Mutant::CheckpointFirst.is_on() {
+            let (id, records) = (cut.id, cut.records());
+            tokio::spawn(self.deliver(cut));
+            return Finished { id, outcome: Outcome::Delivered { records, lost: 0, record_bytes: 0, object_bytes: 0 } };
+        }
+        self.deliver(cut).await
+    }
+
+    async fn deliver(self, cut: Cut) -> Finished {
         let id = cut.id;
         let outcome = match (self.endpoint(), cut.parcel) {
             (Some(endpoint), Some(parcel)) => self.request(endpoint, &cut, parcel).await,
@@ -165,7 +178,7 @@ impl Upload {
                 Put::Durable { records, lost, record_bytes, object_bytes } => {
                     Outcome::Delivered { records, lost, record_bytes, object_bytes }
                 }
-                Put::Late { reason } => Outcome::Abandoned { records: cut.records(), reason },
+                Put::Late { reason } => Outcome::Abandoned { records: cut.records(), reason, taken: Taken::default() },
                 Put::Interrupted => Outcome::Interrupted,
                 Put::Gone => Outcome::Gone,
             },
@@ -199,14 +212,9 @@ impl Upload {
                 Failure::Engine(error) => {
                     tracing::warn!(delivery_stream = %self.stream, cut = cut.id, %error, "records cannot be read now");
                 }
-                Failure::Sink(refusal) => {
-                    let Refusal { error, took, hold } = *refusal;
+                Failure::Sink(error) => {
                     Metrics::add(self.failed_puts(cut), 1);
                     self.past.failed(cut.id, cut.bucket(), self.shared.env.clock.monotonic());
-                    self.past.store_failed(cut.bucket(), took);
-                    if let Some(hold) = hold.upgrade() {
-                        self.shared.memory.confine(&hold);
-                    }
                     if self.is_over(cut) {
                         return Put::Late { reason: error.to_string() };
                     }
@@ -227,7 +235,7 @@ impl Upload {
     /// the endpoint did not take.
     fn failed_puts(&self, cut: &Cut) -> &AtomicU64 {
         match self.route {
-            _ if cut.parcel.is_some() => &self.metrics.backup.failed,
+            _ if cut.parcel.is_some() => &self.metrics.errors.failed,
             Route::Destination => &self.metrics.puts_failed,
             Route::Backup => &self.metrics.backup.failed,
             Route::Errors => &self.metrics.errors.failed,
@@ -261,26 +269,38 @@ impl Upload {
         }
     }
 
-    /// Waits for what an attempt needs; `None` if the worker is stopping before a store that fails could be probed.
-    async fn lease(&self, store_name: &str, bytes: u64) -> Option<Lease> {
+    /// Waits for what an attempt needs; `None` if the worker stops before.
+    async fn lease(&self, cut: &Cut, bytes: u64) -> Option<Lease> {
+        let name = cut.bucket();
         loop {
-            let store = self.past.store(store_name);
-            let probe = match store {
-                Store::Well => None,
-                Store::Failing | Store::Hanging => tokio::select! {
+            let (store, is_alone) = (self.past.store(name), self.past.puts(cut.id) == Puts::FailAlone);
+            let turn = match store {
+                Store::Well if !is_alone => None,
+                _ => tokio::select! {
                     biased;
                     () = self.signals.closed() => return None,
-                    probe = self.past.probe(store_name) => probe,
+                    turn = self.past.turn_alone(name), if is_alone => turn,
+                    turn = self.past.probe(name), if !is_alone => turn,
                 },
             };
             // While this one waited, others may have learned more of the store.
-            if self.past.store(store_name) != store {
+            let is_news = |past: &Past| past.store(name) != store || past.puts(cut.id) == Puts::FailAlone;
+            if !is_alone && is_news(&self.past) {
                 continue;
             }
-            let memory = self.shared.memory.acquire(bytes, store == Store::Hanging).await?;
-            if probe.is_some() || self.past.store(store_name) == store {
-                return Some(Lease { memory, _probe: probe });
+            let memory = self.memory(name, bytes).await?;
+            if turn.is_some() || self.past.store(name) == store {
+                return Some(Lease { memory, _turn: turn });
             }
+        }
+    }
+
+    /// Waits for memory for an attempt at a place; `None` if the worker stops before.
+    async fn memory(&self, place: &str, bytes: u64) -> Option<Loan> {
+        tokio::select! {
+            biased;
+            memory = self.shared.memory.acquire(place, bytes) => memory,
+            () = self.signals.closed() => None,
         }
     }
 
@@ -288,11 +308,11 @@ impl Upload {
     /// its uploads wait.
     async fn attempt(&self, cut: &Cut, content: &Content<'_>, turn: OwnedSemaphorePermit) -> Result<Put, Failure> {
         let env = &self.shared.env;
-        let Some(Lease { memory, _probe }) = self.lease(cut.bucket(), content.memory(cut)).await else {
+        let Some(Lease { memory, _turn }) = self.lease(cut, content.memory(cut)).await else {
             return Ok(Put::Interrupted);
         };
         let body = self.build(cut, content).await.map_err(Failure::Engine)?;
-        let Body { bytes, records, lost, record_bytes } = body;
+        let Body { bytes, records, lost, record_bytes, codes } = body;
         let hold = Hold::new(memory, turn, bytes.len());
         let bytes = hold.by(bytes);
         let mut object_bytes = 0;
@@ -306,23 +326,26 @@ impl Upload {
                     body: bytes.clone(),
                     attempt: Attempt { run: self.shared.run, number: env.random.next_u64() },
                 };
-                let began = env.clock.monotonic();
-                if let Err(error) = self.put(object).await {
-                    let took = env.clock.monotonic().saturating_sub(began);
-                    return Err(Failure::Sink(Box::new(Refusal { error, took, hold: Arc::downgrade(&hold) })));
-                }
+                self.put(object, hold.memory()).await.map_err(Failure::Sink)?;
                 self.past.succeeded(&name.bucket);
                 object_bytes += bytes.len() as u64;
             }
         }
+        let is_error_output = cut.parcel.is_some() || self.route == Route::Errors;
+        if let Some(name) = cut.objects.first().filter(|_| is_error_output && records > 0) {
+            self.report_errors(name, records, object_bytes, &codes);
+        }
         Ok(Put::Durable { records, lost, record_bytes, object_bytes })
     }
 
-    async fn put(&self, object: Object) -> Result<(), SinkError> {
+    async fn put(&self, object: Object, memory: &Loan) -> Result<(), SinkError> {
         let wait = PUT_TIMEOUT + Duration::from_secs(object.body.len() as u64 / SLOWEST_BYTES_PER_SECOND);
-        match tokio::time::timeout(wait, self.shared.env.sink.put(object)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(SinkError::Unavailable(format!("no answer within {} s", wait.as_secs()))),
+        let no_answer =
+            |wait: Duration, why| SinkError::Unavailable(format!("no answer within {} s{why}", wait.as_secs()));
+        match memory.attempt(tokio::time::timeout(wait, self.shared.env.sink.put(object))).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(_)) => Err(no_answer(wait, "")),
+            None => Err(no_answer(memory.patience(), ", and others need its memory")),
         }
     }
 

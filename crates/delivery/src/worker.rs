@@ -43,7 +43,7 @@ use self::stage::Stage;
 use crate::backlog::Backlog;
 use crate::buffer::Limits;
 use crate::config::{Block, Config, Spec, Target};
-use crate::control::{ControlError, ControlLog, Cut, LaneId, Record, State};
+use crate::control::{ControlError, ControlLog, Cut, LaneId, Record, Routed, State};
 use crate::delivery::{Dropped, Shared};
 use crate::metrics::Metrics;
 use crate::past::Past;
@@ -108,7 +108,7 @@ pub(crate) struct Worker {
 struct Session {
     control: ControlLog,
     /// Main is always there.
-    lanes: BTreeMap<LaneId, Lane>,
+    lanes: BTreeMap<LaneId, Box<Lane>>,
     /// The lane that was counted last.
     counted: LaneId,
     /// Where records are processed and sorted, if they ever were.
@@ -139,6 +139,17 @@ impl Session {
 
     fn is_waiting(&self, id: u64) -> bool {
         self.waiting.iter().any(|cut| cut.id == id)
+    }
+
+    /// Whether the lane's keys are those of one partition.
+    fn is_partition(&self, id: LaneId) -> bool {
+        match id {
+            LaneId::Slot(log) => {
+                let slot = self.control.state().slot(log);
+                slot.is_some_and(|slot| matches!(slot.lane, Routed::Partition(_)))
+            }
+            LaneId::Main | LaneId::Backup => false,
+        }
     }
 
     /// Tries at once what waits for its next attempt.
@@ -173,13 +184,17 @@ impl Worker {
     pub(crate) async fn run(mut self) {
         let mut failures = 0;
         loop {
-            let error = match self.session(&mut failures).await {
+            let began = self.shared.env.clock.monotonic();
+            let error = match self.session().await {
                 Ok(End::Asked | End::Abandoned) => return,
                 Err(error) => error,
             };
             match error {
                 ControlError::Unsettled(_) | ControlError::Moved => {
-                    failures += 1;
+                    let lasted = self.shared.env.clock.monotonic().saturating_sub(began);
+                    // One that lasted has worked. One that was opened only has not.
+                    let has_worked = lasted >= Duration::from_millis(self.shared.env.tuning.backoff_most_ms);
+                    failures = if has_worked { 1 } else { failures + 1 };
                     tracing::warn!(delivery_stream = %self.stream, %error, "the worker begins again");
                     let wait = backoff(&self.shared, failures);
                     if self.attend_idle(Some(wait)).await.is_break() {
@@ -228,9 +243,8 @@ impl Worker {
         }
     }
 
-    async fn session(&mut self, failures: &mut u32) -> Result<End, ControlError> {
+    async fn session(&mut self) -> Result<End, ControlError> {
         let mut session = self.open().await?;
-        *failures = 0;
         match self.serve(&mut session).await {
             Err(ControlError::Moved) => Err(session.control.who_moved_it().await),
             ended => ended,
@@ -352,7 +366,8 @@ impl Worker {
             || match self.mode(session) {
                 Mode::Cut => true,
                 Mode::Process => !session.is_running(),
-                Mode::Blocked => false,
+                // Only to know how old its oldest record is.
+                Mode::Blocked => true,
             }
     }
 
@@ -414,6 +429,7 @@ impl Worker {
                 (Kind::Main, Mode::Blocked) => None,
                 (Kind::Main, Mode::Process) => session.stage.as_deref().and_then(|stage| {
                     let due = lane.buffer.due_in(self.limits(lane.kind), wall, monotonic)?;
+                    let due = if self.is_due(*id, &lane.buffer, self.limits(lane.kind)) { Duration::ZERO } else { due };
                     (!session.is_running()).then(|| due.max(stage.held_for(monotonic)))
                 }),
                 _ if self.is_cuttable(session, &open, *id, lane) => {
@@ -443,9 +459,13 @@ impl Worker {
                 }
                 self.flushes.push(Flush::new(upto, done));
             }
+            Some(Command::Reconfigure(new)) if self.knows(&new) => {}
             Some(Command::Reconfigure(new)) => {
                 self.reconfigure(*new);
                 self.adapt(session).await?;
+                for flush in &mut self.flushes {
+                    flush.restart(Offset::MAX);
+                }
                 // What failed may be mended.
                 session.retry_now();
             }
@@ -469,6 +489,11 @@ impl Worker {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a configuration is the one in force: a chain that is at work goes on.
+    fn knows(&self, (_, version, block): &(Config, u64, Option<Block>)) -> bool {
+        *version == self.spec.config_version && (block.is_none() || self.spec.block.is_some())
     }
 
     fn reconfigure(&mut self, (config, version, block): (Config, u64, Option<Block>)) {

@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -133,6 +133,65 @@ async fn errors_do_not_name_the_url() {
         !reason.is_empty() && !["user", "word", "token", "secret"].iter().any(|part| reason.contains(part)),
         "{reason}"
     );
+}
+
+/// Answers every request by 200 and keeps its connections; the heads of requests, by connection.
+fn keeping_server() -> (SocketAddr, Arc<Mutex<Vec<Vec<String>>>>) {
+    let heads: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let seen = Arc::clone(&heads);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut socket, _)) = listener.accept() {
+            let seen = Arc::clone(&seen);
+            let connection = {
+                let mut seen = seen.lock().unwrap();
+                seen.push(Vec::new());
+                seen.len() - 1
+            };
+            std::thread::spawn(move || {
+                let mut text = String::new();
+                let mut bytes = [0; 4096];
+                while let Ok(len @ 1..) = socket.read(&mut bytes) {
+                    text.push_str(std::str::from_utf8(&bytes[..len]).unwrap());
+                    if let Some((head, "hello")) = text.split_once("\r\n\r\n") {
+                        seen.lock().unwrap()[connection].push(head.to_owned());
+                        let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                        text.clear();
+                    }
+                }
+            });
+        }
+    });
+    (address, heads)
+}
+
+/// A server may close a kept connection just as a request is sent on it; those of many do so after a few seconds.
+#[tokio::test]
+async fn a_connection_is_kept_for_a_backlog_and_not_for_long() {
+    let (address, heads) = keeping_server();
+    let (client, url) = (client(), format!("http://{address}"));
+    let send = || client.send(request("https://example.com", Some(&url)));
+    for _ in 0..3 {
+        assert_eq!(send().await.unwrap().status, 200);
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(send().await.unwrap().status, 200);
+    let requests: Vec<usize> = heads.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(requests, [3, 1]);
+}
+
+#[tokio::test]
+async fn names_of_headers_are_spelled_as_aws_does() {
+    let (address, heads) = keeping_server();
+    let mut request = request("https://example.com", Some(&format!("http://{address}")));
+    request.headers = vec![("x-amz-firehose-request-id".to_owned(), "1".to_owned())];
+    request.secret_headers = vec![("x-amz-firehose-access-key".to_owned(), Secret::new("Key"))];
+    assert_eq!(client().send(request).await.unwrap().status, 200);
+    let head = heads.lock().unwrap()[0][0].clone();
+    for line in ["X-Amz-Firehose-Request-Id: 1", "X-Amz-Firehose-Access-Key: Key", "Content-Length: 5"] {
+        assert!(head.lines().any(|found| found == line), "{line} in {head}");
+    }
 }
 
 /// Answers each connection's first request by 200, over TLS; the port.

@@ -29,6 +29,12 @@ pub const DEFAULT_BACKLOG_BYTES: u64 = 16 << 30;
 /// Default bytes of the file system that Levada leaves free: below, puts are refused and reads go on.
 pub const DEFAULT_FREE_BYTES: u64 = 256 << 20;
 
+/// Default ceiling of what deliveries hold in memory, in bytes.
+pub const DEFAULT_DELIVERY_MEMORY_BYTES: u64 = 400 << 20;
+
+/// Least ceiling of that. An object or a batch that is larger than its part of the ceiling is worked on alone.
+pub const MIN_DELIVERY_MEMORY_BYTES: u64 = 16 << 20;
+
 /// Default ceiling of connections.
 pub const DEFAULT_CONNECTIONS: u32 = 10_000;
 
@@ -65,6 +71,8 @@ pub struct Config {
     pub backlog_bytes: u64,
     /// Bytes of the file system to leave free.
     pub free_bytes: u64,
+    /// Ceiling of what deliveries hold in memory, in bytes.
+    pub delivery_memory_bytes: u64,
 }
 
 /// Where data is kept.
@@ -143,6 +151,20 @@ struct StorageSection {
     backlog_bytes: Option<u64>,
     /// Bytes of the file system to leave free.
     free_bytes: Option<u64>,
+    /// Ceiling of the objects, requests and batches that deliveries hold in memory.
+    delivery_memory_bytes: Option<u64>,
+}
+
+impl StorageSection {
+    fn delivery_memory_bytes(&self) -> Result<u64, ConfigError> {
+        let bytes = self.delivery_memory_bytes.unwrap_or(DEFAULT_DELIVERY_MEMORY_BYTES);
+        if bytes < MIN_DELIVERY_MEMORY_BYTES {
+            return Err(ConfigError(format!(
+                "[storage]: delivery_memory_bytes {bytes} is less than {MIN_DELIVERY_MEMORY_BYTES}"
+            )));
+        }
+        Ok(bytes)
+    }
 }
 
 impl Config {
@@ -197,7 +219,20 @@ impl Config {
             extra_ca,
             backlog_bytes: file.storage.backlog_bytes.unwrap_or(DEFAULT_BACKLOG_BYTES),
             free_bytes: file.storage.free_bytes.unwrap_or(DEFAULT_FREE_BYTES),
+            delivery_memory_bytes: file.storage.delivery_memory_bytes()?,
         })
+    }
+
+    /// The region of a bucket, if the configuration says one.
+    #[must_use]
+    pub fn region_of_bucket(&self, name: &str) -> Option<&str> {
+        match self.buckets.get(name)? {
+            #[cfg(feature = "network")]
+            Bucket::S3(s3) => Some(&s3.region),
+            #[cfg(feature = "network")]
+            Bucket::Google(_) | Bucket::Azure(_) => None,
+            Bucket::Dir(_) => None,
+        }
     }
 
     /// Reads the file that `args` name and merges it.
@@ -276,6 +311,7 @@ mod tests {
             ("[nodes]", "nodes"),
             ("[node]\nconnections = 0", "at least 1"),
             ("[limits]\nmultiple = 0", "[limits]: multiple"),
+            ("[storage]\ndelivery_memory_bytes = 1000000", "[storage]: delivery_memory_bytes"),
         ] {
             let error = from_file(file).unwrap_err().to_string();
             assert!(error.contains(says), "{file}: {error}");

@@ -65,7 +65,7 @@ fn advance(node: &Node, body: &[u8]) -> Response<Body> {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Flush {
-    /// One delivery stream of the default account and region; all of the node if absent.
+    /// The delivery streams of this name; all of the node if absent.
     delivery_stream: Option<String>,
 }
 
@@ -86,8 +86,11 @@ async fn flush(node: &Arc<Node>, body: &[u8]) -> Response<Body> {
     if incarnations.is_empty() && delivery_stream.is_some() {
         return text(StatusCode::NOT_FOUND, "no such delivery stream\n");
     }
-    for handle in incarnations.into_iter().filter_map(|incarnation| node.delivery(incarnation)) {
-        if handle.flush().await.is_err() {
+    let handles = incarnations.into_iter().filter_map(|incarnation| node.delivery(incarnation));
+    // All are told before any is waited for: one whose destination is away must not keep the others.
+    let flushes: Vec<_> = handles.map(|handle| handle.flush()).collect();
+    for flushed in flushes {
+        if flushed.await.is_err() {
             return text(StatusCode::CONFLICT, "a delivery stream was stopped meanwhile\n");
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_core::catalog::{DeliveryStream, Scope};
+use levada_core::env::Clock;
 use levada_wire::codec::Protocol;
 use levada_wire::error::AwsError;
 use levada_wire::firehose::{Request, decode, errors};
@@ -16,6 +17,7 @@ use levada_wire::operation::FirehoseOp;
 use levada_wire::typed::{WriteMember, to_bytes};
 
 use crate::call::{Answer, Principal, Reply};
+use crate::metrics::{CallMetrics, DeliveryStreamMetrics};
 use crate::node::Node;
 use crate::refusal::refused;
 
@@ -35,11 +37,19 @@ pub async fn answer(
     if op == FirehoseOp::PutRecordBatch {
         return put::put_record_batch(caller, body).await;
     }
-    match decode(op, protocol, body)? {
+    let request = decode(op, protocol, body)?;
+    node.rates.admit_delivery(principal, op)?;
+    match request {
         Request::CreateDeliveryStream(request) => control::create(caller, &request).await,
         Request::DeleteDeliveryStream(request) => control::delete(caller, &request).await,
-        Request::DescribeDeliveryStream(request) => describe::stream(caller, &request),
-        Request::ListDeliveryStreams(request) => describe::list(caller, &request),
+        Request::DescribeDeliveryStream(request) => {
+            let metrics = caller.metrics(&request.delivery_stream_name);
+            counted(caller, metrics.as_ref().map(|of| &of.describe), async { describe::stream(caller, &request) }).await
+        }
+        Request::ListDeliveryStreams(request) => {
+            let metrics = node.metrics.list_delivery_streams();
+            counted(caller, Some(metrics), async { describe::list(caller, &request) }).await
+        }
         Request::ListTagsForDeliveryStream(request) => control::list_tags(caller, &request),
         Request::PutRecord(request) => put::put_record(caller, &request).await,
         Request::PutRecordBatch(_) => Err(AwsError::internal_failure()),
@@ -47,8 +57,21 @@ pub async fn answer(
         Request::StopDeliveryStreamEncryption(request) => control::stop_encryption(caller, &request).await,
         Request::TagDeliveryStream(request) => control::tag(caller, &request).await,
         Request::UntagDeliveryStream(request) => control::untag(caller, &request).await,
-        Request::UpdateDestination(request) => control::update(caller, &request).await,
+        Request::UpdateDestination(request) => {
+            let metrics = caller.metrics(&request.delivery_stream_name);
+            counted(caller, metrics.as_ref().map(|of| &of.update), control::update(caller, &request)).await
+        }
     }
+}
+
+/// Counts a call, whatever its answer. One about a delivery stream that is not there has no metrics.
+async fn counted(caller: Caller<'_>, metrics: Option<&CallMetrics>, call: impl Future<Output = Answer>) -> Answer {
+    let started = caller.node.clock.monotonic();
+    let answer = call.await;
+    if let Some(metrics) = metrics {
+        metrics.count(caller.node.clock.monotonic().saturating_sub(started));
+    }
+    answer
 }
 
 /// A request's node, its principal, and how its reply is encoded.
@@ -71,6 +94,11 @@ impl Caller<'_> {
 
     fn stream(&self, name: &str) -> Result<Arc<DeliveryStream>, AwsError> {
         self.node.registry.state().delivery_stream(&self.scope(), name).cloned().map_err(|e| refused(&e))
+    }
+
+    /// The metrics of a delivery stream, if there is one of this name.
+    fn metrics(&self, name: &str) -> Option<Arc<DeliveryStreamMetrics>> {
+        Some(self.node.metrics.delivery_stream(&*self.stream(name).ok()?))
     }
 }
 

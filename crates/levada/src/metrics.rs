@@ -2,8 +2,10 @@
 //!
 //! A CloudWatch metric `PutRecords.Latency` of namespace `AWS/Kinesis` is `aws_kinesis_put_records_latency_seconds`
 //! here; its dimension `StreamName` is the label of the same name. CloudWatch's `Success` is an average over
-//! calls; here `…_success_total` is divided by `…_requests_total`.
+//! calls; here `…_success_total` is divided by `…_requests_total`. Whatever only rises is a counter and ends in `_total`,
+//! or is a summary's `…_seconds_sum` and `…_seconds_count`; all else is a gauge.
 
+mod calls;
 mod fan_out;
 mod shards;
 
@@ -18,15 +20,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
+use self::calls::CallFamily;
+pub use self::calls::CallMetrics;
 pub use self::fan_out::ConsumerMetrics;
 use self::fan_out::FanOut;
 pub use self::shards::shard_samples;
 
-/// Upper bounds of the latency buckets in seconds.
-const LATENCY_BUCKETS: [f64; 14] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// What the bytes of a record of a data stream are.
+const KEYS_AND_DATA: &str = "keys and data";
 
 /// The dimension of `AWS/Kinesis`, and what CloudWatch keeps apart by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -75,7 +78,7 @@ pub struct OperationMetrics {
     pub requests: Counter,
     /// Calls that succeeded, in AWS's sense: at least one record for the batch operations.
     pub success: Counter,
-    /// Bytes of keys and data, of successful records only.
+    /// Bytes of data, and of Kinesis of keys, of successful records only.
     pub bytes: Counter,
     /// Records, of successful ones only.
     pub records: Counter,
@@ -123,12 +126,17 @@ pub struct DeliveryStreamMetrics {
     pub put_record: OperationMetrics,
     /// `PutRecordBatch.*`.
     pub put_record_batch: OperationMetrics,
+    /// `DescribeDeliveryStream.*`.
+    pub describe: CallMetrics,
+    /// `UpdateDeliveryStream.*`: CloudWatch's name of UpdateDestination.
+    pub update: CallMetrics,
 }
 
 /// A value read at the moment of a scrape, for one shard, one delivery stream or (without a name) the node.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// The metric's whole name. Of a counter it ends in `_total`, as OpenMetrics wants; all others are gauges.
+    /// The metric's whole name. Of a counter it ends in `_total`, of a summary's two values in `_seconds_sum` and
+    /// `_seconds_count`, as OpenMetrics wants; all others are gauges.
     pub metric: &'static str,
     /// What it says.
     pub help: &'static str,
@@ -138,61 +146,68 @@ pub struct Sample {
     pub value: f64,
 }
 
+impl Sample {
+    /// What it is a value of, and of which type that is.
+    fn family(&self) -> (&'static str, &'static str) {
+        let sum_or_count = || ["_sum", "_count"].iter().find_map(|suffix| self.metric.strip_suffix(suffix));
+        match self.metric.strip_suffix("_total") {
+            Some(family) => (family, "counter"),
+            None => match sum_or_count().filter(|family| family.ends_with("_seconds")) {
+                Some(family) => (family, "summary"),
+                None => (self.metric, "gauge"),
+            },
+        }
+    }
+}
+
 struct OperationFamily<L> {
-    requests: Family<L, Counter>,
+    calls: CallFamily<L>,
     success: Family<L, Counter>,
     bytes: Family<L, Counter>,
     records: Family<L, Counter>,
     failed: Family<L, Counter>,
-    latency: Family<L, Histogram, fn() -> Histogram>,
 }
 
 impl<L> OperationFamily<L>
 where
     L: Clone + std::hash::Hash + Eq + std::fmt::Debug + EncodeLabelSet + Send + Sync + 'static,
 {
-    fn register(registry: &mut Registry, prefix: &str, operation: &str) -> Self {
+    /// `content`: what of a record its bytes are.
+    fn register(registry: &mut Registry, prefix: &str, operation: &str, content: &str) -> Self {
         let family = Self {
-            requests: Family::default(),
+            calls: CallFamily::register(registry, prefix, operation),
             success: Family::default(),
             bytes: Family::default(),
             records: Family::default(),
             failed: Family::default(),
-            latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
         };
         let mut counter = |name: &str, help: &str, metric: &Family<L, Counter>| {
             registry.register(format!("{prefix}_{name}"), format!("{operation}: {help}"), metric.clone());
         };
-        counter("requests", "calls", &family.requests);
         counter("success", "calls that succeeded", &family.success);
-        counter("bytes", "bytes of keys and data of successful records", &family.bytes);
+        counter("bytes", &format!("bytes of {content} of successful records"), &family.bytes);
         counter("records", "successful records", &family.records);
         counter("failed_records", "records refused or failed", &family.failed);
-        registry.register_with_unit(
-            format!("{prefix}_latency"),
-            format!("{operation}: time from the whole request to its answer"),
-            Unit::Seconds,
-            family.latency.clone(),
-        );
         family
     }
 
     fn of(&self, labels: &L) -> OperationMetrics {
+        let CallMetrics { requests, latency } = self.calls.of(labels);
         OperationMetrics {
-            requests: self.requests.get_or_create_owned(labels),
+            requests,
             success: self.success.get_or_create_owned(labels),
             bytes: self.bytes.get_or_create_owned(labels),
             records: self.records.get_or_create_owned(labels),
             failed: self.failed.get_or_create_owned(labels),
-            latency: self.latency.get_or_create_owned(labels),
+            latency,
         }
     }
 
     fn forget(&self, labels: &L) {
-        for family in [&self.requests, &self.success, &self.bytes, &self.records, &self.failed] {
+        self.calls.forget(labels);
+        for family in [&self.success, &self.bytes, &self.records, &self.failed] {
             family.remove(labels);
         }
-        self.latency.remove(labels);
     }
 }
 
@@ -218,6 +233,9 @@ pub struct Metrics {
     ds_throttled: Family<DeliveryStreamLabel, Counter>,
     ds_put_record: OperationFamily<DeliveryStreamLabel>,
     ds_put_record_batch: OperationFamily<DeliveryStreamLabel>,
+    ds_describe: CallFamily<DeliveryStreamLabel>,
+    ds_update: CallFamily<DeliveryStreamLabel>,
+    ds_list: CallMetrics,
     delivery_streams: RwLock<HashMap<u64, Arc<DeliveryStreamMetrics>>>,
 }
 
@@ -264,9 +282,20 @@ impl Default for Metrics {
             "aws_kinesis_read_provisioned_throughput_exceeded",
             "AWS/Kinesis ReadProvisionedThroughputExceeded, in GetRecords calls",
         );
-        let put_record = OperationFamily::register(&mut registry, "aws_kinesis_put_record", "AWS/Kinesis PutRecord");
-        let put_records = OperationFamily::register(&mut registry, "aws_kinesis_put_records", "AWS/Kinesis PutRecords");
-        let get_records = OperationFamily::register(&mut registry, "aws_kinesis_get_records", "AWS/Kinesis GetRecords");
+        let put_record =
+            OperationFamily::register(&mut registry, "aws_kinesis_put_record", "AWS/Kinesis PutRecord", KEYS_AND_DATA);
+        let put_records = OperationFamily::register(
+            &mut registry,
+            "aws_kinesis_put_records",
+            "AWS/Kinesis PutRecords",
+            KEYS_AND_DATA,
+        );
+        let get_records = OperationFamily::register(
+            &mut registry,
+            "aws_kinesis_get_records",
+            "AWS/Kinesis GetRecords",
+            KEYS_AND_DATA,
+        );
         let fan_out = FanOut::register(&mut registry);
         let ds_incoming_bytes = family(&mut registry, "aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes");
         let ds_incoming_records =
@@ -275,9 +304,28 @@ impl Default for Metrics {
             family(&mut registry, "aws_firehose_incoming_put_requests", "AWS/Firehose IncomingPutRequests");
         let ds_throttled = family(&mut registry, "aws_firehose_throttled_records", "AWS/Firehose ThrottledRecords");
         let ds_put_record =
-            OperationFamily::register(&mut registry, "aws_firehose_put_record", "AWS/Firehose PutRecord");
-        let ds_put_record_batch =
-            OperationFamily::register(&mut registry, "aws_firehose_put_record_batch", "AWS/Firehose PutRecordBatch");
+            OperationFamily::register(&mut registry, "aws_firehose_put_record", "AWS/Firehose PutRecord", "data");
+        let ds_put_record_batch = OperationFamily::register(
+            &mut registry,
+            "aws_firehose_put_record_batch",
+            "AWS/Firehose PutRecordBatch",
+            "data",
+        );
+        let ds_describe = CallFamily::register(
+            &mut registry,
+            "aws_firehose_describe_delivery_stream",
+            "AWS/Firehose DescribeDeliveryStream",
+        );
+        let ds_update = CallFamily::register(
+            &mut registry,
+            "aws_firehose_update_delivery_stream",
+            "AWS/Firehose UpdateDeliveryStream (UpdateDestination)",
+        );
+        let ds_list = CallMetrics::register(
+            &mut registry,
+            "aws_firehose_list_delivery_streams",
+            "AWS/Firehose ListDeliveryStreams, of all accounts and regions",
+        );
         Self {
             registry,
             responses,
@@ -298,6 +346,9 @@ impl Default for Metrics {
             ds_throttled,
             ds_put_record,
             ds_put_record_batch,
+            ds_describe,
+            ds_update,
+            ds_list,
             delivery_streams: RwLock::default(),
         }
     }
@@ -351,8 +402,16 @@ impl Metrics {
                 throttled_records: self.ds_throttled.get_or_create_owned(&label),
                 put_record: self.ds_put_record.of(&label),
                 put_record_batch: self.ds_put_record_batch.of(&label),
+                describe: self.ds_describe.of(&label),
+                update: self.ds_update.of(&label),
             }
         })
+    }
+
+    /// `ListDeliveryStreams.*`, which is of no delivery stream.
+    #[must_use]
+    pub fn list_delivery_streams(&self) -> &CallMetrics {
+        &self.ds_list
     }
 
     /// Forgets a deleted stream, so that the page is bounded by what exists.
@@ -387,6 +446,8 @@ impl Metrics {
         }
         self.ds_put_record.forget(&label);
         self.ds_put_record_batch.forget(&label);
+        self.ds_describe.forget(&label);
+        self.ds_update.forget(&label);
     }
 
     /// The page: everything counted, then the samples of this moment.
@@ -397,14 +458,14 @@ impl Metrics {
         let _ = encode(&mut page, &self.registry);
         let end = page.trim_end().trim_end_matches("# EOF").len();
         page.truncate(end);
-        samples.sort_by_key(|sample| sample.metric);
+        // Values of one family and its labels stand together (OpenMetrics).
+        samples.sort_by(|a, b| (a.family().0, &a.labels).cmp(&(b.family().0, &b.labels)));
         let mut last = "";
         for sample in samples {
-            if sample.metric != last {
-                let counter = sample.metric.strip_suffix("_total").map(|family| (family, "counter"));
-                let (family, kind) = counter.unwrap_or((sample.metric, "gauge"));
+            let (family, kind) = sample.family();
+            if family != last {
                 page.push_str(&format!("# HELP {family} {}\n# TYPE {family} {kind}\n", sample.help));
-                last = sample.metric;
+                last = family;
             }
             page.push_str(&format!("{}{} {}\n", sample.metric, sample.labels, sample.value));
         }
@@ -469,6 +530,40 @@ mod tests {
         }
         assert_eq!(page.matches("# EOF").count(), 1);
         assert_eq!(page.matches("# TYPE aws_firehose_delivery_to_s3_data_freshness_seconds").count(), 1);
+    }
+
+    /// Readers derive rates from counters only, and refuse values of one family that do not stand together.
+    #[test]
+    fn the_type_of_a_sample_follows_from_its_name() {
+        let sample = |metric, labels: &str| Sample { metric, help: "help", labels: labels.into(), value: 1.0 };
+        let names = ["b_seconds_sum", "b_seconds_count", "a_total", "partition_count", "c_bytes"];
+        let samples = ["{s=\"1\"}", "{s=\"2\"}"].iter().flat_map(|labels| names.map(|name| sample(name, labels)));
+        let page = Metrics::default().page(samples.collect());
+        let ours: Vec<&str> = page.lines().skip_while(|line| *line != "# HELP a help").collect();
+        assert_eq!(
+            ours,
+            [
+                "# HELP a help",
+                "# TYPE a counter",
+                "a_total{s=\"1\"} 1",
+                "a_total{s=\"2\"} 1",
+                "# HELP b_seconds help",
+                "# TYPE b_seconds summary",
+                "b_seconds_sum{s=\"1\"} 1",
+                "b_seconds_count{s=\"1\"} 1",
+                "b_seconds_sum{s=\"2\"} 1",
+                "b_seconds_count{s=\"2\"} 1",
+                "# HELP c_bytes help",
+                "# TYPE c_bytes gauge",
+                "c_bytes{s=\"1\"} 1",
+                "c_bytes{s=\"2\"} 1",
+                "# HELP partition_count help",
+                "# TYPE partition_count gauge",
+                "partition_count{s=\"1\"} 1",
+                "partition_count{s=\"2\"} 1",
+                "# EOF",
+            ]
+        );
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Node {
             random: Arc::clone(&env.random),
             sink: Arc::clone(&buckets) as Arc<_>,
             blocking,
-            tuning: Tuning::default(),
+            tuning: Tuning::within(config.delivery_memory_bytes),
         });
         let pumps = Pumps::new(Arc::clone(&engine), Arc::clone(&env.random));
         let chain_env = ChainEnv {
@@ -323,12 +323,8 @@ impl Node {
             node("levada_extents", "Pieces of logs in segments, 32 bytes of memory each", stats.extents as f64),
             node("levada_logs", "Logs: shards, and two or more for each delivery stream", stats.logs as f64),
             node("levada_open_files", "Open segment files", stats.open_files as f64),
-            node("levada_commits", "Journal rounds since the start", stats.commits as f64),
-            node(
-                "levada_commit_seconds",
-                "Time spent in journal rounds since the start",
-                stats.commit_nanos_total as f64 / 1e9,
-            ),
+            node("levada_commits_total", "Journal rounds", stats.commits as f64),
+            node("levada_commit_seconds_total", "Time spent in journal rounds", stats.commit_nanos_total as f64 / 1e9),
             node("levada_subscriptions", "Live SubscribeToShard streams", self.subscriptions.count() as f64),
             node(
                 "levada_subscription_bytes",

@@ -1,6 +1,6 @@
 //! How often control operations may be called, with `--limits strict`: so many a second by account and region, by
-//! stream, or by consumer and shard, as AWS counts them (the table is [`control_rate`]). What is counted by the shard
-//! alone holds in every mode but `open` and is [`crate::traffic`]'s.
+//! stream, or by consumer and shard, as AWS counts them (the tables are [`control_rate`] and [`delivery_control_rate`]).
+//! What is counted by the shard alone holds in every mode but `open` and is [`crate::traffic`]'s.
 //!
 //! A call is counted when its form and its constraints are right, before anybody looks whether what it names exists: a
 //! caller who polls for a stream that is not there yet is throttled at AWS too (`DescribeStream` of waiters, boto/botocore
@@ -13,12 +13,13 @@ use levada_core::catalog::Scope;
 use levada_core::env::Clock;
 use levada_core::throttle::{Bucket, Limit, Rate};
 use levada_wire::error::AwsError;
+use levada_wire::firehose;
 use levada_wire::kinesis::Request;
 use levada_wire::kinesis::arn::{Arn, Resource};
 use levada_wire::kinesis::errors::{self, StreamText};
 use levada_wire::kinesis::types::{ConsumerRef, StreamRef};
-use levada_wire::limits::{RateScope, control_rate};
-use levada_wire::operation::KinesisOp;
+use levada_wire::limits::{RateScope, control_rate, delivery_control_rate};
+use levada_wire::operation::{FirehoseOp, KinesisOp, Operation};
 
 use crate::call::Principal;
 
@@ -42,7 +43,7 @@ struct Buckets {
 /// What calls are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Counted {
-    op: KinesisOp,
+    op: Operation,
     scope: Scope,
     /// The stream, or the subscription; empty for what is counted by the account.
     what: String,
@@ -55,7 +56,17 @@ impl Rates {
         Self { buckets: strict.then(Mutex::default), clock }
     }
 
-    /// Counts a call.
+    /// Counts a call of Firehose.
+    ///
+    /// # Errors
+    /// `ThrottlingException` if it comes too soon.
+    pub fn admit_delivery(&self, principal: &Principal, op: FirehoseOp) -> Result<(), AwsError> {
+        let (Some(buckets), Some(per_second)) = (&self.buckets, delivery_control_rate(op)) else { return Ok(()) };
+        let counted = Counted { op: Operation::Firehose(op), scope: scope(principal), what: String::new() };
+        if self.take(buckets, counted, per_second) { Ok(()) } else { Err(firehose::errors::rate_exceeded()) }
+    }
+
+    /// Counts a call of Kinesis.
     ///
     /// # Errors
     /// `LimitExceededException` if it comes too soon.
@@ -74,10 +85,8 @@ impl Rates {
             RateScope::Stream => stream.unwrap_or_default().to_owned(),
             RateScope::ConsumerShard => format!("{}/{}", target.arn.unwrap_or_default(), shard_of(request)),
         };
-        let scope = Scope::new(principal.account.clone(), &principal.region);
-        let limit = Limit::new(Rate::per_second(rate.per_second.into()), 1, 1);
-        let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.take(Counted { op, scope, what }, limit, self.clock.as_ref()) {
+        let counted = Counted { op: Operation::Kinesis(op), scope: scope(principal), what };
+        if self.take(buckets, counted, rate.per_second) {
             return Ok(());
         }
         let account = named.map_or(principal.account.as_str(), |arn| arn.account);
@@ -90,6 +99,15 @@ impl Rates {
             (None, _, _) => errors::account_rate_exceeded(account),
         })
     }
+
+    fn take(&self, buckets: &Mutex<Buckets>, counted: Counted, per_second: u32) -> bool {
+        let limit = Limit::new(Rate::per_second(per_second.into()), 1, 1);
+        buckets.lock().unwrap_or_else(PoisonError::into_inner).take(counted, limit, self.clock.as_ref())
+    }
+}
+
+fn scope(principal: &Principal) -> Scope {
+    Scope::new(principal.account.clone(), &principal.region)
 }
 
 impl Buckets {
@@ -254,6 +272,28 @@ mod tests {
         assert_eq!(calls(&me, KinesisOp::DescribeStream, &named("a")), 1);
     }
 
+    /// Five a second of each operation, by account and region, and puts as often as one likes.
+    #[test]
+    fn operations_on_delivery_streams_have_their_rates() {
+        let world = World::new();
+        let served =
+            |who: &Principal, op| (0..1_000).take_while(|_| world.rates.admit_delivery(who, op).is_ok()).count();
+        let me = principal("111111111111", "us-east-1");
+        for op in FirehoseOp::ALL {
+            let is_put = matches!(op, FirehoseOp::PutRecord | FirehoseOp::PutRecordBatch);
+            assert_eq!(served(&me, *op), if is_put { 1_000 } else { 5 }, "{}", op.name());
+        }
+        let op = FirehoseOp::DescribeDeliveryStream;
+        let refused = world.rates.admit_delivery(&me, op).unwrap_err();
+        assert_eq!((refused.code.name(), refused.message.as_deref()), ("ThrottlingException", Some("Rate exceeded")));
+        assert_eq!(served(&principal("222222222222", "us-east-1"), op), 5);
+        assert_eq!(served(&principal("111111111111", "eu-west-1"), op), 5);
+        world.clock.advance(199);
+        assert_eq!(served(&me, op), 0);
+        world.clock.advance(1);
+        assert_eq!(served(&me, op), 1);
+    }
+
     #[test]
     fn the_table_of_buckets_is_bounded_by_a_second_of_calls() {
         let world = World::new();
@@ -275,5 +315,6 @@ mod tests {
         let world = World { rates: Rates::new(Arc::new(clock.clone()), false), clock };
         let me = principal("111111111111", "us-east-1");
         assert_eq!(world.exhaust(&me, KinesisOp::ListStreams, &json!({})).0, u32::MAX);
+        assert!((0..1_000).all(|_| world.rates.admit_delivery(&me, FirehoseOp::ListDeliveryStreams).is_ok()));
     }
 }

@@ -32,7 +32,7 @@ pub fn quotas() -> Quotas {
         mode_switches: daily(KinesisOp::UpdateStreamMode),
         encryption_changes: daily(KinesisOp::StartStreamEncryption),
         shard_count_updates: daily(KinesisOp::UpdateShardCount),
-        delivery_streams: limits::DELIVERY_STREAMS_PER_ACCOUNT,
+        delivery_streams: limits::delivery_streams_per_account,
         delivery_encryption_changes: limits::DELIVERY_ENCRYPTION_CHANGES,
     }
 }

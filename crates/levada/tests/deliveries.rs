@@ -9,8 +9,10 @@ mod world;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
+use levada::controls::page;
 use levada_core::batch::Batch;
 use levada_core::catalog::{Account, CATALOG_LOG, DeliveryStream, Scope};
 use levada_core::engine::{Append, Appended, Engine, EngineError, Expect, LogId, LogSpec};
@@ -19,7 +21,7 @@ use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_log::EmbeddedLog;
 use serde_json::{Value, json};
 
-use self::world::{CLEAN, NOW, Receiver, URL, World, answer, decoded, function, log_options, taken};
+use self::world::{CLEAN, HEC, NOW, Receiver, URL, World, answer, decoded, encoded, function, log_options, taken};
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/r";
 
@@ -95,10 +97,10 @@ async fn a_function_changes_records_on_their_way() {
     assert_eq!(event["deliveryStreamArn"], "arn:aws:firehose:us-east-1:000000000000:deliverystream/d");
     assert_eq!((&event["region"], event["records"].as_array().unwrap().len()), (&json!("us-east-1"), 3));
     for (metric, value) in [
-        ("aws_firehose_succeed_processing_records", 3.0),
-        ("aws_firehose_execute_processing_success", 1.0),
-        ("aws_firehose_delivery_to_s3_success", 1.0),
-        ("aws_firehose_delivery_to_s3_failure", 0.0),
+        ("aws_firehose_succeed_processing_records_total", 3.0),
+        ("aws_firehose_execute_processing_success_total", 1.0),
+        ("aws_firehose_delivery_to_s3_success_total", 1.0),
+        ("aws_firehose_delivery_to_s3_failure_total", 0.0),
         ("levada_delivery_halted", 0.0),
     ] {
         assert_eq!(world.metric(metric), value, "{metric}");
@@ -108,6 +110,34 @@ async fn a_function_changes_records_on_their_way() {
 /// The log, for whoever reads it afterwards.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// The log of all threads: what a callsite is cached to do is asked on the thread that comes to it first. So all
+    /// tests write here, and each looks for what only it has.
+    fn of_all() -> &'static Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        LOG.get_or_init(|| {
+            let log = Self::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            tracing::callsite::rebuild_interest_cache();
+            log
+        })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Levels and fields of the lines with this message.
+    fn lines(&self, message: &str) -> Vec<(String, Value)> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = lines.filter(|line| line["fields"]["message"] == message);
+        lines.map(|line| (line["level"].as_str().unwrap().to_owned(), line["fields"].clone())).collect()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -119,15 +149,37 @@ impl Write for Log {
     }
 }
 
+impl Log {
+    /// The log of all tests here: what a callsite is cached to do is asked on the thread that comes to it first. Who
+    /// reads it knows own lines by what only they can name.
+    fn of_all() -> &'static Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        LOG.get_or_init(|| {
+            let log = Self::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            tracing::callsite::rebuild_interest_cache();
+            log
+        })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Levels and members of the lines that are wanted.
+    fn lines(&self, wanted: impl Fn(&Value) -> bool) -> Vec<(String, Value)> {
+        let lines = self.text();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = lines.map(|line| (line["level"].as_str().unwrap().to_owned(), line["fields"].clone()));
+        lines.filter(|(_, fields)| wanted(fields)).collect()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_object_is_a_line_in_the_log_without_what_is_in_it() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-    // For all threads: what a callsite is cached to do is asked on the thread that comes to it first. So other tests
-    // write here too, but none has this bucket.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    tracing::callsite::rebuild_interest_cache();
+    let log = Log::of_all();
     let receiver = Receiver::new(|_, _| answer(500, &json!({})));
     let world = World::new(&receiver).await;
     world.create("ExtendedS3DestinationConfiguration", &bucket("logged")).await;
@@ -135,18 +187,127 @@ async fn each_object_is_a_line_in_the_log_without_what_is_in_it() {
         world.put(&lines(3)).await;
         world.flush().await;
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(!text.contains("record 0"), "{text}");
-    let is_ours = |fields: &Value| fields["message"] == "object delivered" && fields["bucket"] == "logged";
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let delivered: Vec<Value> = lines.map(|line| line["fields"].clone()).filter(is_ours).collect();
+    assert!(!log.text().contains("record 0"), "{}", log.text());
+    let delivered = log.lines(|fields| fields["bucket"] == "logged");
     let objects = world.objects("logged");
-    assert_eq!((objects.len(), delivered.len()), (2, 2), "{text}");
-    for line in delivered {
+    assert_eq!((objects.len(), delivered.len()), (2, 2), "{}", log.text());
+    for (level, line) in delivered {
         let (_, content) = objects.iter().find(|(key, _)| line["key"] == **key).unwrap();
+        assert_eq!((level.as_str(), &line["message"]), ("INFO", &json!("object delivered")));
         assert_eq!(line["delivery_stream"], "d");
         assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(content.len())));
     }
+}
+
+/// Both sides know a request by its id; records that were not taken are found by the line of their object.
+#[tokio::test(start_paused = true)]
+async fn each_request_is_a_line_in_the_log_and_each_object_of_error_output() {
+    let log = Log::of_all();
+    let receiver = Receiver::new(|n, request| if n == 1 { taken(request) } else { answer(500, &json!({"a": 1})) });
+    let world = World::new(&receiver).await;
+    let destination = with(endpoint(1), &[("S3Configuration", bucket("told"))]);
+    world.create("HttpEndpointDestinationConfiguration", &destination).await;
+    for _ in 0..2 {
+        world.put(&lines(3)).await;
+        world.flush().await;
+    }
+    let requests = receiver.requests();
+    let id = |request: &levada_delivery::http::HttpRequest| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        body["requestId"].clone()
+    };
+    let ids: Vec<Value> = requests.iter().map(id).collect();
+    let told = log.lines(|fields| ids.contains(&fields["request_id"]));
+    assert_eq!(told.len(), requests.len(), "{}", log.text());
+    for (n, (level, line)) in told.iter().enumerate() {
+        let expected = if n == 1 { ("INFO", "request delivered") } else { ("WARN", "request failed") };
+        assert_eq!((level.as_str(), line["message"].as_str().unwrap()), expected, "{line}");
+        assert_eq!((&line["request_id"], &line["delivery_stream"]), (&ids[n], &json!("d")));
+        assert_eq!(line["url"], "http://127.0.0.1:8088", "no path, as it may hold a key");
+        assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(requests[n].body.len())));
+        let attempts = if n < 2 { n + 1 } else { n - 1 };
+        assert_eq!(line["attempts"], json!(attempts), "{line}");
+        if n != 1 {
+            assert_eq!((&line["failed"], &line["code"]), (&json!(3), &json!("HttpEndpoint.DestinationException")));
+            assert!(line["reason"].as_str().unwrap().ends_with(" 500"), "{line}");
+        }
+    }
+    let [(key, content)] = &world.objects("told")[..] else { panic!("one object") };
+    let [(level, line)] = &log.lines(|fields| fields["bucket"] == "told")[..] else { panic!("{}", log.text()) };
+    assert_eq!((level.as_str(), &line["message"]), ("WARN", &json!("error output written")));
+    assert_eq!((&line["delivery_stream"], &line["key"]), (&json!("d"), &json!(key)));
+    assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(content.len())));
+    assert_eq!(line["codes"], "{\"HttpEndpoint.DestinationException\": 3}");
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_processed_records_total"), 3.0 * told.len() as f64);
+}
+
+/// Splunk's part in a delivery is over with the acknowledgement, and CloudWatch counts its records.
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_of_splunk_are_timed() {
+    let receiver = Receiver::new(|n, _| match n {
+        0 => answer(503, &json!({"text": "busy", "code": 9})),
+        1 => answer(200, &json!({"text": "Success", "code": 0, "ackId": 7})),
+        _ => answer(200, &json!({"acks": {"7": true}})),
+    });
+    let world = World::new(&receiver).await;
+    let destination = json!({
+        "HECEndpoint": HEC,
+        "HECEndpointType": "Raw",
+        "HECToken": "token",
+        "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 60},
+        "S3Configuration": bucket("backup"),
+    });
+    world.create("SplunkDestinationConfiguration", &destination).await;
+    world.put(&lines(3)).await;
+    world.flush().await;
+    assert_eq!(receiver.requests().len(), 3);
+    let metric = |name: &str| world.metric(&format!("aws_firehose_delivery_to_splunk_{name}"));
+    assert_eq!((metric("success_total"), metric("failure_total"), metric("records_total")), (3.0, 3.0, 3.0));
+    assert_eq!(metric("data_ack_latency_seconds_count"), 1.0);
+    assert!(metric("data_ack_latency_seconds_sum") > 0.0);
+}
+
+/// A function that fails leaves lines under the delivery stream's name, and its error output is no delivery.
+#[tokio::test(start_paused = true)]
+async fn a_function_that_fails_is_told_of_and_so_is_what_became_of_the_records() {
+    let log = Log::of_all();
+    let receiver = Receiver::new(|n, _| if n == 0 { answer(500, &json!({})) } else { answer(200, &json!("garbage")) });
+    let world = World::new(&receiver).await;
+    let destination = with(bucket("garbled"), &[("ProcessingConfiguration", lambda())]);
+    world.create("ExtendedS3DestinationConfiguration", &destination).await;
+    world.put(&lines(3)).await;
+    world.flush().await;
+    let failed = log.lines(|fields| fields["message"] == "the function failed");
+    assert!(!failed.is_empty() && failed.iter().all(|(_, line)| line["delivery_stream"] == "d"), "{}", log.text());
+    let [(level, line)] = &log.lines(|fields| fields["bucket"] == "garbled")[..] else { panic!("{}", log.text()) };
+    assert_eq!((level.as_str(), &line["message"]), ("WARN", &json!("error output written")));
+    assert_eq!((&line["records"], &line["codes"]), (&json!(3), &json!("{\"Lambda.JsonProcessingException\": 3}")));
+    assert_eq!(world.metric("aws_firehose_execute_processing_duration_seconds_count"), 2.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_about_delivery_streams_are_counted() {
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    let world = World::new(&receiver).await;
+    world.create("ExtendedS3DestinationConfiguration", &bucket("lake")).await;
+    let name = json!({"DeliveryStreamName": "d"});
+    for _ in 0..2 {
+        world.call("DescribeDeliveryStream", name.clone()).await;
+    }
+    world.call("ListDeliveryStreams", json!({})).await;
+    let of_another_version = json!({
+        "DeliveryStreamName": "d",
+        "CurrentDeliveryStreamVersionId": "7",
+        "DestinationId": "destinationId-000000000001",
+        "ExtendedS3DestinationUpdate": {},
+    });
+    world.refused("UpdateDestination", of_another_version).await;
+    world.refused("DescribeDeliveryStream", json!({"DeliveryStreamName": "none"})).await;
+    assert_eq!(world.metric("aws_firehose_describe_delivery_stream_requests_total"), 2.0);
+    assert_eq!(world.metric("aws_firehose_describe_delivery_stream_latency_seconds_count"), 2.0);
+    assert_eq!(world.metric("aws_firehose_update_delivery_stream_requests_total"), 1.0);
+    let page = world.node.metrics.page(world.node.samples());
+    assert!(page.lines().any(|line| line == "aws_firehose_list_delivery_streams_requests_total 1"), "{page}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,9 +333,9 @@ async fn what_an_endpoint_takes_late_is_delivered_once_and_what_it_never_takes_i
     assert!(requests.iter().all(|request| delivered(&request.body) == lines(3)));
     assert!(requests.iter().all(|request| request.address.mapped.as_deref() == Some("http://127.0.0.1:8088")));
     assert_eq!(world.objects("backup"), []);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_success"), 1.0);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_failure"), 2.0);
-    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_records"), 3.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_success_total"), 1.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_failure_total"), 2.0);
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_records_total"), 3.0);
 
     world.put(&["poison\n".to_owned()]).await;
     world.flush().await;
@@ -184,7 +345,7 @@ async fn what_an_endpoint_takes_late_is_delivered_once_and_what_it_never_takes_i
     assert!(key.starts_with("http-endpoint-failed/"), "{key}");
     let line: Value = serde_json::from_str(content.trim_end()).unwrap();
     assert_eq!(decoded(&line["rawData"]), "poison\n");
-    assert_eq!(world.metric("levada_delivery_endpoint_failed_records"), 1.0);
+    assert_eq!(world.metric("levada_delivery_endpoint_failed_records_total"), 1.0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,6 +484,26 @@ async fn records_wait_for_a_function_that_is_not_mapped_any_more() {
     world.flush().await;
     let contents: String = world.objects("lake").into_iter().map(|(_, content)| content).collect();
     assert_eq!(contents, lines(3).concat());
+}
+
+/// `POST /_levada/flush` reaches every delivery stream, also those behind one whose endpoint is away.
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_is_away_keeps_no_other_from_being_flushed() {
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    let world = World::new(&receiver).await;
+    world.create("HttpEndpointDestinationConfiguration", &endpoint(7_200)).await;
+    let later = json!({"DeliveryStreamName": "later", "ExtendedS3DestinationConfiguration": bucket("lake")});
+    world.call("CreateDeliveryStream", later).await;
+    world.put(&lines(1)).await;
+    let record = json!({"Data": encoded("in the lake")});
+    world.call("PutRecord", json!({"DeliveryStreamName": "later", "Record": record})).await;
+    let request = http::Request::post("/_levada/flush").body(()).unwrap();
+    let (head, ()) = request.into_parts();
+    let body = bytes::Bytes::new();
+    let flushed = tokio::time::timeout(Duration::from_secs(60), page(&world.node, &head, &body)).await;
+    assert!(flushed.is_err(), "the endpoint is away");
+    let objects = world.objects("lake");
+    assert_eq!(objects.iter().map(|(_, content)| content.as_str()).collect::<Vec<_>>(), ["in the lake"]);
 }
 
 /// A deleted delivery stream leaves none of its logs, and its name is free.

@@ -388,6 +388,32 @@ async fn strict_counts_control_calls() {
     assert!(world.put(MIB).await && !world.put(KEY).await);
 }
 
+/// The same of Firehose's, which AWS refuses in other words.
+#[tokio::test]
+async fn strict_counts_control_calls_of_firehose() {
+    let describe = async |world: &World, name: &str| {
+        let body = json!({"DeliveryStreamName": name});
+        let (status, reply) = call::call(&world.node, "Firehose_20150804.DescribeDeliveryStream", &body).await;
+        assert_eq!(status, 400, "{reply}");
+        reply["__type"].as_str().unwrap().to_owned()
+    };
+    let world = World::new("", 1).await;
+    for _ in 0..50 {
+        assert_eq!(describe(&world, "none").await, "ResourceNotFoundException");
+    }
+    let world = World::new("limits.mode = \"strict\"", 1).await;
+    for _ in 0..5 {
+        // A call that is wrong in itself is not counted.
+        assert_eq!(describe(&world, "").await, "ValidationException");
+        assert_eq!(describe(&world, "none").await, "ResourceNotFoundException");
+    }
+    assert_eq!(describe(&world, "").await, "ValidationException");
+    assert_eq!(describe(&world, "none").await, "ThrottlingException");
+    world.clock.advance(200);
+    assert_eq!(describe(&world, "none").await, "ResourceNotFoundException");
+    assert_eq!(describe(&world, "none").await, "ThrottlingException");
+}
+
 /// What scaling and enhanced monitoring read, and what is forgotten when.
 #[tokio::test]
 async fn loads_are_counted_for_those_who_read_them() {

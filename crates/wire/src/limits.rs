@@ -8,7 +8,7 @@ mod rates;
 
 use std::ops::RangeInclusive;
 
-pub use rates::{Rate, RateScope, control_rate, daily_limit};
+pub use rates::{Rate, RateScope, control_rate, daily_limit, delivery_control_rate};
 
 /// Bytes in a MiB.
 const MIB: usize = 1024 * 1024;
@@ -131,14 +131,32 @@ pub const FIREHOSE_BATCH_BYTES: usize = 4 * MIB;
 pub const LIST_DELIVERY_STREAMS_DEFAULT: u32 = 10;
 /// Delivery streams on a `ListDeliveryStreams` page at most (model: `ListDeliveryStreamsInputLimit`).
 pub const LIST_DELIVERY_STREAMS_MAX: u32 = 10_000;
-/// Delivery streams per account and region (API reference, `CreateDeliveryStream`).
+/// Delivery streams per account, by default, where the quota page says nothing of the region (API reference,
+/// `CreateDeliveryStream`).
 pub const DELIVERY_STREAMS_PER_ACCOUNT: usize = 5_000;
+
+/// Delivery streams that an account may have in a region (Firehose quota, which lists Canada (Central) twice: the larger
+/// number is taken).
+#[must_use]
+pub fn delivery_streams_per_account(region: &str) -> usize {
+    match region {
+        "eu-central-1" | "eu-west-2" | "ap-southeast-1" | "ap-southeast-2" | "ap-northeast-2" | "ap-south-1"
+        | "us-gov-west-1" | "ca-central-1" => 2_000,
+        "eu-west-3" | "eu-south-1" | "eu-north-1" | "ap-east-1" | "ap-northeast-3" | "sa-east-1" | "cn-northwest-1"
+        | "cn-north-1" | "me-south-1" | "us-gov-east-1" | "af-south-1" => 500,
+        "eu-central-2" | "eu-south-2" | "ap-south-2" | "ap-southeast-3" | "ap-southeast-4" | "ap-southeast-5"
+        | "ap-southeast-7" | "me-central-1" | "il-central-1" | "ca-west-1" | "mx-central-1" => 100,
+        _ => DELIVERY_STREAMS_PER_ACCOUNT,
+    }
+}
+
 /// `StartDeliveryStreamEncryption` and `StopDeliveryStreamEncryption` of a delivery stream in 24 hours, together (API
 /// reference).
 pub const DELIVERY_ENCRYPTION_CHANGES: usize = 25;
 /// Reads a second that Firehose makes of each shard of a source stream (Firehose developer guide, "Writing to Firehose
 /// using Kinesis Data Streams": once a second, which counts against the shard's overall limit).
 pub const FIREHOSE_READS_PER_SHARD_SECOND: u32 = 1;
+
 /// What a delivery stream of type DirectPut takes in a second, by `PutRecord` and `PutRecordBatch` together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectPutRates {
@@ -173,8 +191,8 @@ pub const PARTITIONED_INTERVAL_S_MIN: u32 = 60;
 /// Default of `BufferingHints.SizeInMBs` with dynamic partitioning. Observed with conversion; unverified for
 /// partitioning, where the guide says so.
 pub const PARTITIONED_BUFFER_MB_DEFAULT: u32 = 128;
-/// Default of `RetryOptions.DurationInSeconds` of OpenSearch (API reference), and, unverified, of HTTP endpoints and
-/// Splunk.
+/// Default of `RetryOptions.DurationInSeconds` of OpenSearch (API reference), of dynamic partitioning (recorded in 2022
+/// by LocalStack's tests on AWS), and, unverified, of HTTP endpoints and Splunk.
 pub const RETRY_S_DEFAULT: u32 = 300;
 /// Default of `HECAcknowledgmentTimeoutInSeconds`: the least that the model allows. Unverified.
 pub const HEC_ACK_TIMEOUT_S_DEFAULT: u32 = 180;
@@ -235,6 +253,21 @@ mod tests {
         }
         assert_eq!(bounds(&kinesis::shapes::MAX_RECORD_SIZE_IN_KI_B).0, Some(i64::from(RECORD_KIB_MIN)));
         assert_eq!(RECORD_KIB_MAX as usize * 1024, DATA_BYTES);
+    }
+
+    #[test]
+    fn delivery_streams_of_an_account_depend_on_its_region() {
+        for (region, streams) in [
+            ("us-east-1", 5_000),
+            ("ap-northeast-1", 5_000),
+            ("us-west-1", 5_000),
+            ("eu-central-1", 2_000),
+            ("ca-central-1", 2_000),
+            ("eu-north-1", 500),
+            ("ca-west-1", 100),
+        ] {
+            assert_eq!(delivery_streams_per_account(region), streams, "{region}");
+        }
     }
 
     #[test]

@@ -72,8 +72,8 @@ pub struct Quotas {
     pub encryption_changes: usize,
     /// `UpdateShardCount`s of a stream in 24 hours.
     pub shard_count_updates: usize,
-    /// Delivery streams of an account and region.
-    pub delivery_streams: usize,
+    /// Delivery streams of an account, by region.
+    pub delivery_streams: fn(region: &str) -> usize,
     /// Starts and stops of a delivery stream's encryption in 24 hours, together.
     pub delivery_encryption_changes: usize,
 }

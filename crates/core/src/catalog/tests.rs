@@ -26,7 +26,7 @@ const QUOTAS: Quotas = Quotas {
     mode_switches: 2,
     encryption_changes: 5,
     shard_count_updates: 3,
-    delivery_streams: 8,
+    delivery_streams: |region| if region == "us-east-1" { 8 } else { 2 },
     delivery_encryption_changes: 9,
 };
 
@@ -75,6 +75,7 @@ fn destination() -> Destination {
         time_zone: None,
         processing: None,
         partitioning: None,
+        conversion: None,
         backup_enabled: false,
         backup: None,
     })

@@ -43,12 +43,21 @@ impl Address {
         }
         let host = host(url)?;
         if self.mapped.is_none()
-            && let Ok(ip) = host.parse()
+            && let Some(ip) = literal(host)
             && let Some(kind) = forbidden(ip)
         {
             return Err(BadAddress::Forbidden(kind));
         }
         Ok(())
+    }
+
+    /// Scheme, host and port of what is called. Paths may hold keys, and a mapping a password.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let (scheme, rest) = self.target().split_once("://").unwrap_or_default();
+        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+        let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        format!("{scheme}://{host_port}")
     }
 
     /// The URL that is called, before a request's path.
@@ -101,6 +110,34 @@ pub(super) fn host(url: &str) -> Result<&str, BadAddress> {
         return Err(BadAddress::Malformed("no port number"));
     }
     Ok(host)
+}
+
+/// The address that a host is, in any spelling that a URL may have (WHATWG URL, "host parsing"): of IPv4 fewer numbers
+/// than four, octal and hexadecimal ones (`2130706433`, `0x7f.1`). Escapes (`%31`) are left to the client.
+fn literal(host: &str) -> Option<IpAddr> {
+    if let Ok(ip) = host.parse() {
+        return Some(ip);
+    }
+    let parts: Vec<&str> = host.strip_suffix('.').unwrap_or(host).split('.').collect();
+    let (last, first) = parts.split_last().filter(|(_, first)| first.len() < 4)?;
+    let mut bits = 0;
+    for (n, part) in first.iter().enumerate() {
+        let byte = number(part).filter(|byte| *byte < 256)?;
+        bits |= byte << (8 * (3 - n));
+    }
+    let rest = number(last).filter(|rest| rest >> (8 * (4 - first.len())) == 0)?;
+    u32::try_from(bits | rest).ok().map(|bits| Ipv4Addr::from_bits(bits).into())
+}
+
+/// A number as C writes it.
+fn number(text: &str) -> Option<u64> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some("") => return Some(0),
+        Some(digits) => (digits, 16),
+        None => text.strip_prefix('0').filter(|rest| !rest.is_empty()).map_or((text, 10), |octal| (octal, 8)),
+    };
+    // What the library takes besides.
+    if digits.starts_with('+') { None } else { u64::from_str_radix(digits, radix).ok() }
 }
 
 /// What kind of address this is that nobody on the internet has; `None` for a public one.
@@ -254,6 +291,19 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_has_no_secret() {
+        for (url, mapped, origin) in [
+            ("https://example.com", None, "https://example.com"),
+            ("https://user:word@example.com:8088/services/key?token=1", None, "https://example.com:8088"),
+            ("https://example.com?token=1", None, "https://example.com"),
+            ("https://example.com/a", Some("http://user:w@rd@[::1]:9200/a"), "http://[::1]:9200"),
+        ] {
+            let address = Address { url: url.to_owned(), mapped: mapped.map(str::to_owned) };
+            assert_eq!(address.origin(), origin);
+        }
+    }
+
+    #[test]
     fn addresses_are_checked_before_the_first_request() {
         let table: &[(&str, Option<&str>, Result<(), BadAddress>)] = &[
             ("https://example.com", None, Ok(())),
@@ -273,6 +323,16 @@ mod tests {
             ("https://example.com/\r\nX: y", None, Err(BadAddress::Malformed("it has a space or a control character"))),
             ("https://127.0.0.1/", None, Err(BadAddress::Forbidden("a loopback address"))),
             ("https://user@127.0.0.1:443/", None, Err(BadAddress::Forbidden("a loopback address"))),
+            ("https://2130706433/", None, Err(BadAddress::Forbidden("a loopback address"))),
+            ("https://0x7f.1/", None, Err(BadAddress::Forbidden("a loopback address"))),
+            ("https://0X7F000001/", None, Err(BadAddress::Forbidden("a loopback address"))),
+            ("https://0177.0.0.01:8443/", None, Err(BadAddress::Forbidden("a loopback address"))),
+            ("https://127.0.0.1./", None, Err(BadAddress::Forbidden("a loopback address"))),
+            ("https://10.257/", None, Err(BadAddress::Forbidden("a private address"))),
+            ("https://0/", None, Err(BadAddress::Forbidden("an address of this host"))),
+            ("https://8.526344/", None, Ok(())),
+            ("https://0x7f.example/", None, Ok(())),
+            ("https://7f000001.example/", None, Ok(())),
             ("https://169.254.169.254/latest", None, Err(BadAddress::Forbidden("a link-local address"))),
             ("https://[::1]:443/", None, Err(BadAddress::Forbidden("a loopback address"))),
             ("https://[::ffff:10.0.0.1]/", None, Err(BadAddress::Forbidden("a private address"))),

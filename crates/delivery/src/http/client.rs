@@ -19,8 +19,10 @@ use super::{Address, BadAddress, HttpClient, HttpError, HttpRequest, HttpRespons
 
 /// How long a connection may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection without requests is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// How long a connection without requests is kept: less than servers do, so that none closes one just as a request is
+/// sent on it, which would cost an attempt (gunicorn keeps them 2 s, Node.js and uvicorn 5 s). A backlog goes without
+/// pauses, so that it needs no longer time.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections without requests that are kept for one host.
 const MAX_IDLE_PER_HOST: usize = 8;
 
@@ -124,6 +126,8 @@ fn base() -> ClientBuilder {
         .referer(false)
         .user_agent(concat!("levada/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
+        // As AWS spells them; some receivers look for names with their case.
+        .http1_title_case_headers()
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
 }

@@ -1,5 +1,7 @@
 //! `!{namespace:value}`: what stands in a prefix besides literal text.
 
+use std::sync::Arc;
+
 use super::error::{Member, PrefixError};
 use super::pattern::Pattern;
 
@@ -7,7 +9,7 @@ use super::pattern::Pattern;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Literal(String),
-    Timestamp(Pattern),
+    Timestamp(Arc<Pattern>),
     RandomString,
     ErrorOutputType,
     QueryKey(String),
@@ -50,7 +52,7 @@ pub(super) fn parse(member: Member, text: &str) -> Result<Vec<Part>, PrefixError
 fn part(member: Member, namespace: &str, value: &str) -> Result<Part, PrefixError> {
     let bad = |reason: String| PrefixError::BadValue { member, value: value.to_owned(), reason };
     match namespace {
-        "timestamp" => Pattern::parse(value).map(Part::Timestamp).map_err(bad),
+        "timestamp" => Pattern::parse(value).map(|pattern| Part::Timestamp(Arc::new(pattern))).map_err(bad),
         "firehose" => match value {
             "random-string" => Ok(Part::RandomString),
             "error-output-type" => Ok(Part::ErrorOutputType),

@@ -33,7 +33,7 @@ const QUARTERS: [&str; 4] = ["1st quarter", "2nd quarter", "3rd quarter", "4th q
 /// A pattern that can be printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
-    items: Vec<Item>,
+    items: Box<[Item]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +73,11 @@ impl Pattern {
                 other => push_text(&mut items, &other.to_string()),
             }
         }
-        Ok(Self { items })
+        Ok(Self { items: items.into() })
     }
 
     pub(super) fn write(&self, out: &mut String, time: &Zoned) {
-        for item in &self.items {
+        for item in self.items.iter() {
             match item {
                 Item::Text(text) => out.push_str(text),
                 Item::Field(letter, count, 0) => field(out, *letter, *count, time),
@@ -240,8 +240,8 @@ fn weekday(date: Date) -> i64 {
     i64::from(date.weekday().to_sunday_zero_offset())
 }
 
-/// Week-based year and week of it.
-fn week_of_year(date: Date) -> (i64, i64) {
+/// Week-based year and week of it, as in the United States: weeks begin on Sunday, the first has the first Saturday.
+pub(crate) fn week_of_year(date: Date) -> (i64, i64) {
     let saturday = date.checked_add(jiff::Span::new().days(6 - weekday(date))).unwrap_or(Date::MAX);
     if saturday.year() > date.year() {
         return (i64::from(saturday.year()), 1);

@@ -329,7 +329,12 @@ fn refusals_of_partitioning() {
         ("!{partitionKeyFromLambda:l}/", on(QueryKeys::These(&query), true), Some(QueryKeyUnused("a".into()))),
         ("!{partitionKeyFromLambda:l}/", on(QueryKeys::None, true), None),
         ("!{partitionKeyFromQuery:c}/", on(QueryKeys::Any, false), None),
-        ("!{partitionKeyFromQuery:c}/", on(QueryKeys::These(&query), true), Some(QueryKeyUnknown("c".into()))),
+        ("!{partitionKeyFromQuery:c}/", on(QueryKeys::These(&query), true), Some(QueryKeyUnused("a".into()))),
+        (
+            "!{partitionKeyFromQuery:a}!{partitionKeyFromQuery:c}/",
+            on(QueryKeys::These(&query), true),
+            Some(QueryKeyUnknown("c".into())),
+        ),
     ];
     for (prefix, partitioning, wanted) in rows {
         let spec = LayoutSpec { prefix: Some(prefix), error_prefix: Some("e/"), partitioning, ..LayoutSpec::default() };

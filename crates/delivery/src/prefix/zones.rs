@@ -1,7 +1,8 @@
 //! The time zones of `CustomTimeZone`.
 //!
 //! AWS takes UTC and the names that its guide lists ("Configure Amazon S3 object name format"), and refuses all others;
-//! they are old ones: Asia/Calcutta is among them, Asia/Kolkata is not.
+//! they are old ones: Asia/Calcutta is among them, Asia/Kolkata and Europe/Kyiv are not and were seen to be refused in 2026
+//! (cdk-preflight), in words that promise more.
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 

@@ -13,7 +13,8 @@ pub enum Deaggregation {
     Delimited(Vec<u8>),
 }
 
-/// Most records in one. Source: "Apply dynamic partitioning to aggregated data" of the developer guide.
+/// Most records in one. Source: "Apply dynamic partitioning to aggregated data" of the developer guide. More are not
+/// parted (API reference, `PutRecord`: the function is invoked with the whole then).
 pub const MAX_PARTS: usize = 500;
 
 impl Deaggregation {
@@ -24,21 +25,18 @@ impl Deaggregation {
         (!bytes.is_empty()).then_some(Self::Delimited(bytes))
     }
 
-    /// Parts `data`. Nothing between two delimiters is no record; neither is white space around objects.
+    /// Parts `data`. Nothing between two delimiters is no record; neither is white space around objects. What has more than
+    /// [`MAX_PARTS`] stays whole.
     ///
     /// # Errors
     /// Why it cannot be parted: then the record fails as a whole, so that no half of it is delivered.
     pub(super) fn split(&self, data: &Bytes) -> Result<Vec<Bytes>, String> {
         let parts = match self {
             Self::Json => objects(data)?,
-            Self::Delimited(delimiter) => delimited(data, delimiter)?,
+            Self::Delimited(delimiter) => delimited(data, delimiter),
         };
         if parts.is_empty() { Err("it is empty".to_owned()) } else { Ok(parts) }
     }
-}
-
-fn too_many() -> String {
-    format!("it has more than {MAX_PARTS} records")
 }
 
 fn objects(data: &Bytes) -> Result<Vec<Bytes>, String> {
@@ -57,13 +55,13 @@ fn objects(data: &Bytes) -> Result<Vec<Bytes>, String> {
             Some(Err(error)) => {
                 return Err(format!("malformed JSON at line {}, column {}", error.line(), error.column()));
             }
-            Some(Ok(IgnoredAny)) if parts.len() == MAX_PARTS => return Err(too_many()),
+            Some(Ok(IgnoredAny)) if parts.len() == MAX_PARTS => return Ok(vec![data.clone()]),
             Some(Ok(IgnoredAny)) => parts.push(data.slice(from..values.byte_offset())),
         }
     }
 }
 
-fn delimited(data: &Bytes, delimiter: &[u8]) -> Result<Vec<Bytes>, String> {
+fn delimited(data: &Bytes, delimiter: &[u8]) -> Vec<Bytes> {
     let finder = memchr::memmem::Finder::new(delimiter);
     let mut parts = Vec::new();
     let mut from = 0;
@@ -71,11 +69,11 @@ fn delimited(data: &Bytes, delimiter: &[u8]) -> Result<Vec<Bytes>, String> {
         let len = finder.find(&data[from..]).unwrap_or(data.len() - from);
         if len > 0 {
             if parts.len() == MAX_PARTS {
-                return Err(too_many());
+                return vec![data.clone()];
             }
             parts.push(data.slice(from..from + len));
         }
         from += len + delimiter.len();
     }
-    Ok(parts)
+    parts
 }

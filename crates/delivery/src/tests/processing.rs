@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use levada_core::env::Clock;
+
 use super::actors::{TestChain, backed_up, is_dropped, is_poison, lake, number, processed};
 use super::world::{BLOCK, CONTROL, DATA, Doubt, Mood, World, content, record};
 use super::{HOUR, pass, seconds};
@@ -12,14 +14,14 @@ use crate::{Block, Bucketing, Buffering, Compression, Config, Delimiter, Object}
 
 /// Where a record is to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+pub(super) enum Place {
     Delivered,
     Errors,
     Backup,
 }
 
 /// All that was ever put, each key once. Fails if a key was put again with other content.
-fn objects(world: &World) -> Vec<Object> {
+pub(super) fn objects(world: &World) -> Vec<Object> {
     let puts = world.sink.puts.lock().unwrap();
     let same = |puts: &Vec<Object>| puts.iter().all(|put| *put == puts[0]);
     puts.values()
@@ -29,7 +31,7 @@ fn objects(world: &World) -> Vec<Object> {
 }
 
 /// How often each record is in each place. Checks that it is in an object of its partition.
-fn found(world: &World, partitions: u64) -> BTreeMap<(Place, u64), u64> {
+pub(super) fn found(world: &World, partitions: u64) -> BTreeMap<(Place, u64), u64> {
     let mut found = BTreeMap::new();
     for object in objects(world) {
         for line in content(&object).split_terminator('\n') {
@@ -51,7 +53,7 @@ fn found(world: &World, partitions: u64) -> BTreeMap<(Place, u64), u64> {
 }
 
 /// Fails unless each record is where it belongs, once.
-fn assert_processed(world: &World, count: u64, partitions: u64, backup: bool) {
+pub(super) fn assert_processed(world: &World, count: u64, partitions: u64, backup: bool) {
     let mut wanted = BTreeMap::new();
     for n in 0..count {
         if is_poison(n) {
@@ -67,7 +69,7 @@ fn assert_processed(world: &World, count: u64, partitions: u64, backup: bool) {
 }
 
 /// Fails if a log still holds more than its last mark.
-fn assert_freed(world: &World) {
+pub(super) fn assert_freed(world: &World) {
     for (log, tail) in world.engine.sizes() {
         if log == DATA {
             assert_eq!(tail.start, tail.end, "the data log");
@@ -167,6 +169,45 @@ async fn a_chain_that_is_held_up_is_run_again_and_nothing_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn records_that_wait_for_logs_to_process_them_in_grow_old() {
+    let mut world = World::new(1);
+    world.config = processed(TestChain::new(2));
+    world.block = None;
+    let handle = world.start();
+    pass(seconds(10)).await;
+    for n in 0..30 {
+        world.engine.produce(record(n).as_bytes());
+    }
+    pass(HOUR).await;
+    let age = handle.metrics().data_freshness_ms(world.clock.now_ms());
+    assert!((3_599_000..=3_600_000).contains(&age), "{age}");
+    handle.reconfigure(world.config.clone(), 2, Some(BLOCK));
+    handle.flush().await.unwrap();
+    assert_eq!(handle.metrics().data_freshness_ms(world.clock.now_ms()), 0);
+    assert_processed(&world, 30, 2, false);
+}
+
+/// The function of a long run is not invoked again because somebody says the same once more.
+#[tokio::test(start_paused = true)]
+async fn the_same_configuration_once_more_changes_nothing() {
+    let mut world = World::new(1);
+    let chain = TestChain::new(2);
+    world.config = processed(chain.clone());
+    let handle = world.start();
+    for n in 0..2 {
+        world.engine.produce(format!("{n:08} small\n").as_bytes());
+    }
+    pass(Duration::from_millis(2010)).await;
+    for _ in 0..10 {
+        handle.reconfigure(world.config.clone(), 1, Some(BLOCK));
+        pass(Duration::from_millis(15)).await;
+    }
+    assert_eq!(chain.runs.load(Ordering::SeqCst), 1);
+    handle.flush().await.unwrap();
+    assert_eq!(chain.runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn partitions_beyond_the_limit_become_error_output_until_others_are_delivered() {
     let mut world = World::new(1);
     let chain = TestChain::new(100_000);
@@ -239,7 +280,7 @@ async fn large_records_beyond_the_limit_of_partitions_are_error_output_too() {
 async fn crash_at_in_a_crowd(step: u64) -> bool {
     const NUMBERS: [u64; 22] = [0, 1, 2, 3, 4, 8, 9, 12, 14, 17, 18, 19, 22, 23, 24, 28, 29, 32, 31, 34, 30, 38];
     let mut world = World::new(step);
-    world.block = Block { count: 5 + ErrorType::ALL.len() as u32, ..BLOCK };
+    world.block = Some(Block { count: 5 + ErrorType::ALL.len() as u32, ..BLOCK });
     let buffering = Buffering { size_mib: 128, interval_s: 60 };
     let config = Config::s3(Bucketing { buffering, ..lake(true) });
     world.config = Config { chain: Some(TestChain::new(5)), ..config };
@@ -409,7 +450,8 @@ async fn torment(seed: u64) {
         0 if plain_too => Config::s3(lake(false)),
         _ => processed(TestChain::new(partitions)),
     };
-    for round in 0..12 {
+    let mut version = 1;
+    for _ in 0..12 {
         world.config = config(dice.below(3));
         world.fuse.set(dice.below(120));
         let moods = [Mood::Well, Mood::Well, Mood::Away, Mood::StoresAndFails, Mood::Silent];
@@ -424,7 +466,8 @@ async fn torment(seed: u64) {
             produced += 1;
             pass(Duration::from_millis(dice.below(3_000))).await;
             if dice.percent(10) {
-                handle.reconfigure(config(dice.below(3)), round, Some(BLOCK));
+                version += 1;
+                handle.reconfigure(config(dice.below(3)), version, Some(BLOCK));
             }
         }
         pass(seconds(dice.below(100))).await;

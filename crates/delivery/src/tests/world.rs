@@ -26,6 +26,8 @@ pub(crate) const CONTROL: LogId = LogId(2);
 /// Of a second delivery stream, whose bucket is [`SWAMP`].
 pub(crate) const SWAMP_DATA: LogId = LogId(3);
 const SWAMP_CONTROL: LogId = LogId(4);
+/// Logs of further delivery streams have ids that are higher by multiples of this.
+const ANOTHER: u64 = 100_000;
 pub(crate) const SWAMP: &str = "swamp";
 
 /// Of the first delivery stream.
@@ -56,11 +58,25 @@ impl Clock for TestClock {
     }
 }
 
-/// Counts steps; at the chosen one everything stands still for ever, as in a process that was killed.
+/// A moment of delivery at which a crash matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failpoint {
+    /// The cut is durable, its destination has got nothing.
+    BeforeUpload,
+    /// The destination has everything, and nobody knows.
+    AfterUpload,
+    /// The worker knows, but has not written it down.
+    BeforeCheckpoint,
+}
+
+/// Counts steps; at the chosen one, or at a failpoint, everything stands still for ever, as in a process that was
+/// killed.
 #[derive(Default)]
 pub(crate) struct Fuse {
     steps: AtomicU64,
     burns_at: AtomicU64,
+    /// The failpoint that burns it, and how often it is passed before.
+    failpoint: Mutex<Option<(Failpoint, u64)>>,
     dead: AtomicBool,
 }
 
@@ -68,7 +84,28 @@ impl Fuse {
     pub(crate) fn set(&self, steps: u64) {
         self.steps.store(0, Ordering::SeqCst);
         self.burns_at.store(steps, Ordering::SeqCst);
+        *self.failpoint.lock().unwrap() = None;
         self.dead.store(false, Ordering::SeqCst);
+    }
+
+    /// Burns at this failpoint when it has been passed so often.
+    pub(crate) fn set_at(&self, failpoint: Failpoint, passed: u64) {
+        self.disarm();
+        *self.failpoint.lock().unwrap() = Some((failpoint, passed));
+    }
+
+    pub(crate) async fn at(&self, here: Failpoint) {
+        if let Some((failpoint, passes)) = self.failpoint.lock().unwrap().as_mut()
+            && *failpoint == here
+        {
+            match passes.checked_sub(1) {
+                Some(left) => *passes = left,
+                None => self.dead.store(true, Ordering::SeqCst),
+            }
+        }
+        if self.is_dead() {
+            std::future::pending().await
+        }
     }
 
     pub(crate) fn disarm(&self) {
@@ -139,6 +176,10 @@ pub(crate) struct TestEngine {
     pub(crate) largest_page: AtomicU64,
     /// Milliseconds that a page of the processed log takes.
     pub(crate) sorting_ms: AtomicU64,
+    /// The tail of the data log cannot be had.
+    pub(crate) is_away: AtomicBool,
+    /// What is trimmed stays, as if the engine had crashed before it was durable.
+    pub(crate) forgets_trims: AtomicBool,
 }
 
 impl TestEngine {
@@ -174,7 +215,21 @@ impl TestEngine {
     }
 
     pub(crate) fn corrupt(&self, offsets: impl IntoIterator<Item = Offset>) {
-        self.with(DATA, |log| log.corrupt.extend(offsets)).unwrap();
+        self.corrupt_in(DATA, offsets);
+    }
+
+    pub(crate) fn corrupt_in(&self, log: LogId, offsets: impl IntoIterator<Item = Offset>) {
+        self.with(log, |log| log.corrupt.extend(offsets)).unwrap();
+    }
+
+    /// Damages what the last append to a log wrote.
+    pub(crate) fn corrupt_end(&self, log: LogId) {
+        let is_mark = |record: &Stored| crate::record::Envelope::is_mark(&record.key);
+        let last = self.with(log, |log| {
+            let before = log.records.iter().rev().skip(1).position(is_mark);
+            before.map_or(0, |place| log.end() - 1 - place as Offset)..log.end()
+        });
+        self.corrupt_in(log, last.unwrap());
     }
 
     pub(crate) fn start_of(&self, log: LogId) -> Offset {
@@ -265,6 +320,9 @@ impl Engine for TestEngine {
             for append in appends {
                 // Each stands for itself: a crash may come between two.
                 self.fuse.step().await;
+                if append.log == CONTROL && is_checkpoint(&append.batch) {
+                    self.fuse.at(Failpoint::BeforeCheckpoint).await;
+                }
                 answers.push(self.append(append));
             }
             self.fuse.step().await;
@@ -285,6 +343,9 @@ impl Engine for TestEngine {
     fn tail(&self, log: LogId) -> BoxFuture<'_, Result<Tail, EngineError>> {
         Box::pin(async move {
             self.fuse.step().await;
+            if log == DATA && self.is_away.load(Ordering::SeqCst) {
+                return Err(EngineError::Unavailable("away".into()));
+            }
             self.with(log, |log| log.tail())
         })
     }
@@ -313,7 +374,9 @@ impl Engine for TestEngine {
     fn trim(&self, log: LogId, before: Offset) -> BoxFuture<'_, Result<(), EngineError>> {
         Box::pin(async move {
             self.fuse.step().await;
-            self.with(log, |log| log.start = log.start.max(before.min(log.end())))?;
+            if !self.forgets_trims.load(Ordering::SeqCst) {
+                self.with(log, |log| log.start = log.start.max(before.min(log.end())))?;
+            }
             self.fuse.step().await;
             Ok(())
         })
@@ -323,7 +386,8 @@ impl Engine for TestEngine {
         Box::pin(async move {
             self.fuse.step().await;
             for LogSpec { id, .. } in specs {
-                assert!((BLOCK.first.0..BLOCK.first.0 + u64::from(BLOCK.count) - 1).contains(&id.0), "{id:?}");
+                let of_block = BLOCK.first.0..BLOCK.first.0 + u64::from(BLOCK.count) - 1;
+                assert!(of_block.contains(&(id.0 % ANOTHER)), "{id:?}");
                 self.logs.lock().unwrap().entry(id).or_default();
             }
             self.fuse.step().await;
@@ -338,6 +402,12 @@ impl Engine for TestEngine {
             Ok(())
         })
     }
+}
+
+/// Whether it says that a cut is done.
+fn is_checkpoint(batch: &Batch) -> bool {
+    let kind = |data: &[u8]| serde_json::from_slice::<serde_json::Value>(&data[1..]).unwrap()["type"].clone();
+    batch.records().any(|record| kind(record.data) == "Done")
 }
 
 /// How the store answers.
@@ -437,6 +507,7 @@ impl Sink for TestSink {
     fn put(&self, object: Object) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
             self.fuse.step().await;
+            self.fuse.at(Failpoint::BeforeUpload).await;
             self.attempts.fetch_add(1, Ordering::SeqCst);
             let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
             self.most_in_flight.fetch_max(now, Ordering::SeqCst);
@@ -451,6 +522,7 @@ impl Sink for TestSink {
             } else if mood == Mood::Stuck {
                 self.keep(object);
             }
+            self.fuse.at(Failpoint::AfterUpload).await;
             self.fuse.step().await;
             match mood {
                 Mood::Well => Ok(()),
@@ -469,7 +541,8 @@ pub(crate) struct World {
     pub(crate) random: SimRandom,
     pub(crate) tuning: Tuning,
     pub(crate) config: Config,
-    pub(crate) block: Block,
+    pub(crate) config_version: u64,
+    pub(crate) block: Option<Block>,
 }
 
 impl World {
@@ -485,6 +558,8 @@ impl World {
             doubts: Mutex::default(),
             largest_page: AtomicU64::new(0),
             sorting_ms: AtomicU64::new(0),
+            is_away: AtomicBool::new(false),
+            forgets_trims: AtomicBool::new(false),
         };
         let sink = TestSink {
             puts: Mutex::default(),
@@ -510,11 +585,12 @@ impl World {
             random: SimRandom::new(seed),
             tuning: Tuning::default(),
             config: config(1, 60),
-            block: BLOCK,
+            config_version: 1,
+            block: Some(BLOCK),
         }
     }
 
-    fn delivery(&self) -> Delivery {
+    pub(crate) fn delivery(&self) -> Delivery {
         Delivery::new(Env {
             engine: Arc::clone(&self.engine) as Arc<dyn Engine>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
@@ -530,9 +606,9 @@ impl World {
             name: "orders".into(),
             data: DATA,
             control: CONTROL,
-            block: Some(self.block),
+            block: self.block,
             config: self.config.clone(),
-            config_version: 1,
+            config_version: self.config_version,
             backlog_quota_bytes: 10_000,
         }
     }
@@ -548,6 +624,16 @@ impl World {
 
     pub(crate) fn start(&self) -> Handle {
         self.delivery().start(self.spec())
+    }
+
+    /// One of many delivery streams of a node, from 1 on, with its data log.
+    pub(crate) fn start_another(&self, delivery: &Delivery, n: u64, config: Config) -> (Handle, LogId) {
+        let log = |log: LogId| LogId(log.0 + n * ANOTHER);
+        let (data, control) = (log(DATA), log(CONTROL));
+        self.engine.logs.lock().unwrap().extend([data, control].map(|log| (log, Log::default())));
+        let block = Some(Block { first: log(BLOCK.first), ..BLOCK });
+        let name = format!("stream-{n}").into();
+        (delivery.start(Spec { name, data, control, block, config, ..self.spec() }), data)
     }
 
     /// Size of the future that a worker is.

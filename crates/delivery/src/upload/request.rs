@@ -1,23 +1,24 @@
 //! One cut on its way to an endpoint: attempts, until each record is taken or given up; then error output.
 //!
-//! The retry duration counts the waits between attempts, not the attempts themselves. Source: the API reference's
-//! `HttpEndpointRetryOptions` and `SplunkRetryOptions`: it starts after the first attempt and does not include the time
-//! in which an acknowledgement is awaited.
+//! The retry duration of HTTP endpoints and Splunk counts the waits between attempts, not the attempts themselves: it
+//! starts after the first attempt and does not include the time in which an answer is awaited (API reference,
+//! `HttpEndpointRetryOptions`, `SplunkRetryOptions`). That of OpenSearch includes them.
 //!
-//! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait. What is
-//! remembered between attempts is which records are left, and why others were refused.
+//! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait, nor one
+//! that takes records and needs time to say that they are safe. What is remembered between attempts is which records are
+//! left, and why others were refused.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, Offset};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::content::{Content, Refused};
-use super::{Outcome, Put, Upload};
+use super::{Outcome, Put, Taken, Upload};
 use crate::control::Cut;
 use crate::endpoint::{Endpoint, Fault, Parcel, Verdict};
-use crate::metrics::Metrics;
-use crate::past::Store;
+use crate::memory::Memory;
 
 /// What an endpoint is remembered as; buckets have names.
 const ENDPOINT: &str = "";
@@ -33,8 +34,18 @@ pub(crate) const PARCEL_RECORDS: u64 = 50_000;
 /// Bytes of what is known of a record besides its data, roughly.
 const RECORD_BYTES: u64 = 512;
 
-/// Bytes of different reasons that are kept of one cut, for up to a day. Further ones are kept in short.
+/// Bytes of an attempt for each three of the records: they are held besides the request that is made of them, in base64.
+const TIMES_THREE: u64 = 7;
+
+/// Bytes of different reasons that are kept of one cut, for up to a day, as long as the node has memory for them.
+/// Further ones are kept in short.
 const REASONS_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a reason besides its message, roughly.
+const REASON_BYTES: usize = 128;
+
+/// Different reasons in short that are kept of one attempt: they have few codes, and no words of the endpoint.
+const SHORT_REASONS: usize = 64;
 
 /// How far a cut has come.
 #[derive(Default)]
@@ -43,13 +54,11 @@ struct Progress {
     /// Offsets of the records that are left, with the last reason; `None` before the first attempt: all.
     left: Option<Vec<(Offset, Arc<Fault>)>>,
     given_up: Vec<Refused>,
-    /// Records that the endpoint took.
-    taken: u64,
-    /// Of them and of those that it did not take.
-    bytes: u64,
-    lost: u64,
-    /// Bytes of the reasons of `given_up`.
-    reasons: usize,
+    taken: Taken,
+    /// For the reasons of `given_up`.
+    given_up_memory: Option<OwnedSemaphorePermit>,
+    /// For those of `left`.
+    left_memory: Option<OwnedSemaphorePermit>,
 }
 
 /// A parcel, with the offsets of its records.
@@ -57,6 +66,16 @@ struct Packed {
     parcel: Parcel,
     offsets: Vec<Offset>,
     lost: u64,
+}
+
+/// What became of an attempt.
+enum Tried {
+    /// Nothing is left to attempt, or it was made.
+    Attempted,
+    /// It took long, and others needed the memory. The next one waits with others that are slow.
+    GivenUp,
+    /// The worker stops.
+    Interrupted,
 }
 
 impl Upload {
@@ -71,7 +90,9 @@ impl Upload {
                 endpoint = newest;
             }
             match self.try_request(endpoint.as_ref(), cut, id, &mut progress).await {
-                Ok(()) => unreadable = 0,
+                Ok(Tried::Attempted) => unreadable = 0,
+                Ok(Tried::GivenUp) => continue,
+                Ok(Tried::Interrupted) => return Outcome::Interrupted,
                 Err(EngineError::Missing) => return Outcome::Gone,
                 Err(error) => {
                     tracing::warn!(delivery_stream = %self.stream, cut = cut.id, %error, "records cannot be read now");
@@ -108,31 +129,51 @@ impl Upload {
         cut: &Cut,
         id: [u8; 16],
         progress: &mut Progress,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Tried, EngineError> {
         let clock = &self.shared.env.clock;
-        let hanging = self.past.store(ENDPOINT) == Store::Hanging;
-        // Held until the attempt is over. `None` never happens: the semaphores are not closed.
-        let _memory = self.shared.memory.acquire(cut.bytes + cut.records() * RECORD_BYTES, hanging).await;
+        let bytes = cut.bytes * TIMES_THREE / 3 + cut.records() * RECORD_BYTES;
+        let Some(memory) = self.memory(endpoint.place(), bytes).await else { return Ok(Tried::Interrupted) };
         let Packed { parcel, offsets, lost } = self.pack(cut, id, progress.left.as_deref()).await?;
-        if progress.left.is_none() {
-            progress.lost = lost;
-        }
+        // Of what was there at the last attempt, some may be unreadable now.
+        let lost = progress.left.as_ref().map_or(lost, |left| (left.len() - offsets.len()) as u64);
         if parcel.records.is_empty() {
+            progress.taken.lost += lost;
             progress.left = Some(Vec::new());
-            return Ok(());
+            return Ok(Tried::Attempted);
         }
         let began = clock.monotonic();
-        let verdict = endpoint.attempt(&parcel).await;
-        let took = clock.monotonic().saturating_sub(began);
-        progress.attempts += 1;
+        let attempted = memory.attempt(endpoint.attempt(&parcel)).await;
+        if endpoint.retry_includes_attempts() {
+            self.past.waited(cut.id, clock.monotonic().saturating_sub(began));
+        }
+        let Some(mut verdict) = attempted else {
+            let seconds = memory.patience().as_secs();
+            tracing::warn!(
+                delivery_stream = %self.stream, cut = cut.id, url = endpoint.origin(), seconds,
+                "request given up and to be made again: no answer yet, and others need its memory"
+            );
+            return Ok(Tried::GivenUp);
+        };
         let records = parcel.records.len() as u64;
+        drop(parcel);
+        if let Some(receipt) = verdict.receipt.take() {
+            drop(memory);
+            let taken = clock.monotonic();
+            match endpoint.confirmed(receipt).await {
+                Ok(()) => verdict.acknowledged_after = Some(clock.monotonic().saturating_sub(taken)),
+                Err(fault) => verdict.unconfirmed(offsets.len(), &fault),
+            }
+        }
+        progress.attempts += 1;
+        progress.taken.lost += lost;
         let taken = records.saturating_sub((verdict.retry.len() + verdict.refused.len()) as u64);
-        progress.taken += taken;
+        progress.taken.records += taken;
         // What was sent in vain is no part of it.
-        progress.bytes += verdict.bytes * taken / records;
-        self.note(cut, &verdict, progress.attempts, took);
-        progress.apply(&offsets, verdict, clock.now_ms());
-        Ok(())
+        progress.taken.bytes += verdict.bytes * taken / records;
+        self.note(&verdict);
+        self.report(endpoint, cut, &verdict, records, progress.attempts);
+        progress.apply(&self.shared.memory, &offsets, verdict, clock.now_ms());
+        Ok(Tried::Attempted)
     }
 
     /// The records of the cut that are left.
@@ -160,26 +201,12 @@ impl Upload {
         Ok(Packed { parcel, offsets, lost })
     }
 
-    fn note(&self, cut: &Cut, verdict: &Verdict, attempts: u32, took: Duration) {
-        let faulty = verdict.retry.first().or(verdict.refused.first());
-        match faulty {
-            None => {
-                Metrics::add(&self.metrics.endpoint.succeeded, 1);
-                self.past.succeeded(ENDPOINT);
-            }
-            Some((_, Fault { code, summary, .. })) => {
-                Metrics::add(&self.metrics.endpoint.failed, 1);
-                if verdict.retry.is_empty() {
-                    self.past.succeeded(ENDPOINT);
-                } else {
-                    self.past.store_failed(ENDPOINT, took);
-                }
-                let (retry, refused) = (verdict.retry.len(), verdict.refused.len());
-                tracing::warn!(
-                    delivery_stream = %self.stream, cut = cut.id, attempts, retry, refused, code, reason = &**summary,
-                    "request failed"
-                );
-            }
+    /// Remembers how the endpoint answered.
+    fn note(&self, verdict: &Verdict) {
+        if verdict.retry.is_empty() {
+            self.past.succeeded(ENDPOINT);
+        } else {
+            self.past.store_failed(ENDPOINT);
         }
     }
 
@@ -192,19 +219,19 @@ impl Upload {
 
     /// Writes what was given up as error output, if anything was.
     async fn write_errors(&self, endpoint: &dyn Endpoint, cut: &Cut, mut progress: Progress) -> Outcome {
-        let Progress { taken, bytes, lost, .. } = progress;
+        let mut taken = progress.taken;
         if progress.given_up.is_empty() {
-            return Outcome::Taken { records: taken, lost, bytes, failed: 0, error_bytes: 0 };
+            return Outcome::Taken { taken, failed: 0, error_bytes: 0 };
         }
         progress.given_up.sort_by_key(|refused| refused.offset);
         let failed = progress.given_up.len() as u64;
         let content = Content::Lines { endpoint, given_up: &progress.given_up };
         match self.put_until_durable(cut, &content).await {
-            Put::Durable { records, lost: more, object_bytes, .. } => {
-                let lost = lost + more;
-                Outcome::Taken { records: taken, lost, bytes, failed: records, error_bytes: object_bytes }
+            Put::Durable { records, lost, object_bytes, .. } => {
+                taken.lost += lost;
+                Outcome::Taken { taken, failed: records, error_bytes: object_bytes }
             }
-            Put::Late { reason } => Outcome::Abandoned { records: failed, reason },
+            Put::Late { reason } => Outcome::Abandoned { records: failed, reason, taken },
             Put::Interrupted => Outcome::Interrupted,
             Put::Gone => Outcome::Gone,
         }
@@ -212,23 +239,24 @@ impl Upload {
 }
 
 impl Progress {
-    fn apply(&mut self, offsets: &[Offset], verdict: Verdict, ended: u64) {
+    fn apply(&mut self, memory: &Memory, offsets: &[Offset], verdict: Verdict, ended: u64) {
         let attempts = self.attempts;
-        let mut shared = Shared { last: None, kept: self.reasons };
+        let mut reasons = Reasons::new(memory, self.given_up_memory.take());
         for (place, fault) in verdict.refused {
             if let Some(offset) = offsets.get(place) {
-                self.given_up.push(Refused { offset: *offset, fault: shared.of(fault), attempts, ended });
+                self.given_up.push(Refused { offset: *offset, fault: reasons.of(fault), attempts, ended });
             }
         }
-        // Those of the others may be replaced by the next attempt's.
-        self.reasons = shared.kept;
+        self.given_up_memory = reasons.kept.take();
+        // Those of the others are replaced by the next attempt's.
+        (self.left, self.left_memory) = (None, None);
         let mut left = Vec::with_capacity(verdict.retry.len());
         for (place, fault) in verdict.retry {
             if let Some(offset) = offsets.get(place) {
-                left.push((*offset, shared.of(fault)));
+                left.push((*offset, reasons.of(fault)));
             }
         }
-        self.left = Some(left);
+        (self.left, self.left_memory) = (Some(left), reasons.kept);
     }
 
     /// Gives up what is left.
@@ -241,25 +269,50 @@ impl Progress {
 }
 
 /// Keeps equal reasons once: a request that failed gives each of its records the same one.
-struct Shared {
+struct Reasons<'a> {
+    memory: &'a Memory,
     last: Option<Arc<Fault>>,
-    /// As [`Progress::reasons`].
-    kept: usize,
+    /// Those that are kept in short.
+    short: Vec<Arc<Fault>>,
+    kept: Option<OwnedSemaphorePermit>,
 }
 
-impl Shared {
+impl<'a> Reasons<'a> {
+    fn new(memory: &'a Memory, kept: Option<OwnedSemaphorePermit>) -> Self {
+        Self { memory, last: None, short: Vec::new(), kept }
+    }
+
     fn of(&mut self, mut fault: Fault) -> Arc<Fault> {
         if let Some(last) = self.last.as_ref().filter(|last| ***last == fault) {
             return Arc::clone(last);
         }
-        if self.kept >= REASONS_BYTES {
-            fault.message = Arc::clone(&fault.summary);
-            if let Some(last) = self.last.as_ref().filter(|last| ***last == fault) {
-                return Arc::clone(last);
+        if self.has_memory(fault.message.len() + REASON_BYTES) {
+            return Arc::clone(self.last.insert(Arc::new(fault)));
+        }
+        fault.message = Arc::clone(&fault.summary);
+        if let Some(known) = self.short.iter().find(|known| ***known == fault) {
+            return Arc::clone(known);
+        }
+        let alike = self.short.iter().find(|known| known.code == fault.code);
+        match alike.filter(|_| self.short.len() >= SHORT_REASONS) {
+            Some(alike) => Arc::clone(alike),
+            None => {
+                let fault = Arc::new(fault);
+                self.short.push(Arc::clone(&fault));
+                fault
             }
         }
-        self.kept += fault.message.len();
-        Arc::clone(self.last.insert(Arc::new(fault)))
+    }
+
+    /// Takes memory for so many bytes more.
+    fn has_memory(&mut self, bytes: usize) -> bool {
+        let most = REASONS_BYTES as u64;
+        match (self.memory.try_acquire_reasons(bytes as u64), &mut self.kept) {
+            (Some(more), Some(kept)) if Memory::bytes_of(&more) + Memory::bytes_of(kept) <= most => kept.merge(more),
+            (Some(more), kept @ None) => *kept = Some(more),
+            _ => return false,
+        }
+        true
     }
 }
 
@@ -281,13 +334,14 @@ mod tests {
 
     #[test]
     fn reasons_are_remembered_once_and_up_to_a_bound() {
+        let memory = Memory::new(64 << 20, 0);
         let offsets: Vec<Offset> = (0..10_000).collect();
         let mut progress = Progress::default();
         for _ in 0..3 {
-            progress.apply(&offsets, verdict(10_000, |_| "x".repeat(1024)), 0);
+            progress.apply(&memory, &offsets, verdict(10_000, |_| "x".repeat(1024)), 0);
             assert_eq!(remembered(&progress), 1024);
-            progress.apply(&offsets, verdict(10_000, |n| format!("{n:01024}")), 0);
-            assert!((REASONS_BYTES..REASONS_BYTES + 2048).contains(&remembered(&progress)));
+            progress.apply(&memory, &offsets, verdict(10_000, |n| format!("{n:01024}")), 0);
+            assert!((REASONS_BYTES / 2..REASONS_BYTES).contains(&remembered(&progress)));
             assert_eq!(progress.left.as_ref().map(Vec::len), Some(10_000));
         }
     }
@@ -296,10 +350,36 @@ mod tests {
     fn the_memory_of_error_output_includes_what_the_endpoint_said() {
         let offsets: Vec<Offset> = (0..100).collect();
         let mut progress = Progress::default();
-        progress.apply(&offsets, verdict(100, |_| "\"".repeat(1000)), 0);
+        progress.apply(&Memory::new(64 << 20, 0), &offsets, verdict(100, |_| "\"".repeat(1000)), 0);
         progress.give_up(0);
         let lines = progress.given_up.iter().map(|refused| serde_json::to_vec(&*refused.fault.message));
         let bytes: usize = lines.map(|line| line.map_or(0, |line| line.len())).sum();
         assert!(Content::lines_memory(0, &progress.given_up) >= bytes as u64);
+    }
+
+    #[test]
+    fn the_reasons_of_all_cuts_share_the_memory_of_the_node() {
+        let memory = Memory::new(64 << 20, 0);
+        let offsets: Vec<Offset> = (0..2_000).collect();
+        let cuts: Vec<Progress> = (0..50)
+            .map(|cut| {
+                let mut progress = Progress::default();
+                for _ in 0..2 {
+                    let Verdict { retry: refused, .. } = verdict(2_000, |n| format!("{cut:0500}{n:0500}"));
+                    let (refused, retry) = (refused[..1_000].to_vec(), refused[1_000..].to_vec());
+                    progress.apply(&memory, &offsets, Verdict { refused, retry, ..Verdict::default() }, 0);
+                }
+                progress
+            })
+            .collect();
+        let given_up = |progress: &Progress| {
+            let messages = progress.given_up.iter().map(|refused| &refused.fault.message);
+            messages.map(|message| (message.as_ptr(), message.len())).collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let all: usize = cuts.iter().map(|cut| given_up(cut).values().sum::<usize>() + remembered(cut)).sum();
+        assert!(all <= 4 << 20, "{all} bytes");
+        assert!(cuts.iter().all(|cut| cut.given_up.len() == 2_000 && cut.given_up[999].fault.code == "400"));
+        drop(cuts);
+        assert!(memory.try_acquire_reasons(4 << 20).is_some(), "all of it comes back");
     }
 }

@@ -9,8 +9,9 @@ use super::lane::{Route, log_of, route_of};
 use super::{Session, Worker, of_data_log};
 use crate::control::{ControlError, Cut, LaneId, ObjectName, Record, Routed};
 use crate::metrics::{Delivered, Metrics};
+use crate::mutant::Mutant;
 use crate::past::Puts;
-use crate::upload::{Finished, Outcome, Upload};
+use crate::upload::{Finished, Outcome, Taken, Upload};
 
 type Joined = Result<Finished, JoinError>;
 
@@ -23,10 +24,9 @@ impl Worker {
         let mut running = session.running(&self.past);
         let (mut started, mut waiting) = (Vec::new(), VecDeque::new());
         for cut in &session.waiting {
-            let count = running.at(route_of(cut.lane, &session.lanes), cut.bucket());
-            let puts = self.past.puts(cut.id);
-            if puts == Puts::FailAlone || count.has_room(most) {
-                count.add(puts);
+            let (route, puts) = (route_of(cut.lane, &session.lanes), self.past.puts(cut.id));
+            if puts == Puts::FailAlone || running.place(route, cut.bucket()).has_room(most) {
+                running.add(route, cut.lane, cut.bucket(), puts);
                 started.push(cut.clone());
             } else {
                 waiting.push_back(cut.clone());
@@ -66,10 +66,10 @@ impl Worker {
                 continue;
             };
             match &finished.outcome {
-                Outcome::Delivered { lost, .. } | Outcome::Taken { lost, .. } => {
+                Outcome::Delivered { lost, .. } | Outcome::Taken { taken: Taken { lost, .. }, .. } => {
                     records.push(Record::Done { id: cut.id, lost: *lost });
                 }
-                Outcome::Abandoned { records: count, reason } => {
+                Outcome::Abandoned { records: count, reason, .. } => {
                     records.push(Record::Abandoned { id: cut.id, records: *count, reason: reason.clone() });
                 }
                 Outcome::Interrupted => continue,
@@ -122,30 +122,36 @@ impl Worker {
                     Route::Backup => metrics.backup.add(puts, *records, *object_bytes),
                     Route::Errors => metrics.errors.add(puts, *records, *object_bytes),
                 }
+                // Error output is told of where it is written.
                 if puts > 0
+                    && route != Route::Errors
                     && let Some(ObjectName { bucket, key }) = cut.objects.first()
                 {
                     tracing::info!(delivery_stream = %stream, bucket, key, records, bytes = object_bytes, "object delivered");
                 }
             }
-            Outcome::Taken { records, lost, bytes, failed, error_bytes } => {
-                Metrics::add(&metrics.lost_records, *lost);
+            Outcome::Taken { taken, failed, error_bytes } => {
+                self.account_taken(taken);
                 Metrics::add(&metrics.endpoint_failed_records, *failed);
-                Metrics::add(&metrics.endpoint.records, *records);
-                Metrics::add(&metrics.endpoint.bytes, *bytes);
                 if *failed > 0 {
-                    metrics.backup.add(1, *failed, *error_bytes);
-                    let key = cut.objects.first().map_or("", |name| &name.key);
-                    tracing::warn!(delivery_stream = %stream, cut = cut.id, failed, key, "records became error output");
+                    metrics.errors.add(1, *failed, *error_bytes);
                 }
+                let Taken { records, bytes, lost } = taken;
                 tracing::debug!(delivery_stream = %stream, cut = cut.id, records, failed, lost, bytes, "delivered");
             }
-            Outcome::Abandoned { records, reason } => {
+            Outcome::Abandoned { records, reason, taken } => {
+                self.account_taken(taken);
                 Metrics::add(&metrics.abandoned_records, *records);
                 tracing::error!(delivery_stream = %stream, cut = cut.id, records, reason, "records abandoned");
             }
             Outcome::Interrupted | Outcome::Gone => {}
         }
+    }
+
+    fn account_taken(&self, taken: &Taken) {
+        Metrics::add(&self.metrics.lost_records, taken.lost);
+        Metrics::add(&self.metrics.endpoint.records, taken.records);
+        Metrics::add(&self.metrics.endpoint.bytes, taken.bytes);
     }
 
     /// Frees what lies before the checkpoints. Forgotten trims are made up for by the next one, or at the next start.
@@ -182,7 +188,10 @@ impl Worker {
 
     pub(super) async fn trim_data(&self, session: &Session) -> Result<(), ControlError> {
         let state = session.control.state();
-        let main = state.checkpoint(LaneId::Main, session.position());
+        let mut main = state.checkpoint(LaneId::Main, session.position());
+        if Mutant::EarlyTrim.is_on() {
+            main = session.position();
+        }
         let backup = state.checkpoint(LaneId::Backup, state.backup.unwrap_or(Offset::MAX));
         self.trim_log(self.spec.data, main.min(backup)).await
     }

@@ -4,7 +4,7 @@ use levada_core::engine::{EngineError, LogId, Offset, ReadRequest};
 
 use super::lane::{Counts, Kind, Lane, log_of};
 use super::{LaneId, Mode, Session, Worker, of_data_log};
-use crate::buffer::{Buffer, Counted, Oldest};
+use crate::buffer::{Buffer, Counted, Limits, Oldest};
 use crate::config::{Bucketing, Compression, Delimiter, Target};
 use crate::control::{ControlError, Cut, ObjectName, Record, Routed};
 use crate::gap::first_readable;
@@ -92,8 +92,9 @@ impl Worker {
         let bucket = &self.bucketing(lane.kind).bucket;
         let parallel = self.shared.env.tuning.parallel_uploads.max(1);
         let most = if matches!(id, LaneId::Slot(_)) { parallel + AHEAD } else { parallel };
+        let is_held_up = || open.lane(id, bucket).holds_up(|| session.is_partition(id), parallel);
         let is_waiting = || session.waiting.iter().any(|cut| cut.lane == id && cut.bucket() == bucket);
-        open.get(lane.kind.route(), bucket).has_room(most) && !is_waiting()
+        open.place(lane.kind.route(), bucket).has_room(most) && !is_held_up() && !is_waiting()
     }
 
     /// Where cuts of such lanes go, error output of endpoints included.
@@ -116,7 +117,7 @@ impl Worker {
             if self.is_cuttable(session, &open, id, lane) {
                 let number = first + cuts.len() as u64;
                 cuts.extend(self.cut(session, number, id, lane));
-                open.at(lane.kind.route(), &self.bucketing(lane.kind).bucket).add(Puts::Fresh);
+                open.add(lane.kind.route(), id, &self.bucketing(lane.kind).bucket, Puts::Fresh);
             }
         }
         if cuts.is_empty() {
@@ -137,8 +138,6 @@ impl Worker {
 
     /// Lanes that are to be cut, with the moment since when they are.
     fn due_lanes(&self, session: &Session, open: &Counts<'_>) -> Vec<(u64, LaneId)> {
-        let env = &self.shared.env;
-        let (wall, monotonic) = (env.clock.now_ms(), env.clock.monotonic());
         let mode = self.mode(session);
         let mut due = Vec::new();
         for (id, lane) in &session.lanes {
@@ -148,13 +147,19 @@ impl Worker {
                 continue;
             }
             let limits = self.limits(lane.kind);
-            let over = buffer.due_in(limits, wall, monotonic).is_some_and(|wait| wait.is_zero());
-            let flushed = || self.flushes.iter().any(|flush| flush.wants(*id, buffer.from));
-            if buffer.before_gap || buffer.is_full(limits) || buffer.at_end && (over || flushed()) {
+            if self.is_due(*id, buffer, limits) {
                 due.push((arrival.saturating_add(limits.interval.as_millis() as u64), *id));
             }
         }
         due
+    }
+
+    /// Whether what a buffer holds waits for no more records and no more time.
+    pub(super) fn is_due(&self, id: LaneId, buffer: &Buffer, limits: Limits) -> bool {
+        let clock = &self.shared.env.clock;
+        let over = || buffer.due_in(limits, clock.now_ms(), clock.monotonic()).is_some_and(|wait| wait.is_zero());
+        let flushed = || self.flushes.iter().any(|flush| flush.wants(id, buffer.from));
+        buffer.before_gap || buffer.is_full(limits) || buffer.at_end && (over() || flushed())
     }
 
     fn cut(&self, session: &Session, number: u64, id: LaneId, lane: &Lane) -> Option<Cut> {

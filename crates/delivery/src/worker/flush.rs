@@ -31,7 +31,7 @@ impl Flush {
         Self { upto, step: Step::Process, done }
     }
 
-    /// Begins again, after the logs were read again.
+    /// Begins again, after the logs were read again or records go another way.
     pub(super) fn restart(&mut self, end: Offset) {
         self.upto = self.upto.min(end);
         self.step = Step::Process;
@@ -49,7 +49,7 @@ impl Flush {
     /// Goes on as far as possible; answers whether it is done.
     fn advance(&mut self, session: &Session, mode: Mode) -> bool {
         let Some(stage) = session.stage.as_deref() else {
-            return mode == Mode::Cut && self.is_delivered_from_data(session, mode);
+            return mode == Mode::Cut && self.is_delivered_from_data(session);
         };
         if matches!(self.step, Step::Process) && (mode == Mode::Cut || session.position() >= self.upto) {
             self.step = Step::Sort(stage.end);
@@ -60,12 +60,13 @@ impl Flush {
         }
         let Step::Deliver(lanes) = &mut self.step else { return false };
         lanes.retain(|(lane, upto)| !session.is_delivered(*lane, *upto));
-        lanes.is_empty() && self.is_delivered_from_data(session, mode)
+        lanes.is_empty() && self.is_delivered_from_data(session)
     }
 
-    fn is_delivered_from_data(&self, session: &Session, mode: Mode) -> bool {
-        let main = mode == Mode::Process || session.is_delivered(LaneId::Main, self.upto);
-        main && session.is_delivered(LaneId::Backup, self.upto)
+    /// What the chain has taken is delivered from the data log as well, also if some of it was cut there before the
+    /// chain was switched on.
+    fn is_delivered_from_data(&self, session: &Session) -> bool {
+        [LaneId::Main, LaneId::Backup].iter().all(|lane| session.is_delivered(*lane, self.upto))
     }
 }
 

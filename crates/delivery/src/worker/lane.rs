@@ -72,8 +72,9 @@ pub(super) struct SlotEnd {
 }
 
 impl Lane {
-    pub(super) fn new(kind: Kind, from: Offset) -> Self {
-        Self { kind, buffer: Buffer::starting_at(from), slot: SlotEnd::default() }
+    /// Boxed: most delivery streams have one lane, and a node of a map has room for eleven.
+    pub(super) fn new(kind: Kind, from: Offset) -> Box<Self> {
+        Box::new(Self { kind, buffer: Buffer::starting_at(from), slot: SlotEnd::default() })
     }
 
     /// Whether nothing stands in it that was not cut.
@@ -86,6 +87,7 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Counts<'a> {
     places: BTreeMap<(Route, &'a str), Count>,
+    lanes: BTreeMap<(LaneId, &'a str), Count>,
 }
 
 /// Open cuts of one place, by how their puts went.
@@ -97,10 +99,10 @@ pub(super) struct Count {
 }
 
 impl Count {
-    /// Cuts for one place that may be open beside those that count, because they alone fail there.
+    /// Cuts of a lane without partition that may be open beside those that count, because they alone fail.
     const ALONE: usize = 64;
 
-    pub(super) fn add(&mut self, puts: Puts) {
+    fn add(&mut self, puts: Puts) {
         match puts {
             Puts::Fresh => self.fresh += 1,
             Puts::Fail => self.failing += 1,
@@ -108,34 +110,50 @@ impl Count {
         }
     }
 
-    /// Whether one more has room beside `most`. Where so many fail, one more may show whether the place is away or
-    /// refuses just these.
+    /// Whether one more cut has room beside `most`. Those that fail take room, but never all of it: however many they
+    /// are, one more may show whether the place is away or refuses just these. One that fails alone takes none.
     pub(super) fn has_room(self, most: usize) -> bool {
-        let is_scout = self.fresh == 0 && self.failing == most;
-        self.alone < Self::ALONE && (self.fresh + self.failing < most || is_scout)
+        self.fresh < most.saturating_sub(self.failing).max(1)
+    }
+
+    /// Whether so many cuts of a lane fail that it waits for them: what bounds the control log.
+    ///
+    /// The keys of a partition are much alike. What the store refuses of one is tried with one cut, and holds up nothing
+    /// but its partition.
+    pub(super) fn holds_up(self, is_partition: impl FnOnce() -> bool, parallel: usize) -> bool {
+        let fails = self.failing + self.alone > 0;
+        fails && (self.failing > parallel || self.alone >= Self::ALONE || is_partition())
     }
 }
 
 impl<'a> Counts<'a> {
-    pub(super) fn of(cuts: impl Iterator<Item = &'a Cut>, lanes: &BTreeMap<LaneId, Lane>, past: &Past) -> Self {
+    pub(super) fn of(cuts: impl Iterator<Item = &'a Cut>, lanes: &BTreeMap<LaneId, Box<Lane>>, past: &Past) -> Self {
         let mut counts = Self::default();
         for cut in cuts {
-            counts.at(route_of(cut.lane, lanes), cut.bucket()).add(past.puts(cut.id));
+            counts.add(route_of(cut.lane, lanes), cut.lane, cut.bucket(), past.puts(cut.id));
         }
         counts
     }
 
-    pub(super) fn at(&mut self, route: Route, bucket: &'a str) -> &mut Count {
-        self.places.entry((route, bucket)).or_default()
+    /// One more cut of a lane, on its way to a bucket.
+    pub(super) fn add(&mut self, route: Route, lane: LaneId, bucket: &'a str, puts: Puts) {
+        self.places.entry((route, bucket)).or_default().add(puts);
+        self.lanes.entry((lane, bucket)).or_default().add(puts);
     }
 
-    pub(super) fn get(&self, route: Route, bucket: &str) -> Count {
+    /// All cuts for a bucket.
+    pub(super) fn place(&self, route: Route, bucket: &str) -> Count {
         self.places.get(&(route, bucket)).copied().unwrap_or_default()
+    }
+
+    /// Those of one lane.
+    pub(super) fn lane(&self, lane: LaneId, bucket: &str) -> Count {
+        self.lanes.get(&(lane, bucket)).copied().unwrap_or_default()
     }
 }
 
 /// A lane with open cuts exists, or it was the backup's.
-pub(super) fn route_of(lane: LaneId, lanes: &BTreeMap<LaneId, Lane>) -> Route {
+pub(super) fn route_of(lane: LaneId, lanes: &BTreeMap<LaneId, Box<Lane>>) -> Route {
     match (lane, lanes.get(&lane)) {
         (LaneId::Backup, _) => Route::Backup,
         (_, Some(lane)) => lane.kind.route(),

@@ -64,7 +64,7 @@ enum Place {
 /// A page of the processed log, sorted.
 struct Sheet<'a> {
     stage: &'a Stage,
-    lanes: &'a BTreeMap<LaneId, Lane>,
+    lanes: &'a BTreeMap<LaneId, Box<Lane>>,
     groups: Vec<Group>,
     by_route: BTreeMap<Routed, usize>,
     by_partition: BTreeMap<Vec<u8>, Place>,

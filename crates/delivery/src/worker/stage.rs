@@ -11,6 +11,7 @@ use super::processing::Run;
 use super::{Session, Worker, of_data_log};
 use crate::config::Block;
 use crate::control::{ControlError, LaneId, Routed, Slot};
+use crate::gap::last_readable;
 use crate::record::Envelope;
 
 /// Of one session, for a delivery stream that has processed records.
@@ -101,12 +102,18 @@ impl Worker {
             }
             Err(error) => return Err(of_data_log(error)),
         };
+        let mark = self.last_mark(block.first, &tail).await?;
+        let mut taken = mark.to;
+        if mark.is_damaged {
+            // What the data log does not have any more was taken, whatever became of it.
+            taken = taken.max(engine.tail(self.spec.data).await.map_err(of_data_log)?.start);
+        }
         let state = session.control.state();
         let mut stage = Stage {
             block,
             end: tail.end,
             bytes: tail.bytes,
-            taken: self.last_mark(block.first, &tail).await?,
+            taken,
             sorted: state.sorted,
             trimmed: 0,
             unwritten: 0,
@@ -119,10 +126,13 @@ impl Worker {
         };
         for Slot { log, lane, cut_to } in &state.slots {
             let tail = engine.tail(*log).await.map_err(of_data_log)?;
-            let covered = self.last_mark(*log, &tail).await?;
-            let slot = SlotEnd { end: tail.end, covered, bytes: tail.bytes, window_bytes: 0 };
+            // Of a slot whose end is damaged the sorter appends again what the processed log still has. None of it was
+            // cut: a cut comes with the sorter's position.
+            let covered = self.last_mark(*log, &tail).await?.to;
+            let mut known = Lane::new(Kind::of(lane), *cut_to);
+            known.slot = SlotEnd { end: tail.end, covered, bytes: tail.bytes, window_bytes: 0 };
             stage.assign(lane.clone(), *log);
-            session.lanes.insert(LaneId::Slot(*log), Lane { slot, ..Lane::new(Kind::of(lane), *cut_to) });
+            session.lanes.insert(LaneId::Slot(*log), known);
         }
         session.stage = Some(Box::new(stage));
         // What a crash forgot.
@@ -130,21 +140,61 @@ impl Worker {
         for slot in slots {
             self.trim_slot(session, slot).await?;
         }
+        self.trim_free_slots(session).await?;
         self.trim_processed(session).await
+    }
+
+    /// Frees what stands in logs that are no lane's any more, but for the mark at their ends.
+    async fn trim_free_slots(&self, session: &Session) -> Result<(), ControlError> {
+        let Some(stage) = session.stage.as_deref() else { return Ok(()) };
+        for log in stage.slots().filter(|log| session.control.state().slot(*log).is_none()) {
+            match self.shared.env.engine.tail(log).await {
+                Ok(tail) if tail.end - tail.start > 1 => self.trim_log(log, tail.end - 1).await?,
+                Ok(_) => {}
+                // Logs are created in the order of their ids.
+                Err(EngineError::Missing) => return Ok(()),
+                Err(error) => return Err(of_data_log(error)),
+            }
+        }
+        Ok(())
     }
 
     /// What the mark at the end of a log says; 0 if nothing was ever appended. Every append to such a log ends with
     /// one, and trims leave it.
-    async fn last_mark(&self, log: LogId, tail: &Tail) -> Result<Offset, ControlError> {
-        let Some(last) = tail.end.checked_sub(1) else { return Ok(0) };
-        let request = ReadRequest { log, from: last, max_records: 1, max_bytes: 1 };
-        let page = self.shared.env.engine.read(request).await.map_err(|error| match error {
-            EngineError::Corrupt { .. } => ControlError::Unreadable(format!("log {}: {error}", log.0)),
-            other => of_data_log(other),
-        })?;
+    async fn last_mark(&self, log: LogId, tail: &Tail) -> Result<Mark, ControlError> {
+        let Some(last) = tail.end.checked_sub(1) else { return Ok(Mark::default()) };
+        match self.mark_at(log, last).await {
+            Err(EngineError::Corrupt { file, at }) => {
+                tracing::error!(delivery_stream = %self.stream, log = log.0, file, at, "the end of a log is damaged");
+                let engine = self.shared.env.engine.as_ref();
+                // What can be read right before what cannot ends another append.
+                let before = last_readable(engine, log, last, tail.start).await.map_err(of_data_log)?;
+                let to = match before {
+                    Some(before) => self.mark_at(log, before).await.map_err(of_data_log)??,
+                    None => 0,
+                };
+                Ok(Mark { to, is_damaged: true })
+            }
+            other => Ok(Mark { to: other.map_err(of_data_log)??, is_damaged: false }),
+        }
+    }
+
+    async fn mark_at(&self, log: LogId, at: Offset) -> Result<Result<Offset, ControlError>, EngineError> {
+        let request = ReadRequest { log, from: at, max_records: 1, max_bytes: 1 };
+        let page = self.shared.env.engine.read(request).await?;
         let record = page.chunks.last().and_then(|chunk| chunk.records().last());
         let mark = record.filter(|(_, record)| Envelope::is_mark(record.key));
         let value = mark.and_then(|(_, record)| Some(Offset::from_le_bytes(record.data.try_into().ok()?)));
-        value.ok_or_else(|| ControlError::Unreadable(format!("log {} does not end with a mark", log.0)))
+        let no_mark = || ControlError::Unreadable(format!("log {} has no mark at {at}", log.0));
+        Ok(value.ok_or_else(no_mark))
     }
+}
+
+/// The last mark of a log.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    /// How far an earlier log was taken for it.
+    to: Offset,
+    /// The last append cannot be read, and this is the mark of the one before.
+    is_damaged: bool,
 }

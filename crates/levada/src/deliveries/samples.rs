@@ -1,14 +1,14 @@
 //! What `/metrics` says of a delivery stream's delivery, under names made of CloudWatch's: `AWS/Firehose`
-//! `DeliveryToS3.Bytes` is `aws_firehose_delivery_to_s3_bytes`. Durations and ages are in seconds.
+//! `DeliveryToS3.Bytes` is `aws_firehose_delivery_to_s3_bytes_total`. Durations and ages are in seconds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use levada_core::catalog::{DeliveryStream, Destination, DestinationKind};
+use levada_core::catalog::{BackupMode, DeliveryStream, Destination, DestinationKind};
 use levada_delivery::{Delivered, Handle, Metrics};
 
 use crate::metrics::Sample;
 
-/// Names of the metrics of one kind of delivery: bytes, records, successes, failed attempts, age of the oldest record.
+/// Names of the metrics of one kind of delivery: bytes, records, successes, failures, age of the oldest record.
 struct Names {
     bytes: [&'static str; 2],
     records: [&'static str; 2],
@@ -17,18 +17,19 @@ struct Names {
     freshness: [&'static str; 2],
 }
 
+/// `$of`: what CloudWatch's mean `….Success` is taken of.
 macro_rules! names {
-    ($ours:literal, $aws:literal) => {
+    ($ours:literal, $aws:literal, $of:literal) => {
         Names {
-            bytes: [concat!("aws_firehose_", $ours, "_bytes"), concat!("AWS/Firehose ", $aws, ".Bytes")],
-            records: [concat!("aws_firehose_", $ours, "_records"), concat!("AWS/Firehose ", $aws, ".Records")],
+            bytes: [concat!("aws_firehose_", $ours, "_bytes_total"), concat!("AWS/Firehose ", $aws, ".Bytes")],
+            records: [concat!("aws_firehose_", $ours, "_records_total"), concat!("AWS/Firehose ", $aws, ".Records")],
             success: [
-                concat!("aws_firehose_", $ours, "_success"),
-                concat!("AWS/Firehose ", $aws, ".Success: attempts that succeeded"),
+                concat!("aws_firehose_", $ours, "_success_total"),
+                concat!("AWS/Firehose ", $aws, ".Success: ", $of, " that succeeded"),
             ],
             failed: [
-                concat!("aws_firehose_", $ours, "_failure"),
-                concat!("AWS/Firehose ", $aws, ".Success: attempts that failed"),
+                concat!("aws_firehose_", $ours, "_failure_total"),
+                concat!("AWS/Firehose ", $aws, ".Success: ", $of, " that failed"),
             ],
             freshness: [
                 concat!("aws_firehose_", $ours, "_data_freshness_seconds"),
@@ -38,28 +39,60 @@ macro_rules! names {
     };
 }
 
-const TO_S3: Names = names!("delivery_to_s3", "DeliveryToS3");
-const BACKUP: Names = names!("backup_to_s3", "BackupToS3");
-/// Error output of the processing: AWS has no metric of it.
+const TO_S3: Names = names!("delivery_to_s3", "DeliveryToS3", "puts");
+const BACKUP: Names = names!("backup_to_s3", "BackupToS3", "puts");
+/// AWS has no metric of error output but `DeliveryToS3.Success` of its puts, with some destinations.
 const ERRORS: [[&str; 2]; 3] = [
-    ["levada_delivery_error_output_bytes", "Bytes of objects with error output of the processing"],
-    ["levada_delivery_error_output_records", "Records that became error output of the processing"],
-    ["levada_delivery_error_output_objects", "Objects with error output of the processing"],
+    ["levada_delivery_error_output_bytes_total", "Bytes of objects with error output"],
+    [
+        "levada_delivery_error_output_records_total",
+        "Records that became error output: of the processing, or not taken by an endpoint",
+    ],
+    ["levada_delivery_error_output_objects_total", "Objects with error output"],
+];
+/// `….AuthFailure` and `….DeliveryRejected`.
+const REJECTIONS: [[&str; 2]; 2] = [
+    [
+        "aws_firehose_delivery_to_amazon_open_search_service_auth_failure",
+        "AWS/Firehose DeliveryToAmazonOpenSearchService.AuthFailure: 1 while the last attempt met status 401 or 403",
+    ],
+    [
+        "aws_firehose_delivery_to_amazon_open_search_service_delivery_rejected",
+        "AWS/Firehose DeliveryToAmazonOpenSearchService.DeliveryRejected: 1 while the last attempt met another refusal",
+    ],
+];
+const SERVERLESS_REJECTIONS: [[&str; 2]; 2] = [
+    [
+        "aws_firehose_delivery_to_amazon_open_search_serverless_auth_failure",
+        "AWS/Firehose DeliveryToAmazonOpenSearchServerless.AuthFailure: 1 while the last attempt met status 401 or 403",
+    ],
+    [
+        "aws_firehose_delivery_to_amazon_open_search_serverless_delivery_rejected",
+        "AWS/Firehose DeliveryToAmazonOpenSearchServerless.DeliveryRejected: 1 while the last attempt met another refusal",
+    ],
 ];
 
 /// `None` for S3 itself.
 fn names_of(kind: DestinationKind) -> Option<Names> {
     match kind {
         DestinationKind::S3 => None,
-        DestinationKind::HttpEndpoint => Some(names!("delivery_to_http_endpoint", "DeliveryToHttpEndpoint")),
-        DestinationKind::Splunk => Some(names!("delivery_to_splunk", "DeliveryToSplunk")),
-        DestinationKind::OpenSearch => {
-            Some(names!("delivery_to_amazon_open_search_service", "DeliveryToAmazonOpenSearchService"))
+        DestinationKind::HttpEndpoint => {
+            Some(names!("delivery_to_http_endpoint", "DeliveryToHttpEndpoint", "requests"))
         }
-        DestinationKind::OpenSearchServerless => {
-            Some(names!("delivery_to_amazon_open_search_serverless", "DeliveryToAmazonOpenSearchServerless"))
+        DestinationKind::Splunk => Some(names!("delivery_to_splunk", "DeliveryToSplunk", "records of attempts")),
+        DestinationKind::OpenSearch => Some(names!(
+            "delivery_to_amazon_open_search_service",
+            "DeliveryToAmazonOpenSearchService",
+            "records of attempts"
+        )),
+        DestinationKind::OpenSearchServerless => Some(names!(
+            "delivery_to_amazon_open_search_serverless",
+            "DeliveryToAmazonOpenSearchServerless",
+            "records of attempts"
+        )),
+        DestinationKind::Elasticsearch => {
+            Some(names!("delivery_to_elasticsearch", "DeliveryToElasticsearch", "records of attempts"))
         }
-        DestinationKind::Elasticsearch => Some(names!("delivery_to_elasticsearch", "DeliveryToElasticsearch")),
     }
 }
 
@@ -78,8 +111,10 @@ impl Samples {
         self.value(name, counter.load(Ordering::Relaxed) as f64);
     }
 
-    fn micros(&mut self, name: [&'static str; 2], counter: &AtomicU64) {
-        self.value(name, counter.load(Ordering::Relaxed) as f64 / 1e6);
+    /// The two values of a summary of durations.
+    fn durations(&mut self, [sum, count, help]: [&'static str; 3], micros: &AtomicU64, number: &AtomicU64) {
+        self.value([sum, help], micros.load(Ordering::Relaxed) as f64 / 1e6);
+        self.count([count, help], number);
     }
 
     fn delivered(&mut self, names: &Names, delivered: &Delivered, freshness_ms: u64) {
@@ -98,48 +133,104 @@ impl Samples {
         self.value(TO_S3.freshness, metrics.data_freshness_ms(now) as f64 / 1e3);
     }
 
+    /// What CloudWatch has of one kind of endpoint only.
+    fn requests(&mut self, kind: DestinationKind, metrics: &Metrics) {
+        let rejections = match kind {
+            DestinationKind::HttpEndpoint => {
+                self.count(
+                    [
+                        "aws_firehose_delivery_to_http_endpoint_processed_bytes_total",
+                        "AWS/Firehose DeliveryToHttpEndpoint.ProcessedBytes: of all attempts",
+                    ],
+                    &metrics.attempted_bytes,
+                );
+                self.count(
+                    [
+                        "aws_firehose_delivery_to_http_endpoint_processed_records_total",
+                        "AWS/Firehose DeliveryToHttpEndpoint.ProcessedRecords: of all attempts",
+                    ],
+                    &metrics.attempted_records,
+                );
+                return;
+            }
+            DestinationKind::Splunk => {
+                self.durations(
+                    [
+                        "aws_firehose_delivery_to_splunk_data_ack_latency_seconds_sum",
+                        "aws_firehose_delivery_to_splunk_data_ack_latency_seconds_count",
+                        "AWS/Firehose DeliveryToSplunk.DataAckLatency: from the collector's answer to its acknowledgement",
+                    ],
+                    &metrics.acknowledgement_us,
+                    &metrics.acknowledgements,
+                );
+                return;
+            }
+            DestinationKind::OpenSearch => REJECTIONS,
+            DestinationKind::OpenSearchServerless => SERVERLESS_REJECTIONS,
+            // CloudWatch has none for the older kind.
+            DestinationKind::S3 | DestinationKind::Elasticsearch => return,
+        };
+        let [auth_failure, rejected] = rejections;
+        self.count(auth_failure, &metrics.auth_failure);
+        self.count(rejected, &metrics.delivery_rejected);
+    }
+
     fn processing(&mut self, metrics: &Metrics) {
         let chain = &metrics.chain;
         let executions = chain.executions.load(Ordering::Relaxed);
         let failed = chain.failed_executions.load(Ordering::Relaxed);
         self.value(
             [
-                "aws_firehose_execute_processing_success",
+                "aws_firehose_execute_processing_success_total",
                 "AWS/Firehose ExecuteProcessing.Success: invocations that succeeded",
             ],
             executions.saturating_sub(failed) as f64,
         );
         self.value(
             [
-                "aws_firehose_execute_processing_failure",
+                "aws_firehose_execute_processing_failure_total",
                 "AWS/Firehose ExecuteProcessing.Success: invocations that failed",
             ],
             failed as f64,
         );
-        self.micros(
-            ["aws_firehose_execute_processing_duration_seconds", "AWS/Firehose ExecuteProcessing.Duration, summed up"],
+        self.durations(
+            [
+                "aws_firehose_execute_processing_duration_seconds_sum",
+                "aws_firehose_execute_processing_duration_seconds_count",
+                "AWS/Firehose ExecuteProcessing.Duration",
+            ],
             &chain.execution_us,
+            &chain.executions,
         );
         self.count(
-            ["aws_firehose_succeed_processing_records", "AWS/Firehose SucceedProcessing.Records"],
+            ["aws_firehose_succeed_processing_records_total", "AWS/Firehose SucceedProcessing.Records"],
             &chain.succeeded_records,
         );
         self.count(
-            ["aws_firehose_succeed_processing_bytes", "AWS/Firehose SucceedProcessing.Bytes"],
+            ["aws_firehose_succeed_processing_bytes_total", "AWS/Firehose SucceedProcessing.Bytes"],
             &chain.succeeded_bytes,
         );
-        self.count(["levada_delivery_queries", "Records that partition keys were asked of by jq"], &chain.queries);
-        self.micros(
-            ["aws_firehose_jq_processing_duration_seconds", "AWS/Firehose JQProcessing.Duration, summed up"],
+        self.durations(
+            [
+                "aws_firehose_jq_processing_duration_seconds_sum",
+                "aws_firehose_jq_processing_duration_seconds_count",
+                "AWS/Firehose JQProcessing.Duration, by record",
+            ],
             &chain.query_us,
+            &chain.queries,
         );
         self.count(
-            ["levada_delivery_processing_held_up", "Times that the processing could not work and was tried again"],
+            [
+                "levada_delivery_processing_held_up_total",
+                "Times that the processing could not work and was tried again",
+            ],
             &metrics.chain_held_up,
         );
-        for (name, counter) in
-            ERRORS.into_iter().zip([&metrics.errors.bytes, &metrics.errors.records, &metrics.errors.succeeded])
-        {
+    }
+
+    fn errors(&mut self, metrics: &Metrics) {
+        let errors = &metrics.errors;
+        for (name, counter) in ERRORS.into_iter().zip([&errors.bytes, &errors.records, &errors.succeeded]) {
             self.count(name, counter);
         }
     }
@@ -155,21 +246,27 @@ impl Samples {
             &metrics.partition_throughput,
         );
         self.count(
-            ["levada_delivery_partition_overflow_records", "Records beyond the active partitions, now error output"],
+            [
+                "levada_delivery_partition_overflow_records_total",
+                "Records beyond the active partitions, now error output",
+            ],
             &metrics.partition_overflow_records,
         );
     }
 
     fn trouble(&mut self, metrics: &Metrics) {
         self.value(
-            ["levada_delivery_failed_puts", "Failed attempts to put an object of any kind"],
+            ["levada_delivery_failed_puts_total", "Failed attempts to put an object of any kind"],
             metrics.failed_puts() as f64,
         );
         self.count(
-            ["levada_delivery_abandoned_records", "Records given up after 24 hours of attempts"],
+            ["levada_delivery_abandoned_records_total", "Records given up after 24 hours of attempts"],
             &metrics.abandoned_records,
         );
-        self.count(["levada_delivery_lost_records", "Records that could not be read any more"], &metrics.lost_records);
+        self.count(
+            ["levada_delivery_lost_records_total", "Records that could not be read any more"],
+            &metrics.lost_records,
+        );
     }
 }
 
@@ -192,22 +289,29 @@ pub fn samples(stream: &DeliveryStream, handle: Option<&Handle>, now: u64) -> Ve
             samples.delivered(&names, &metrics.endpoint, metrics.data_freshness_ms(now));
             samples.count(
                 [
-                    "levada_delivery_endpoint_failed_records",
+                    "levada_delivery_endpoint_failed_records_total",
                     "Records that the destination did not take, now error output",
                 ],
                 &metrics.endpoint_failed_records,
             );
+            samples.requests(stream.destination.kind(), metrics);
         }
     }
     let backed_up = match &stream.destination {
         Destination::S3(s3) => s3.backup_enabled,
-        Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => true,
+        Destination::HttpEndpoint(http) => http.common.backup_mode == BackupMode::All,
+        Destination::Splunk(splunk) => splunk.common.backup_mode == BackupMode::All,
+        Destination::OpenSearch(search) => search.common.backup_mode == BackupMode::All,
     };
     if backed_up {
         samples.delivered(&BACKUP, &metrics.backup, metrics.backup_freshness_ms(now));
     }
-    if stream.destination.processing().is_some_and(|processing| processing.enabled) {
+    let is_processed = stream.destination.processing().is_some_and(|processing| processing.enabled);
+    if is_processed {
         samples.processing(metrics);
+    }
+    if is_processed || stream.destination.kind() != DestinationKind::S3 {
+        samples.errors(metrics);
     }
     if let Destination::S3(s3) = &stream.destination
         && s3.partitioning.is_some_and(|partitioning| partitioning.enabled)

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use levada_core::catalog::{
-    Account, BackupMode, BucketSettings, Partitioning, Processing, Processor, RequestConfiguration, SearchAddress,
+    Account, BackupMode, BucketSettings, CloudWatchLogging, Partitioning, Processing, Processor, RequestConfiguration,
+    SearchAddress,
 };
 use levada_core::env::sim::{SimClock, SimRandom};
 use levada_delivery::Blocking;
@@ -52,6 +53,7 @@ fn s3(bucket: BucketSettings) -> S3Destination {
         time_zone: None,
         processing: None,
         partitioning: None,
+        conversion: None,
         backup_enabled: false,
         backup: None,
     }
@@ -71,7 +73,7 @@ fn common(backup_mode: BackupMode) -> Requests {
         backup_mode,
         backup: bucket(Some("backup/"), None),
         processing: None,
-        logging: None,
+        logging: CloudWatchLogging::default(),
     }
 }
 

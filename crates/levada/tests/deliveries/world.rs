@@ -9,7 +9,7 @@ use levada::cli::{LifecycleMode, LimitsMode, ServeArgs};
 use levada::config::Config;
 use levada::node::{Environment, Node};
 use levada_core::engine::BoxFuture;
-use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
+use levada_core::env::sim::{DiskCall, Fault, SimClock, SimDisk, SimRandom};
 use levada_core::env::{Clock, Disk, Open};
 use levada_delivery::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use levada_log::Options;
@@ -20,6 +20,7 @@ use crate::call;
 pub(crate) const NOW: u64 = 1_795_000_000_000;
 pub(crate) const CLEAN: &str = "arn:aws:lambda:us-east-1:000000000000:function:clean";
 pub(crate) const URL: &str = "https://in.example.com/put";
+pub(crate) const HEC: &str = "https://splunk.example.com:8088";
 
 type Answers = dyn Fn(usize, &HttpRequest) -> Result<HttpResponse, HttpError> + Send + Sync;
 
@@ -113,9 +114,12 @@ impl World {
             lifecycle: Some(LifecycleMode::Instant),
             ..ServeArgs::default()
         };
-        let file = format!("{functions}\n[endpoints]\n\"{URL}\" = \"http://127.0.0.1:8088\"");
+        let file = format!(
+            "{functions}\n[endpoints]\n\"{URL}\" = \"http://127.0.0.1:8088\"\n\"{HEC}\" = \"http://127.0.0.1:8089\""
+        );
         let mut config = Config::new(&args, Some(&file)).unwrap();
         config.free_bytes = 0;
+        config.test_controls = true;
         let env = Environment {
             clock: Arc::new(clock.clone()),
             random: Arc::new(SimRandom::new(1)),
@@ -187,6 +191,25 @@ impl World {
             }
         }
         unreachable!("it does not end");
+    }
+
+    /// Nothing can be written to a bucket any more.
+    pub(crate) fn lose_bucket(&self, bucket: &str) {
+        let (call, path) = (DiskCall::Write, format!("/data/buckets/{bucket}/"));
+        self.disk.fail(Fault { call, path, after: 0, times: u64::MAX, kind: std::io::ErrorKind::TimedOut });
+    }
+
+    /// Now it can.
+    pub(crate) fn find_bucket(&self) {
+        self.disk.clear_faults();
+    }
+
+    /// So many hours pass.
+    pub(crate) async fn hours(&self, hours: u32) {
+        for _ in 0..hours * 60 {
+            self.clock.advance(60_000);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
     }
 
     /// Keys and contents of a bucket's objects, in the order of keys.

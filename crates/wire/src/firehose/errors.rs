@@ -37,10 +37,16 @@ fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new(ErrorCode::InvalidArgumentException, message)
 }
 
-/// No such delivery stream.
+/// No such delivery stream, as all operations but the puts say it.
 #[must_use]
 pub fn not_found(name: &str, account: &str) -> AwsError {
     AwsError::new(ErrorCode::ResourceNotFoundException, format!("Firehose {name} under account {account} not found."))
+}
+
+/// No such delivery stream, as puts say it (seen in 2019, in the documentation of a log of the Kinesis agent).
+#[must_use]
+pub fn put_not_found(name: &str, account: &str) -> AwsError {
+    AwsError::new(ErrorCode::ResourceNotFoundException, format!("Firehose {name} not found under account {account}."))
 }
 
 /// The name is taken.
@@ -98,6 +104,15 @@ pub fn records_too_large() -> AwsError {
 #[must_use]
 pub fn slow_down() -> AwsError {
     AwsError::new(ErrorCode::ServiceUnavailableException, SLOW_DOWN)
+}
+
+/// More control calls in a second than AWS allows. Seen of `DescribeDeliveryStream` in 2022 (hashicorp/
+/// terraform-provider-aws, pull request 26197). In 2025 `ListTagsForDeliveryStream` was refused with the same code and a
+/// newer text, of which only the beginning is known: "Please slow down. Max limit of 5 RPS has breached for"
+/// (prowler-cloud/prowler, issue 9124).
+#[must_use]
+pub fn rate_exceeded() -> AwsError {
+    AwsError::new(ErrorCode::ThrottlingException, "Rate exceeded")
 }
 
 /// A direct put to a delivery stream that decompresses what CloudWatch Logs sends, by somebody else.

@@ -1,10 +1,10 @@
-//! How often each operation of Kinesis may be called, and what the calls are counted by.
+//! How often each operation may be called, and what the calls are counted by.
 //!
-//! Sources: "reference" is the operation's page in the API reference; "quotas" the table of control plane limits on the
-//! page "Quotas and limits". A rate that neither states is marked "unverified"; it is the five calls a second that AWS
+//! Sources for Kinesis: "reference" is the operation's page in the API reference; "quotas" the table of control plane
+//! limits on the page "Quotas and limits". A rate that neither states is marked "unverified"; it is the five calls a second that AWS
 //! grants to nearly all of its neighbours.
 
-use crate::operation::KinesisOp as Op;
+use crate::operation::{FirehoseOp, KinesisOp as Op};
 
 /// What the calls of an operation are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +83,25 @@ pub const fn control_rate(op: Op) -> Option<Rate> {
         | Op::UpdateDeadLetterQueueRecordsVisibility
         | Op::UpdateQueue
         | Op::UpdateQueueRecordsVisibility => None,
+    }
+}
+
+/// How often a second an account may call an operation of Firehose in a region (Firehose quota: a hard limit). `None` for
+/// puts, which have a budget of their own ([`DirectPutRates`](super::DirectPutRates)).
+#[must_use]
+pub const fn delivery_control_rate(op: FirehoseOp) -> Option<u32> {
+    match op {
+        FirehoseOp::CreateDeliveryStream
+        | FirehoseOp::DeleteDeliveryStream
+        | FirehoseOp::DescribeDeliveryStream
+        | FirehoseOp::ListDeliveryStreams
+        | FirehoseOp::ListTagsForDeliveryStream
+        | FirehoseOp::StartDeliveryStreamEncryption
+        | FirehoseOp::StopDeliveryStreamEncryption
+        | FirehoseOp::TagDeliveryStream
+        | FirehoseOp::UntagDeliveryStream
+        | FirehoseOp::UpdateDestination => Some(5),
+        FirehoseOp::PutRecord | FirehoseOp::PutRecordBatch => None,
     }
 }
 

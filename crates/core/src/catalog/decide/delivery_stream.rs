@@ -32,7 +32,7 @@ pub(super) fn create(moment: Moment<'_>, new: &NewDeliveryStream) -> Decision {
             return Err(DeliveryError::EncryptionOfSource { name: name.clone() }.into());
         }
     };
-    if let Some(limit) = moment.quotas().map(|quotas| quotas.delivery_streams)
+    if let Some(limit) = moment.quotas().map(|quotas| (quotas.delivery_streams)(&scope.region))
         && state.delivery_streams_after(scope, None).count() >= limit
     {
         return Err(DeliveryError::Limit { scope: scope.clone(), limit }.into());
@@ -112,8 +112,10 @@ pub(super) fn change_encryption(
     }
     let due = moment.due(moment.rules.lifecycle.delivery_encryption);
     let encryption = match key {
-        Some(key) => Encryption::enabling(key.clone(), due),
-        None => Encryption { status: EncryptionStatus::Disabling, key: present.key.clone(), due, failure: None },
+        Some(key) => Encryption { was_on: present.is_in_force(), ..Encryption::enabling(key.clone(), due) },
+        None => {
+            Encryption { status: EncryptionStatus::Disabling, key: present.key.clone(), due, ..Encryption::default() }
+        }
     };
     Ok(Some(Event::DeliveryEncryptionStarted { key: stream.key(), at: moment.now, encryption }))
 }

@@ -64,6 +64,13 @@ pub struct CloudWatchLogging {
     pub stream: Option<String>,
 }
 
+impl CloudWatchLogging {
+    /// True if it is off and nothing is named: as if nothing had been said of it.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A bucket, and how objects get into it: what the S3 destination, its backup and the backup of every other
 /// destination have in common (model: `S3DestinationConfiguration`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +92,8 @@ pub struct BucketSettings {
     #[serde(default)]
     pub compression: Compression,
     /// Error logging. Kept and described back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logging: Option<CloudWatchLogging>,
+    #[serde(default, skip_serializing_if = "CloudWatchLogging::is_default")]
+    pub logging: CloudWatchLogging,
     /// Key that AWS would encrypt objects with. Kept and described back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
@@ -103,7 +110,7 @@ impl BucketSettings {
             error_prefix: None,
             buffering: Buffering::default(),
             compression: Compression::default(),
-            logging: None,
+            logging: CloudWatchLogging::default(),
             kms_key_arn: None,
         }
     }
@@ -146,6 +153,10 @@ pub struct S3Destination {
     /// Dynamic partitioning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitioning: Option<Partitioning>,
+    /// `DataFormatConversionConfiguration`, which can only be one that is switched off: kept as the JSON document that
+    /// was given, and described back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<String>,
     /// `S3BackupMode` Enabled: all source records go to [`Self::backup`], too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub backup_enabled: bool,
@@ -194,8 +205,8 @@ pub struct Requests {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processing: Option<Processing>,
     /// Error logging. Kept and described back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logging: Option<CloudWatchLogging>,
+    #[serde(default, skip_serializing_if = "CloudWatchLogging::is_default")]
+    pub logging: CloudWatchLogging,
 }
 
 /// `ContentEncoding` of requests to an HTTP endpoint.

@@ -49,6 +49,8 @@ pub struct S3Update {
     pub processing: Option<Processing>,
     /// It can only be said again.
     pub partitioning: Option<Partitioning>,
+    /// Conversion that is switched off.
+    pub conversion: Option<String>,
     /// Backup can only be turned on.
     pub backup_enabled: Option<bool>,
     /// Where source records are backed up.
@@ -180,7 +182,7 @@ impl BucketUpdate {
         set_some(&mut bucket.error_prefix, self.error_prefix);
         set(&mut bucket.buffering, self.buffering);
         set(&mut bucket.compression, self.compression);
-        set_some(&mut bucket.logging, self.logging);
+        set(&mut bucket.logging, self.logging);
         match self.encryption {
             None => {}
             Some(ObjectEncryption::None) => bucket.kms_key_arn = None,
@@ -202,6 +204,7 @@ impl S3Update {
         set_or_unset(&mut s3.file_extension, self.file_extension);
         set_or_unset(&mut s3.time_zone, self.time_zone);
         set_some(&mut s3.processing, self.processing);
+        set_some(&mut s3.conversion, self.conversion);
         if let Some(partitioning) = self.partitioning {
             if partitioning.enabled != s3.partitioning.unwrap_or_default().enabled {
                 return Err(DeliveryError::PartitioningChange { enable: partitioning.enabled });
@@ -237,7 +240,7 @@ impl RequestsUpdate {
         set(&mut common.retry_secs, self.retry_secs);
         set(&mut common.backup_mode, self.backup_mode);
         set_some(&mut common.processing, self.processing);
-        set_some(&mut common.logging, self.logging);
+        set(&mut common.logging, self.logging);
         if let Some(backup) = self.backup {
             backup.merge(&mut common.backup);
         }

@@ -23,7 +23,7 @@ fn requests(backup_mode: BackupMode) -> Requests {
         backup_mode,
         backup: bucket("backup"),
         processing: None,
-        logging: None,
+        logging: CloudWatchLogging::default(),
     }
 }
 
@@ -180,11 +180,12 @@ fn delivery_refusals() {
         assert_eq!(node.run(NOW, &command), Err(missing));
     }
     // The quota counts what there is, whatever its status.
-    for n in 3..QUOTAS.delivery_streams {
+    let limit = (QUOTAS.delivery_streams)(&scope().region);
+    for n in 3..limit {
         node.run(NOW, &create_delivery(&format!("n{n}"))).unwrap();
     }
-    let limit = DeliveryError::Limit { scope: scope(), limit: QUOTAS.delivery_streams };
-    assert_eq!(node.run(NOW, &create_delivery("new")), Err(limit.into()));
+    let full = DeliveryError::Limit { scope: scope(), limit };
+    assert_eq!(node.run(NOW, &create_delivery("new")), Err(full.into()));
     node.complete(NOW, &delete_delivery("d"));
     node.run(NOW, &create_delivery("new")).unwrap();
 }
@@ -215,15 +216,18 @@ fn encryption_takes_its_time_and_its_turn() {
     let status = |node: &Node| delivery(node, "d").encryption.unwrap();
     assert_eq!(status(&node), Encryption::enabling(EncryptionKey::AwsOwned, 0));
     node.due(NOW + Lifecycle::AWS.create);
-    let on = |key| Encryption { status: EncryptionStatus::Enabled, key: Some(key), due: 0, failure: None };
+    let on = |key| Encryption { status: EncryptionStatus::Enabled, key: Some(key), ..Encryption::default() };
     assert_eq!(status(&node), on(EncryptionKey::AwsOwned));
     // What came with the creation is no start.
     assert!(delivery(&node, "d").encryption_changes.is_empty());
+    assert!(!Encryption::enabling(EncryptionKey::AwsOwned, 0).is_in_force() && status(&node).is_in_force());
 
     let now = NOW + 60_000;
     node.run(now, &start_encryption("d", key())).unwrap();
     let due = now + Lifecycle::AWS.delivery_encryption;
-    assert_eq!(status(&node), Encryption::enabling(key(), due));
+    // Another key is in force until then.
+    assert_eq!(status(&node), Encryption { was_on: true, ..Encryption::enabling(key(), due) });
+    assert!(status(&node).is_in_force());
     assert_eq!(node.state.next_due(), Some(due));
     for command in [start_encryption("d", key()), stop_encryption("d")] {
         let (name, account, status) = ("d".into(), account(), EncryptionStatus::Enabling);
@@ -237,6 +241,7 @@ fn encryption_takes_its_time_and_its_turn() {
 
     node.run(due, &stop_encryption("d")).unwrap();
     assert_eq!((status(&node).status, status(&node).key), (EncryptionStatus::Disabling, Some(key())));
+    assert!(status(&node).is_in_force());
     // Deletion does not wait for it.
     let mut deleted = Node { state: node.state.clone(), ..Node::of(Lifecycle::AWS, None) };
     deleted.run(due, &delete_delivery("d")).unwrap();
@@ -304,7 +309,7 @@ fn an_update_keeps_what_it_does_not_name() {
     full.file_extension = Some(".log".to_owned());
     full.time_zone = Some("Atlantic/Madeira".to_owned());
     full.bucket.kms_key_arn = Some("k".to_owned());
-    full.bucket.logging = Some(CloudWatchLogging { enabled: true, group: Some("g".to_owned()), stream: None });
+    full.bucket.logging = CloudWatchLogging { enabled: true, group: Some("g".to_owned()), stream: None };
     full.backup = Some(bucket("backup"));
     full.backup_enabled = true;
     full.partitioning = Some(Partitioning { enabled: true, retry_secs: Some(300) });
@@ -332,7 +337,7 @@ fn an_update_keeps_what_it_does_not_name() {
             |s3| s3.bucket.kms_key_arn = Some("l".to_owned()),
         ),
         (of_bucket(BucketUpdate { logging: Some(logging), ..BucketUpdate::default() }), |s3| {
-            s3.bucket.logging = Some(CloudWatchLogging { enabled: false, group: None, stream: Some("s".to_owned()) });
+            s3.bucket.logging = CloudWatchLogging { enabled: false, group: None, stream: Some("s".to_owned()) };
         }),
         (S3Update { file_extension: Some(String::new()), ..keep() }, |s3| s3.file_extension = None),
         (S3Update { time_zone: Some(String::new()), ..keep() }, |s3| s3.time_zone = None),
@@ -540,7 +545,7 @@ fn delivery_streams_of_version_2_are_read() {
     );
     let Destination::S3(s3) = &stream.destination else { unreachable!("there was nothing else") };
     assert_eq!((s3.bucket.bucket(), s3.file_extension.as_deref()), ("flights", Some(".x")));
-    assert_eq!(s3.bucket.logging.as_ref().unwrap().group.as_deref(), Some("g"));
+    assert_eq!(s3.bucket.logging.group.as_deref(), Some("g"));
     // It is changed and deleted as any other, with the logs it has.
     node.run(NOW, &Command::AssignLogBlock(stream.key())).unwrap().unwrap();
     let block = LogBlock { first: LogId(19), count: LogBlock::COUNT };

@@ -297,6 +297,12 @@ impl SimDisk {
         self.state().capacity = bytes;
     }
 
+    /// Makes the disk so small that its files can grow by so many bytes together and no more.
+    pub fn fill(&self, room: u64) {
+        let mut state = self.state();
+        state.capacity = state.used() + room;
+    }
+
     /// Whether `sync` and `sync_dir` only claim to have made anything durable.
     pub fn set_lies(&self, lies: bool) {
         self.state().lies = lies;

@@ -7,6 +7,7 @@ use levada_core::engine::Millis;
 use serde::de::IgnoredAny;
 
 use super::Fault;
+use crate::prefix::week_of_year;
 
 /// `IndexRotationPeriod`: what is appended to an index's name, in UTC, by the arrival of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,9 @@ pub enum Rotation {
     Hour,
     /// `OneDay`: `-yyyy-MM-dd`
     Day,
-    /// `OneWeek`: `-yyyy-wNN`, by weeks of ISO 8601 as AWS's example shows. That the year is the week's is unverified.
+    /// `OneWeek`: `-yyyy-wNN`. Weeks begin on Sunday, and the first one of a year is the one with its first Saturday: the
+    /// note of the guide's "Configure index rotation for OpenSearch Service". (The number in the table above it is older
+    /// than the note and contradicts it.) That the year is the week's is unverified.
     Week,
     /// `OneMonth`: `-yyyy-MM`
     Month,
@@ -34,8 +37,8 @@ impl Rotation {
             Self::Hour => format!("-{year:04}-{month:02}-{day:02}-{:02}", date.hour()),
             Self::Day => format!("-{year:04}-{month:02}-{day:02}"),
             Self::Week => {
-                let week = date.date().iso_week_date();
-                format!("-{:04}-w{:02}", week.year(), week.week())
+                let (year, week) = week_of_year(date.date());
+                format!("-{year:04}-w{week:02}")
             }
             Self::Month => format!("-{year:04}-{month:02}"),
         }
@@ -102,7 +105,8 @@ mod tests {
             (Rotation::None, ""),
             (Rotation::Hour, "-2016-02-25-13"),
             (Rotation::Day, "-2016-02-25"),
-            (Rotation::Week, "-2016-w08"),
+            // By the note's rule; the table says w08.
+            (Rotation::Week, "-2016-w09"),
             (Rotation::Month, "-2016-02"),
         ];
         for (rotation, suffix) in table {
@@ -111,11 +115,30 @@ mod tests {
     }
 
     #[test]
-    fn weeks_rise_over_the_turn_of_the_year() {
-        // 2025-12-28 (a Sunday) and the day after: the last week of 2025 and the first of 2026.
-        assert_eq!(Rotation::Week.suffix(1_766_880_000_000), "-2025-w52");
-        assert_eq!(Rotation::Week.suffix(1_766_966_400_000), "-2026-w01");
+    fn weeks_begin_on_sunday_and_the_first_has_the_first_saturday() {
+        let table = [
+            // A Saturday and the Sunday after it, where weeks of ISO 8601 would not change.
+            ("2026-11-21", "-2026-w47"),
+            ("2026-11-22", "-2026-w48"),
+            // The turn of a year that begins on a Thursday, and of one that begins on a Friday.
+            ("2025-12-27", "-2025-w52"),
+            ("2025-12-28", "-2026-w01"),
+            ("2026-01-03", "-2026-w01"),
+            ("2026-01-04", "-2026-w02"),
+            ("2026-12-26", "-2026-w52"),
+            ("2026-12-27", "-2027-w01"),
+            ("2027-01-03", "-2027-w02"),
+            // Of a leap year that begins on a Saturday: its first day is a week of its own, and there are 53.
+            ("2000-01-01", "-2000-w01"),
+            ("2000-01-02", "-2000-w02"),
+            ("2000-12-30", "-2000-w53"),
+        ];
+        for (date, suffix) in table {
+            let moment: Timestamp = format!("{date}T12:00:00Z").parse().unwrap();
+            assert_eq!(Rotation::Week.suffix(moment.as_millisecond() as u64), suffix, "{date}");
+        }
         assert_eq!(Rotation::Day.suffix(u64::MAX), "-9999-12-30");
+        assert_eq!(Rotation::Week.suffix(u64::MAX), "-9999-w53");
     }
 
     #[test]

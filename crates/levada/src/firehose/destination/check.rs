@@ -1,8 +1,8 @@
 //! What AWS demands of a destination as a whole, at creation and after each update.
 
 use levada_core::catalog::{
-    CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination, Scope, SecretsManager,
-    Source, SplunkDestination,
+    BucketSettings, CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination, Scope,
+    SecretsManager, Source, SplunkDestination,
 };
 use levada_delivery::PrefixError;
 use levada_wire::error::AwsError;
@@ -43,7 +43,7 @@ pub(in crate::firehose) fn check_change(from: &Destination, to: &Destination) ->
 }
 
 /// Whether this node can deliver there for a delivery stream that is or is to be: keys can be built, queries compiled,
-/// buckets, functions and addresses are known.
+/// buckets, functions and addresses are known. What depends on where a bucket is comes first.
 ///
 /// # Errors
 /// AWS's where its words are known, and ours.
@@ -54,7 +54,20 @@ pub(in crate::firehose) fn deliverable(
     source: &Source,
     destination: &Destination,
 ) -> Result<(), AwsError> {
+    destination.buckets().try_for_each(|bucket| object_key(node, &scope.region, bucket))?;
     node.check_destination(scope, name, source, destination).map_err(|error| undeliverable(&error))
+}
+
+/// The key of a bucket's objects has to be of the bucket's region: the delivery stream's, or the one that the configuration
+/// signs for.
+fn object_key(node: &Node, region: &str, bucket: &BucketSettings) -> Result<(), AwsError> {
+    let Some(arn) = bucket.kms_key_arn.as_deref() else { return Ok(()) };
+    // arn:aws:kms:REGION:…
+    let of_key = arn.split(':').nth(3).unwrap_or_default();
+    if of_key == region || node.config.region_of_bucket(bucket.bucket()) == Some(of_key) {
+        return Ok(());
+    }
+    Err(errors::object_key_of_other_region(arn, of_key, region))
 }
 
 pub(super) fn undeliverable(error: &Undeliverable) -> AwsError {
@@ -126,8 +139,9 @@ fn http_endpoint(http: &HttpEndpointDestination, region: &str) -> Result<(), Aws
 }
 
 fn splunk(to: &SplunkDestination, region: &str) -> Result<(), AwsError> {
-    let host = to.endpoint.strip_prefix("https://");
-    if host.is_none_or(|host| host.is_empty() || host.starts_with([':', '/'])) {
+    // A path would come before the collector's own; a slash at the end is none.
+    let host = to.endpoint.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    if host.is_none_or(|host| host.is_empty() || host.starts_with(':') || host.contains(['/', '?', '#'])) {
         return Err(errors::bad_hec_endpoint());
     }
     secret(to.secrets_manager.as_ref(), region)?;
@@ -151,11 +165,11 @@ fn secret(manager: Option<&SecretsManager>, region: &str) -> Result<(), AwsError
 fn log_streams(destination: &Destination) -> Result<(), AwsError> {
     let own = match destination {
         Destination::S3(_) => None,
-        Destination::HttpEndpoint(http) => http.common.logging.as_ref(),
-        Destination::Splunk(splunk) => splunk.common.logging.as_ref(),
-        Destination::OpenSearch(search) => search.common.logging.as_ref(),
+        Destination::HttpEndpoint(http) => Some(&http.common.logging),
+        Destination::Splunk(splunk) => Some(&splunk.common.logging),
+        Destination::OpenSearch(search) => Some(&search.common.logging),
     };
-    let of_buckets = destination.buckets().filter_map(|bucket| bucket.logging.as_ref());
+    let of_buckets = destination.buckets().map(|bucket| &bucket.logging);
     for logging in own.into_iter().chain(of_buckets).filter(|logging| logging.enabled) {
         let CloudWatchLogging { enabled: _, group, stream } = logging;
         let said = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.is_empty());

@@ -37,7 +37,7 @@ pub(in crate::firehose) fn of(asked: DestinationConfiguration<'_>) -> Result<Des
 
 fn s3(asked: &types::ExtendedS3DestinationConfiguration) -> Result<S3Destination, AwsError> {
     let partitioning = asked.dynamic_partitioning_configuration.as_ref();
-    let partitioning = partitioning.map(|asked| self::partitioning(asked, false));
+    let partitioning = partitioning.map(|asked| self::partitioning(asked, Partitioning::default()));
     let conversion = asked.data_format_conversion_configuration.as_ref();
     let default = if partitioning.is_some_and(|partitioning| partitioning.enabled) {
         Buffering { size_mb: limits::PARTITIONED_BUFFER_MB_DEFAULT, ..Buffering::default() }
@@ -51,12 +51,11 @@ fn s3(asked: &types::ExtendedS3DestinationConfiguration) -> Result<S3Destination
         error_prefix: asked.error_output_prefix.clone(),
         buffering: buffering(asked.buffering_hints.as_ref())?.unwrap_or(default),
         compression: asked.compression_format.map(compression).unwrap_or_default(),
-        logging: asked.cloud_watch_logging_options.as_ref().map(logging),
+        logging: asked.cloud_watch_logging_options.as_ref().map(logging).unwrap_or_default(),
         kms_key_arn: kms_key_arn(asked.encryption_configuration.as_ref())?,
     };
-    conversion.map_or(Ok(()), |conversion| {
-        refuse_conversion(conversion, asked.compression_format, asked.buffering_hints.as_ref())
-    })?;
+    let conversion = conversion
+        .map(|conversion| self::conversion(conversion, asked.compression_format, asked.buffering_hints.as_ref()));
     let processing = asked.processing_configuration.as_ref();
     Ok(S3Destination {
         extended: true,
@@ -65,6 +64,7 @@ fn s3(asked: &types::ExtendedS3DestinationConfiguration) -> Result<S3Destination
         file_extension: asked.file_extension.clone().filter(|extension| !extension.is_empty()),
         time_zone: asked.custom_time_zone.clone().filter(|zone| !zone.is_empty()),
         partitioning,
+        conversion: conversion.transpose()?,
         backup_enabled: asked.s3_backup_mode == Some(types::S3BackupMode::Enabled),
         backup: asked.s3_backup_configuration.as_ref().map(self::bucket).transpose()?,
     })
@@ -86,7 +86,7 @@ fn http_endpoint(asked: &types::HttpEndpointDestinationConfiguration) -> Result<
             backup_mode: asked.s3_backup_mode.map(http_backup_mode).unwrap_or_default(),
             backup: bucket(&asked.s3_configuration)?,
             processing: processed(asked.processing_configuration.as_ref(), asked.role_arn.as_deref())?,
-            logging: asked.cloud_watch_logging_options.as_ref().map(logging),
+            logging: asked.cloud_watch_logging_options.as_ref().map(logging).unwrap_or_default(),
         },
     })
 }
@@ -100,12 +100,12 @@ fn splunk(asked: &types::SplunkDestinationConfiguration) -> Result<SplunkDestina
         ack_timeout_secs: asked.hec_acknowledgment_timeout_in_seconds.unwrap_or(limits::HEC_ACK_TIMEOUT_S_DEFAULT),
         secrets_manager: asked.secrets_manager_configuration.as_ref().map(secrets_manager),
         common: Requests {
-            buffering: buffering(asked.buffering_hints.as_ref())?.unwrap_or(SplunkDestination::BUFFERING),
+            buffering: each_hint(asked.buffering_hints.as_ref(), SplunkDestination::BUFFERING),
             retry_secs: retry_secs(asked.retry_options.as_ref()).unwrap_or(limits::RETRY_S_DEFAULT),
             backup_mode: asked.s3_backup_mode.map(splunk_backup_mode).unwrap_or_default(),
             backup: bucket(&asked.s3_configuration)?,
             processing: processing.map(|given| processing::of(given, Context::splunk())).transpose()?,
-            logging: asked.cloud_watch_logging_options.as_ref().map(logging),
+            logging: asked.cloud_watch_logging_options.as_ref().map(logging).unwrap_or_default(),
         },
     })
 }
@@ -134,12 +134,12 @@ fn open_search(
         role_arn: asked.role_arn.clone(),
         vpc: asked.vpc_configuration.as_ref().map(vpc),
         common: Requests {
-            buffering: buffering(asked.buffering_hints.as_ref())?.unwrap_or_default(),
+            buffering: each_hint(asked.buffering_hints.as_ref(), Buffering::default()),
             retry_secs: retry_secs(asked.retry_options.as_ref()).unwrap_or(limits::RETRY_S_DEFAULT),
             backup_mode: asked.s3_backup_mode.map(search_backup_mode).unwrap_or_default(),
             backup: bucket(&asked.s3_configuration)?,
             processing: processed(asked.processing_configuration.as_ref(), Some(&asked.role_arn))?,
-            logging: asked.cloud_watch_logging_options.as_ref().map(logging),
+            logging: asked.cloud_watch_logging_options.as_ref().map(logging).unwrap_or_default(),
         },
     })
 }
@@ -153,7 +153,7 @@ fn bucket(asked: &types::S3DestinationConfiguration) -> Result<BucketSettings, A
         error_prefix: asked.error_output_prefix.clone(),
         buffering: buffering(asked.buffering_hints.as_ref())?.unwrap_or_default(),
         compression: asked.compression_format.map(compression).unwrap_or_default(),
-        logging: asked.cloud_watch_logging_options.as_ref().map(logging),
+        logging: asked.cloud_watch_logging_options.as_ref().map(logging).unwrap_or_default(),
         kms_key_arn: kms_key_arn(asked.encryption_configuration.as_ref())?,
     })
 }
@@ -166,15 +166,15 @@ fn processed(
 }
 
 /// Conversion to Parquet and ORC: what AWS checks comes first, in its order, then that this version does not do it.
-/// One that is switched off says nothing.
-pub(super) fn refuse_conversion(
+/// One that is switched off is not checked and only kept.
+pub(super) fn conversion(
     asked: &types::DataFormatConversionConfiguration,
     compression: Option<types::CompressionFormat>,
     hints: Option<&types::BufferingHints>,
-) -> Result<(), AwsError> {
+) -> Result<String, AwsError> {
     // Enabled is the default of a conversion that is there.
     if asked.enabled == Some(false) {
-        return Ok(());
+        return Ok(asked.to_json());
     }
     if compression.is_some_and(|format| format != types::CompressionFormat::Uncompressed) {
         return Err(errors::converted_and_compressed());
@@ -207,12 +207,21 @@ pub(super) fn refuse_conversion(
     Err(errors::unsupported("DataFormatConversionConfiguration"))
 }
 
-/// Hints come in pairs; none are as good as absent ones.
+/// Hints of S3 and of HTTP endpoints come in pairs (API reference); none are as good as absent ones.
 pub(super) fn buffering(hints: Option<&types::BufferingHints>) -> Result<Option<Buffering>, AwsError> {
     match hints.map(|hints| (hints.size_in_mbs, hints.interval_in_seconds)) {
         None | Some((None, None)) => Ok(None),
         Some((Some(size_mb), Some(interval_secs))) => Ok(Some(Buffering { size_mb, interval_secs })),
         Some(_) => Err(errors::half_buffering_hints()),
+    }
+}
+
+/// Hints of the other destinations, of which one may be given alone; the other one is as it is `otherwise`.
+pub(super) fn each_hint(hints: Option<&types::BufferingHints>, otherwise: Buffering) -> Buffering {
+    let given = |hint: fn(&types::BufferingHints) -> Option<u32>| hints.and_then(hint);
+    Buffering {
+        size_mb: given(|hints| hints.size_in_mbs).unwrap_or(otherwise.size_mb),
+        interval_secs: given(|hints| hints.interval_in_seconds).unwrap_or(otherwise.interval_secs),
     }
 }
 
@@ -282,9 +291,11 @@ fn missing_address(form: OpenSearchForm) -> AwsError {
     }
 }
 
-/// `is_on` holds if nothing is said of it.
-pub(super) fn partitioning(asked: &types::DynamicPartitioningConfiguration, is_on: bool) -> Partitioning {
-    Partitioning { enabled: asked.enabled.unwrap_or(is_on), retry_secs: retry_secs(asked.retry_options.as_ref()) }
+/// What is not said of it stays as it is `present`.
+pub(super) fn partitioning(asked: &types::DynamicPartitioningConfiguration, present: Partitioning) -> Partitioning {
+    let enabled = asked.enabled.unwrap_or(present.enabled);
+    let retry_secs = retry_secs(asked.retry_options.as_ref()).or(present.retry_secs);
+    Partitioning { enabled, retry_secs: retry_secs.or(enabled.then_some(limits::RETRY_S_DEFAULT)) }
 }
 
 pub(super) fn retry_secs(asked: Option<&types::RetryOptions>) -> Option<u32> {

@@ -49,6 +49,7 @@ pub(in crate::firehose) fn describe(destination: &Destination) -> types::Destina
 
 fn s3(to: &S3Destination) -> types::ExtendedS3DestinationDescription {
     let plain = bucket(&to.bucket);
+    let conversion = to.conversion.as_deref();
     let mode = if to.backup_enabled { types::S3BackupMode::Enabled } else { types::S3BackupMode::Disabled };
     types::ExtendedS3DestinationDescription {
         bucket_arn: plain.bucket_arn,
@@ -56,7 +57,7 @@ fn s3(to: &S3Destination) -> types::ExtendedS3DestinationDescription {
         cloud_watch_logging_options: plain.cloud_watch_logging_options,
         compression_format: plain.compression_format,
         custom_time_zone: to.time_zone.clone(),
-        data_format_conversion_configuration: None,
+        data_format_conversion_configuration: conversion.and_then(types::DataFormatConversionConfiguration::from_json),
         dynamic_partitioning_configuration: to.partitioning.map(partitioning),
         encryption_configuration: plain.encryption_configuration,
         error_output_prefix: plain.error_output_prefix,
@@ -72,7 +73,7 @@ fn s3(to: &S3Destination) -> types::ExtendedS3DestinationDescription {
 fn http_endpoint(to: &HttpEndpointDestination) -> types::HttpEndpointDestinationDescription {
     types::HttpEndpointDestinationDescription {
         buffering_hints: Some(buffering(to.common.buffering)),
-        cloud_watch_logging_options: Some(logging(to.common.logging.as_ref())),
+        cloud_watch_logging_options: Some(logging(&to.common.logging)),
         endpoint_configuration: Some(types::HttpEndpointDescription { name: to.name.clone(), url: to.url.clone() }),
         processing_configuration: to.common.processing.as_ref().map(processing::describe),
         request_configuration: to.request.as_ref().map(request),
@@ -90,7 +91,7 @@ fn http_endpoint(to: &HttpEndpointDestination) -> types::HttpEndpointDestination
 fn splunk(to: &SplunkDestination) -> types::SplunkDestinationDescription {
     types::SplunkDestinationDescription {
         buffering_hints: Some(buffering(to.common.buffering)),
-        cloud_watch_logging_options: Some(logging(to.common.logging.as_ref())),
+        cloud_watch_logging_options: Some(logging(&to.common.logging)),
         hec_acknowledgment_timeout_in_seconds: Some(to.ack_timeout_secs),
         hec_endpoint: Some(to.endpoint.clone()),
         hec_endpoint_type: Some(match to.endpoint_type {
@@ -118,7 +119,7 @@ fn open_search(to: &OpenSearchDestination) -> types::OpenSearchDestinationDescri
     let (collection_endpoint, cluster_endpoint) = if serverless { (endpoint, None) } else { (None, endpoint) };
     types::OpenSearchDestinationDescription {
         buffering_hints: Some(buffering(to.common.buffering)),
-        cloud_watch_logging_options: Some(logging(to.common.logging.as_ref())),
+        cloud_watch_logging_options: Some(logging(&to.common.logging)),
         cluster_endpoint,
         collection_endpoint,
         document_id_options: to.document_id.map(document_ids),
@@ -142,7 +143,7 @@ fn bucket(to: &BucketSettings) -> types::S3DestinationDescription {
     types::S3DestinationDescription {
         bucket_arn: to.bucket_arn.clone(),
         buffering_hints: buffering(to.buffering),
-        cloud_watch_logging_options: Some(logging(to.logging.as_ref())),
+        cloud_watch_logging_options: Some(logging(&to.logging)),
         compression_format: compression(to.compression),
         encryption_configuration: encryption(to.kms_key_arn.as_deref()),
         error_output_prefix: to.error_prefix.clone(),
@@ -163,11 +164,11 @@ fn partitioning(kept: Partitioning) -> types::DynamicPartitioningConfiguration {
     types::DynamicPartitioningConfiguration { enabled: Some(kept.enabled), retry_options: kept.retry_secs.map(retry) }
 }
 
-fn logging(kept: Option<&CloudWatchLogging>) -> types::CloudWatchLoggingOptions {
+fn logging(kept: &CloudWatchLogging) -> types::CloudWatchLoggingOptions {
     types::CloudWatchLoggingOptions {
-        enabled: Some(kept.is_some_and(|logging| logging.enabled)),
-        log_group_name: kept.and_then(|logging| logging.group.clone()),
-        log_stream_name: kept.and_then(|logging| logging.stream.clone()),
+        enabled: Some(kept.enabled),
+        log_group_name: kept.group.clone(),
+        log_stream_name: kept.stream.clone(),
     }
 }
 

@@ -327,6 +327,16 @@ fn endpoints_are_refused_in_aws_s_words() {
             "Invalid HECEndpoint. Supported endpoint format is https://<domain>:<port>.",
         ),
         ("Splunk", json!({"HECEndpoint": "https://:8088"}), "Invalid HECEndpoint. Supported endpoint format is"),
+        (
+            "Splunk",
+            json!({"HECEndpoint": "https://s.example:8088/services/collector"}),
+            "Invalid HECEndpoint. Supported endpoint format is",
+        ),
+        (
+            "Splunk",
+            json!({"HECEndpoint": "https://s.example:8088?x"}),
+            "Invalid HECEndpoint. Supported endpoint format is",
+        ),
         ("Splunk", json!({"HECToken": null}), "HECToken is required for Splunk destination"),
         (
             "Amazonopensearchservice",
@@ -512,6 +522,119 @@ fn updates_change_what_they_name() {
     }
 }
 
+/// The description as an update, or what can be one of it.
+fn as_update(description: Value) -> Value {
+    let Value::Object(mut members) = description else { panic!("{description}") };
+    for (described, updated) in [
+        ("S3DestinationDescription", "S3Update"),
+        ("S3BackupDescription", "S3BackupUpdate"),
+        ("VpcConfigurationDescription", ""),
+    ] {
+        if let Some(value) = members.remove(described).filter(|_| !updated.is_empty()) {
+            members.insert(updated.to_owned(), value);
+        }
+    }
+    members.into()
+}
+
+/// To say what is so already, or to switch off what is off, is no change: it would make a version for nothing.
+#[test]
+fn what_is_so_already_is_no_change() {
+    let off = json!({"CloudWatchLoggingOptions": {"Enabled": false}});
+    let kept = json!({"DataFormatConversionConfiguration": {"Enabled": false}});
+    for (what, more) in [
+        ("S3", json!({})),
+        ("ExtendedS3", json!({"S3BackupMode": "Enabled", "S3BackupConfiguration": bucket()})),
+        ("ExtendedS3", kept),
+        ("HttpEndpoint", json!({"RequestConfiguration": {"ContentEncoding": "GZIP"}})),
+        ("Splunk", json!({})),
+        ("Amazonopensearchservice", json!({})),
+        ("AmazonOpenSearchServerless", json!({})),
+        ("Elasticsearch", json!({})),
+    ] {
+        let member = format!("{what}DestinationConfiguration");
+        let before = made(&member, &with(least(&member), &more)).unwrap();
+        let described = as_update(described(&before)[format!("{what}DestinationDescription")].clone());
+        let of_backup = match what {
+            "S3" => off.clone(),
+            "ExtendedS3" if more["S3BackupMode"].is_string() => json!({"S3BackupUpdate": off}),
+            "ExtendedS3" => json!({}),
+            _ => json!({"S3Update": off}),
+        };
+        for update in [&described, &off, &of_backup] {
+            assert_eq!(
+                updated(&format!("{what}DestinationUpdate"), &before, update),
+                Ok(before.clone()),
+                "{what} {update}"
+            );
+        }
+        // And the names of a log can be taken away again.
+        let named = json!({"CloudWatchLoggingOptions": {"Enabled": true, "LogGroupName": "g", "LogStreamName": "s"}});
+        let on = updated(&format!("{what}DestinationUpdate"), &before, &named).unwrap();
+        assert_ne!(on, before);
+        assert_eq!(updated(&format!("{what}DestinationUpdate"), &on, &off), Ok(before), "{what}");
+    }
+}
+
+/// S3 and HTTP endpoints want both hints, all others take one alone: the other stays, or is AWS's default.
+#[test]
+fn buffering_hints_come_in_pairs_or_alone() {
+    let (size, interval) = (json!({"SizeInMBs": 2}), json!({"IntervalInSeconds": 7}));
+    let hints = |of: &Value| json!({"BufferingHints": of});
+    for (what, default) in
+        [("Splunk", 60), ("Amazonopensearchservice", 300), ("AmazonOpenSearchServerless", 300), ("Elasticsearch", 300)]
+    {
+        let member = format!("{what}DestinationConfiguration");
+        let shown = |destination: &Destination| {
+            described(destination)[format!("{what}DestinationDescription")]["BufferingHints"].clone()
+        };
+        let before = made(&member, &with(least(&member), &hints(&size))).unwrap();
+        assert_eq!(shown(&before), with(size.clone(), &json!({"IntervalInSeconds": default})), "{what}");
+        let after = updated(&format!("{what}DestinationUpdate"), &before, &hints(&interval)).unwrap();
+        assert_eq!(shown(&after), with(size.clone(), &interval), "{what}");
+    }
+    for what in ["S3", "ExtendedS3", "HttpEndpoint"] {
+        let member = format!("{what}DestinationConfiguration");
+        let before = made(&member, &least(&member)).unwrap();
+        for half in [hints(&size), hints(&interval)] {
+            let said = refusal(&member, &with(least(&member), &half));
+            assert_eq!(said, "SizeInMBs and IntervalInSeconds must both be specified in BufferingHints");
+            assert_eq!(updated(&format!("{what}DestinationUpdate"), &before, &half), Err(said));
+        }
+    }
+}
+
+/// A conversion that is switched off is kept and told as it was given, and replaced by another.
+#[test]
+fn conversion_that_is_off_is_described() {
+    let member = "ExtendedS3DestinationConfiguration";
+    let only_off = json!({"Enabled": false});
+    let whole = json!({
+        "Enabled": false,
+        "InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {"CaseInsensitive": false,
+            "ColumnToJsonKeyMappings": {"ts": "timestamp"}}}},
+        "OutputFormatConfiguration": {"Serializer": {"OrcSerDe": {"BloomFilterColumns": ["a"], "Compression": "ZLIB",
+            "DictionaryKeyThreshold": 0.5, "StripeSizeBytes": 67_108_864}}},
+        "SchemaConfiguration": {"DatabaseName": "d", "RoleARN": ROLE, "TableName": "t"},
+    });
+    let shown = |destination: &Destination| {
+        described(destination)["ExtendedS3DestinationDescription"]["DataFormatConversionConfiguration"].clone()
+    };
+    let given = |conversion: &Value| json!({"DataFormatConversionConfiguration": conversion});
+    for (first, second) in [(&only_off, &whole), (&whole, &only_off)] {
+        // Nothing is checked of it, neither the compression nor the size of the buffer.
+        let before = made(member, &with(bucket(), &with(given(first), &json!({"CompressionFormat": "GZIP"})))).unwrap();
+        assert_eq!(shown(&before), *first);
+        let after = updated("ExtendedS3DestinationUpdate", &before, &json!({"Prefix": "p/"})).unwrap();
+        assert_eq!(shown(&after), *first);
+        let after = updated("ExtendedS3DestinationUpdate", &before, &given(second)).unwrap();
+        assert_eq!(shown(&after), *second);
+        let said = updated("ExtendedS3DestinationUpdate", &before, &given(&json!({"Enabled": true}))).unwrap_err();
+        assert_eq!(said, "InputFormatConfiguration must not be null");
+    }
+    assert_eq!(shown(&made(member, &bucket()).unwrap()), Value::Null);
+}
+
 #[test]
 fn processing_stays_on_or_off_if_an_update_does_not_say_it() {
     let member = "ExtendedS3DestinationConfiguration";
@@ -536,6 +659,18 @@ fn partitioning_stays_on_or_off_if_an_update_does_not_say_it() {
     });
     let off = json!({"DynamicPartitioningConfiguration": {"Enabled": false}});
     let retry = json!({"RetryOptions": {"DurationInSeconds": 100}});
+    let silent = with(on.clone(), &json!({"DynamicPartitioningConfiguration": {"RetryOptions": null}}));
+    let seconds = |destination: &Destination| {
+        described(destination)["ExtendedS3DestinationDescription"]["DynamicPartitioningConfiguration"]["RetryOptions"]
+            ["DurationInSeconds"]
+            .clone()
+    };
+    for (given, shown) in [(&silent, json!(300)), (&on, json!(9)), (&off, Value::Null)] {
+        let before = made(member, &with(bucket(), given)).unwrap();
+        assert_eq!(seconds(&before), shown);
+        let again = json!({"DynamicPartitioningConfiguration": {}});
+        assert_eq!(updated("ExtendedS3DestinationUpdate", &before, &again), Ok(before));
+    }
     for (before, is_on) in [(on, true), (off, false), (json!({}), false)] {
         let before = made(member, &with(bucket(), &before)).unwrap();
         let update = |members: &Value| {
@@ -545,7 +680,8 @@ fn partitioning_stays_on_or_off_if_an_update_does_not_say_it() {
         let after = described(&update(&retry).unwrap());
         let described = &after["ExtendedS3DestinationDescription"]["DynamicPartitioningConfiguration"];
         assert_eq!(*described, with(retry.clone(), &json!({"Enabled": is_on})));
-        assert!(update(&json!({"Enabled": is_on})).is_ok());
+        // And so do its retries.
+        assert_eq!(update(&json!({"Enabled": is_on})), update(&json!({})));
         assert!(update(&json!({"Enabled": !is_on})).is_err());
     }
 }

@@ -1,8 +1,9 @@
 //! What `UpdateDestination` asks for, in the domain's types. Absent members stay absent: the domain merges.
 
 use levada_core::catalog::{
-    BucketUpdate, Destination, DestinationUpdate, HttpEndpointUpdate, OpenSearchUpdate, Partitioning, Processing,
-    RequestsUpdate, S3Update, SplunkUpdate,
+    BucketUpdate, Buffering, Destination, DestinationUpdate, HttpEndpointDestination, HttpEndpointUpdate,
+    OpenSearchDestination, OpenSearchUpdate, Partitioning, Processing, RequestsUpdate, S3Update, SplunkDestination,
+    SplunkUpdate,
 };
 use levada_wire::error::AwsError;
 use levada_wire::firehose::{errors, types};
@@ -42,9 +43,9 @@ pub(in crate::firehose) fn of(
 }
 
 fn s3(update: &types::ExtendedS3DestinationUpdate, present: &Destination) -> Result<S3Update, AwsError> {
-    if let Some(conversion) = &update.data_format_conversion_configuration {
-        to::refuse_conversion(conversion, update.compression_format, update.buffering_hints.as_ref())?;
-    }
+    let conversion = update.data_format_conversion_configuration.as_ref();
+    let conversion = conversion
+        .map(|conversion| to::conversion(conversion, update.compression_format, update.buffering_hints.as_ref()));
     let role_arn = update.role_arn.as_deref().or(match present {
         Destination::S3(s3) => Some(s3.bucket.role_arn.as_str()),
         Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => None,
@@ -64,6 +65,7 @@ fn s3(update: &types::ExtendedS3DestinationUpdate, present: &Destination) -> Res
         time_zone: update.custom_time_zone.clone(),
         processing: processed(update.processing_configuration.as_ref(), present, Context::new(role_arn))?,
         partitioning: update.dynamic_partitioning_configuration.as_ref().map(|asked| partitioning(asked, present)),
+        conversion: conversion.transpose()?,
         backup_enabled: update.s3_backup_mode.map(|mode| mode == types::S3BackupMode::Enabled),
         backup: update.s3_backup_update.as_ref().map(bucket).transpose()?,
     })
@@ -104,7 +106,7 @@ fn splunk(update: &types::SplunkDestinationUpdate, present: &Destination) -> Res
         ack_timeout_secs: update.hec_acknowledgment_timeout_in_seconds,
         secrets_manager: update.secrets_manager_configuration.as_ref().map(to::secrets_manager),
         common: RequestsUpdate {
-            buffering: to::buffering(update.buffering_hints.as_ref())?,
+            buffering: each_hint(update.buffering_hints.as_ref(), present),
             retry_secs: to::retry_secs(update.retry_options.as_ref()),
             backup_mode: update.s3_backup_mode.map(to::splunk_backup_mode),
             backup: update.s3_update.as_ref().map(bucket).transpose()?,
@@ -133,7 +135,7 @@ fn open_search(
         document_id: update.document_id_options.as_ref().map(to::document_id_format),
         role_arn: update.role_arn.clone(),
         common: RequestsUpdate {
-            buffering: to::buffering(update.buffering_hints.as_ref())?,
+            buffering: each_hint(update.buffering_hints.as_ref(), present),
             retry_secs: to::retry_secs(update.retry_options.as_ref()),
             // The model has no member for it.
             backup_mode: None,
@@ -157,13 +159,24 @@ fn bucket(update: &types::S3DestinationUpdate) -> Result<BucketUpdate, AwsError>
     })
 }
 
-/// Dynamic partitioning is replaced as a whole, but for whether it is on: that stays if nothing is said of it.
-fn partitioning(asked: &types::DynamicPartitioningConfiguration, present: &Destination) -> Partitioning {
-    let is_on = match present {
-        Destination::S3(s3) => s3.partitioning.is_some_and(|partitioning| partitioning.enabled),
-        Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => false,
+/// Of hints that may be given alone the one that is not said stays.
+fn each_hint(hints: Option<&types::BufferingHints>, present: &Destination) -> Option<Buffering> {
+    let present = match present {
+        Destination::S3(s3) => s3.bucket.buffering,
+        Destination::HttpEndpoint(HttpEndpointDestination { common, .. })
+        | Destination::Splunk(SplunkDestination { common, .. })
+        | Destination::OpenSearch(OpenSearchDestination { common, .. }) => common.buffering,
     };
-    to::partitioning(asked, is_on)
+    hints.map(|hints| to::each_hint(Some(hints), present))
+}
+
+/// Dynamic partitioning, of which stays what is not said.
+fn partitioning(asked: &types::DynamicPartitioningConfiguration, present: &Destination) -> Partitioning {
+    let present = match present {
+        Destination::S3(s3) => s3.partitioning,
+        Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => None,
+    };
+    to::partitioning(asked, present.unwrap_or_default())
 }
 
 /// Processing is replaced as a whole, but for whether it is on: that stays if nothing is said of it.

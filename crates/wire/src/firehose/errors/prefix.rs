@@ -66,7 +66,7 @@ invalid_texts! {
     /// Partition keys of a function that is not there (CDK).
     function_missing =
         "Lambda should be present when S3 Prefix contains keys from partitionKeyFromLambda namespace";
-    /// A query that makes keys which the prefix does not use.
+    /// A query that makes keys which the prefix does not use (seen in 2026, of one that lacked a key of the prefix too).
     unused_query_key =
         "MetaDataExtraction JQ Query can't contain keys that are not present in the S3 Prefix expression";
 }

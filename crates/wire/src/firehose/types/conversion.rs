@@ -1,6 +1,7 @@
 //! Conversion of JSON to Parquet and ORC: checked, described, not served yet.
 
-use crate::typed::{StringMap, shared_struct, wire_enum};
+use crate::codec::{Protocol, coerce};
+use crate::typed::{StringMap, Structure, shared_struct, wire_enum};
 
 wire_enum! {
     /// Compression inside ORC files.
@@ -129,5 +130,20 @@ shared_struct! {
         input_format_configuration: Option<InputFormatConfiguration> = "InputFormatConfiguration",
         output_format_configuration: Option<OutputFormatConfiguration> = "OutputFormatConfiguration",
         schema_configuration: Option<SchemaConfiguration> = "SchemaConfiguration",
+    }
+}
+
+impl DataFormatConversionConfiguration {
+    /// It as a document, for keeping.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        String::from_utf8_lossy(&self.to_bytes(Protocol::Json)).into_owned()
+    }
+
+    /// From what [`Self::to_json`] made; `None` for anything else.
+    #[must_use]
+    pub fn from_json(document: &str) -> Option<Self> {
+        let value = coerce(Protocol::Json, Self::shape(), document.as_bytes()).ok()?;
+        Self::from_value(value).ok()
     }
 }
