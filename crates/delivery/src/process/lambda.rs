@@ -290,7 +290,9 @@ impl ReplyRecord {
             Some("Ok") => {}
             _ => return Err(Failure::status()),
         }
-        let data = self.data.ok_or_else(Failure::null_data)?;
+        let mut data = self.data.ok_or_else(Failure::null_data)?;
+        // MIME's base64 has lines, and so has that of some languages' libraries.
+        data.retain(|char| !char.is_ascii_whitespace());
         let data = base64_simd::STANDARD.decode_to_vec(data).map_err(|_| Failure::output_format())?;
         let keys = self.metadata.and_then(|metadata| metadata.partition_keys).unwrap_or_default();
         Ok(Verdict::Ok(data.into(), keys))

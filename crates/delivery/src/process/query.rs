@@ -13,12 +13,14 @@
 //! When the budget is spent, evaluation unwinds, which no `try` of the program can stop. That costs the one record.
 
 mod bounds;
+mod differing;
 mod input;
 mod library;
 mod regex;
 mod rewrite;
 #[cfg(test)]
 mod tests;
+mod time;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -12,7 +12,7 @@ use jaq_json::{Num, Val};
 use jaq_std::ValT as _;
 
 use super::bounds::{Jq, Spent, extent, number};
-use super::{input, regex as expression, rewrite};
+use super::{differing, input, regex as expression, rewrite, time};
 
 /// What an expression may call, with the number of arguments unless there are none: what jq 1.6 has by its manual,
 /// without what reaches outside of the expression (`env`, `$ENV`, `input`, `inputs`, `debug`, `stderr`,
@@ -35,25 +35,49 @@ const FUNCTIONS: &str = "
     tanh test/1 test/2 tgamma to_entries todate todateiso8601 tojson tonumber tostring transpose true trunc
     type unique unique_by/1 until/2 utf8bytelength values walk/1 while/2 with_entries/1 y0 y1";
 
-/// What jq 1.6 has and jaq does not, and what jaq does by the machine's time zone.
-const DEFINITIONS: &str = "
-    def date: todate;
+/// What jq 1.6 has and jaq does not, what jaq does by the machine's time zone, and what it does with more than seconds.
+const DEFINITIONS: &str = r#"
+    def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");
+    def todate: todateiso8601;
+    def date: todateiso8601;
     def leaf_paths: paths(scalars);
     def recurse_down: recurse;
     def isvalid(f): try (f | true) catch false;
     def localtime: gmtime;
-    def strflocaltime($format): strftime($format);";
+    def strflocaltime($format): strftime($format);"#;
 
-/// Native functions of jaq that have no business here, or are done here.
-const REPLACED: [&str; 9] =
-    ["env", "now", "halt", "debug_empty", "stderr_empty", "fromjson", "localtime", "strflocaltime", "tobytes"];
+/// Functions of jaq that have no business here, or are done here.
+const REPLACED: &[&str] = &[
+    "env",
+    "halt",
+    "debug_empty",
+    "stderr_empty",
+    "tobytes",
+    "now",
+    "fromjson",
+    "todate",
+    "todateiso8601",
+    "localtime",
+    "strflocaltime",
+    "gmtime",
+    "mktime",
+    "strftime",
+    "strptime",
+    "join",
+    "tonumber",
+    "ltrimstr",
+    "rtrimstr",
+    "from_entries",
+];
+
 /// The definitions that an expression needs, not rewritten yet. All would take a hundred times the memory, for each
 /// delivery stream.
 pub(super) fn definitions<'s>(program: &Term<&'s str>) -> Vec<Def<&'s str>> {
     static LIBRARY: OnceLock<Vec<Def<&'static str>>> = OnceLock::new();
     let library = LIBRARY.get_or_init(|| {
         let ours = jaq_core::load::parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
-        jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(ours).collect()
+        let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+        theirs.filter(|def| !REPLACED.contains(&def.name)).chain(ours).collect()
     });
     let mut needed = BTreeSet::new();
     let mut names = Names::default();
@@ -73,6 +97,15 @@ pub(super) fn functions() -> Vec<Named<Native<Jq>>> {
     let mut all: Vec<_> = theirs.filter(|(name, ..)| !REPLACED.contains(name)).collect();
     all.push(("now", v(0), native_run(now)));
     all.push(("fromjson", v(0), native_run(from_json)));
+    all.push(("gmtime", v(0), native_run(|cv| one(time::gmtime(&cv.1)))));
+    all.push(("mktime", v(0), native_run(|cv| one(time::mktime(&cv.1)))));
+    all.push(("strftime", v(1), native_run(|mut cv| one(time::strftime(&cv.1, &cv.0.pop_var())))));
+    all.push(("strptime", v(1), native_run(|mut cv| one(time::strptime(&cv.1, &cv.0.pop_var())))));
+    all.push(("join", v(1), native_run(|mut cv| one(differing::join(&cv.1, &cv.0.pop_var(), cv.0.data().budget)))));
+    all.push(("tonumber", v(0), native_run(|cv| one(differing::to_number(cv.1)))));
+    all.push(("ltrimstr", v(1), native_run(|mut cv| one(Ok(differing::trim_start(cv.1, &cv.0.pop_var()))))));
+    all.push(("rtrimstr", v(1), native_run(|mut cv| one(Ok(differing::trim_end(cv.1, &cv.0.pop_var()))))));
+    all.push(("from_entries", v(0), native_run(|cv| one(differing::from_entries(&cv.1)))));
     all.push((rewrite::STEP, v(0), step()));
     all.push((rewrite::DEEP, v(0), deep()));
     all.push((rewrite::LOOK, v(0), look()));
@@ -81,7 +114,9 @@ pub(super) fn functions() -> Vec<Named<Native<Jq>>> {
     all.push((rewrite::REGEX, v(2), native_run(regex)));
     all.push((rewrite::MULTIPLY, v(2), native_run(multiply)));
     all.push((rewrite::SUBTRACT, v(2), native_run(subtract)));
+    all.push((rewrite::REMAINDER, v(2), native_run(remainder)));
     all.push((rewrite::INDEX, v(0), native_run(index)));
+    all.push((rewrite::NOTHING, v(0), native_run(|cv| one(Ok(Val::Bool(matches!(cv.1, Val::Null)))))));
     all
 }
 
@@ -208,6 +243,12 @@ fn subtract(mut cv: Cv<'_, Jq>) -> Outputs<'_> {
         cv.0.data().budget.product(left.len(), right.len());
     }
     one(left - right)
+}
+
+/// `$a % $b`.
+fn remainder(mut cv: Cv<'_, Jq>) -> Outputs<'_> {
+    let (right, left) = (cv.0.pop_var(), cv.0.pop_var());
+    one(differing::remainder(left, right))
 }
 
 /// The identity on what `.[…]` takes, without lists: those are searched for, element by element.

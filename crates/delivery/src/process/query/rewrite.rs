@@ -10,6 +10,8 @@
 //! | `[A]`, `{…}`, `"…\(A)…"`, `A + B`, `A \|= B`, `.[A:B]` | `… \| !made` | a new value |
 //! | `f(…)`, native | `!look \| f(…) \| !made` | may look at its whole input, may have outputs without end |
 //! | `A * B`, `A - B` | `!multiply(A; B) \| !made` | measured before it is done |
+//! | `A % B` | `!remainder(A; B) \| !made` | whole numbers, as jq 1.6 has them |
+//! | `A[B:C]` | `B as $!from \| C as $!to \| A \| if !nothing then . else .[$!from:$!to] end` | null has parts in jq 1.6 |
 //! | `A += B` | `B as $!x \| A \|= . + $!x` | so that the sum is a term |
 //! | `indices`, `contains`, regular expressions | `A as $!1 \| !product($!1) \| f($!1)` | input times argument, or worse |
 //!
@@ -37,7 +39,9 @@ pub(super) const PRODUCT: &str = "!product";
 pub(super) const REGEX: &str = "!regex";
 pub(super) const MULTIPLY: &str = "!multiply";
 pub(super) const SUBTRACT: &str = "!subtract";
+pub(super) const REMAINDER: &str = "!remainder";
 pub(super) const INDEX: &str = "!index";
+pub(super) const NOTHING: &str = "!nothing";
 
 /// Functions whose time is more than input plus arguments, and what measures them.
 const MEASURED: [(&str, usize, &str); 5] = [
@@ -47,9 +51,12 @@ const MEASURED: [(&str, usize, &str); 5] = [
     ("indices", 1, PRODUCT),
     ("contains", 1, PRODUCT),
 ];
-/// Variables that no program can spell, one for each of their arguments and one for the right side of `+=`.
+/// Variables that no program can spell: one for each of their arguments, one for the right side of `+=`, and the bounds
+/// of a slice.
 const ARGUMENTS: [&str; 2] = ["$!1", "$!2"];
 const RIGHT: &str = "$!x";
+const FROM: &str = "$!from";
+const TO: &str = "$!to";
 
 /// A program as a definition.
 pub(super) fn program(term: Term<&str>) -> Def<&str> {
@@ -158,12 +165,13 @@ fn made(term: Term<&str>) -> Term<&str> {
     pipe(term, call(MADE, Vec::new()))
 }
 
-/// `*` and `-` of texts and lists take longer than their sides are large.
+/// `*` and `-` of texts and lists take longer than their sides are large; `%` is not jaq's.
 fn math<'s>(left: Term<&'s str>, op: Math, right: Term<&'s str>) -> Term<&'s str> {
     made(match op {
         Math::Mul => call(MULTIPLY, vec![left, right]),
         Math::Sub => call(SUBTRACT, vec![left, right]),
-        Math::Add | Math::Div | Math::Rem => Term::BinOp(Box::new(left), BinaryOp::Math(op), Box::new(right)),
+        Math::Rem => call(REMAINDER, vec![left, right]),
+        Math::Add | Math::Div => Term::BinOp(Box::new(left), BinaryOp::Math(op), Box::new(right)),
     })
 }
 
@@ -288,8 +296,15 @@ impl Rewrite {
                 step(extended(pipe(head, call(LOOK, Vec::new())), Part::Range(None, None), optional))
             }
             Part::Range(from, to) => {
-                let bound = |term: Option<_>| term.map(|term| self.term(term));
-                made(extended(pipe(head, call(LOOK, Vec::new())), Part::Range(bound(from), bound(to)), optional))
+                let variable = |bound: &Option<_>, name| bound.as_ref().map(|_| Term::Var(name));
+                let part = Part::Range(variable(&from, FROM), variable(&to, TO));
+                let nothing = (call(NOTHING, Vec::new()), Term::Id);
+                let slice = Term::IfThenElse(vec![nothing], Some(Box::new(extended(Term::Id, part, optional))));
+                let slice = made(pipe(pipe(head, call(LOOK, Vec::new())), slice));
+                [(to, TO), (from, FROM)].into_iter().fold(slice, |slice, (bound, name)| match bound {
+                    Some(bound) => bind(self.term(bound), name, slice),
+                    None => slice,
+                })
             }
         })
     }

@@ -1,5 +1,7 @@
 //! What expressions say, and what they cannot do.
 
+mod jq16;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -180,6 +182,9 @@ fn values_do_not_grow_without_end() {
         ("{a:1}|[..|=[.]]|[range(1e7)]", "{}"),
         ("[limit(3; def f: ., f; f)]|[range(1e7)]", "{}"),
         ("\"\\([range(1e7)])\"", "{}"),
+        ("[range(1e4)|\"x\" * 1e5]|join(\"\")", "{}"),
+        ("(\"x\" * 1e6) as $x | [range(1e4)|$x]|join(\"\")", "{}"),
+        ("(\"x\" * 1e6) as $x | [range(1e4)|\"\"]|join($x)", "{}"),
         ("{\"\\([range(1e7)])\":1}", "{}"),
         ("{a:1} as {\"\\([range(1e7)])\":$x} | $x", "{}"),
         ("[1|strftime(\"%255Y%255Y\" * 10000)]|[range(1e7)]", "{}"),

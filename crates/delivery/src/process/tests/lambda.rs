@@ -98,6 +98,11 @@ async fn what_a_reply_says_of_records() {
             vec!["A".into(), format!("{FAILED}FunctionError"), "C".into()],
         ),
         (
+            "base64 in lines",
+            Box::new(of("b", json!({"result": "Ok", "data": "Yn\r\nV0\n"}))),
+            vec!["A".into(), "but".into(), "C".into()],
+        ),
+        (
             "other id",
             Box::new(of("b", json!({"recordId": "other", "result": "Ok", "data": ""}))),
             vec!["A".into(), format!("{FAILED}MissingRecordId"), "C".into()],
