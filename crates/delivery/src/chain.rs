@@ -67,8 +67,13 @@ pub trait Chain: Send + Sync + Debug + 'static {
     /// How records are gathered before a run.
     fn gather(&self) -> Gather;
 
-    /// Makes of the records what is to be delivered. May take minutes, and may be dropped at any moment. The batch is
-    /// not empty.
+    /// What a run waits for and may wait for in vain, by a name that tells it from others: a function. `None`: nothing.
+    fn place(&self) -> Option<&str> {
+        None
+    }
+
+    /// Makes of the records what is to be delivered. May take minutes, and may be dropped at any moment; what it
+    /// holds is let go of soon after. The batch is not empty.
     ///
     /// # Errors
     /// [`Held`].

@@ -222,12 +222,12 @@ pub struct Tuning {
     /// Objects of one delivery stream that are uploaded at a time to one bucket, for each of: records, source records,
     /// error output. Those that the bucket refuses while it takes others do not count.
     pub parallel_uploads: usize,
-    /// Bytes that the bodies of all uploads of the node may hold in memory: about half of them for stores that answer, a
-    /// quarter for stores that hang, a quarter for what blocking calls of those do not let go of. An object larger than
-    /// its part is sent alone in it.
+    /// Bytes that the bodies of all uploads and requests of the node may hold in memory. Half of them is for places that
+    /// take longer than some seconds, of which each bucket or endpoint gets a quarter at most; a quarter for small bodies
+    /// and a quarter for large ones. A body that is larger than its part goes alone.
     pub memory_bytes: u64,
     /// Bytes that batches may take in which records are processed, of all delivery streams of the node, with what is
-    /// made of them. A function that does not answer holds its batch for minutes.
+    /// made of them. A function that does not answer holds its batch for minutes; parts as for `memory_bytes`.
     pub processing_bytes: u64,
     /// Wait after a first failed attempt, in ms; doubled after each further one.
     pub backoff_first_ms: u64,

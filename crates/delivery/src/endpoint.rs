@@ -21,7 +21,7 @@ pub use self::http_endpoint::{HttpEndpoint, HttpEndpointSpec};
 pub use self::opensearch::{DocumentIds, Flavour, OpenSearch, OpenSearchSpec, Rotation};
 pub use self::splunk::{HecKind, Splunk, SplunkSpec};
 use crate::blocking::GivenUp as BlockingGivenUp;
-use crate::http::{Address, BadAddress};
+use crate::http::{Address, BadAddress, Secret};
 use crate::record::{ErrorType, Origin};
 
 /// Records of one cut that are not delivered yet.
@@ -59,6 +59,15 @@ pub struct Verdict {
     pub refused: Vec<(usize, Fault)>,
     /// Bytes sent, for the metrics.
     pub bytes: u64,
+    /// All was taken, but whether it is safe is to be asked: [`Endpoint::confirmed`].
+    pub receipt: Option<Receipt>,
+}
+
+/// What a destination gave for a parcel that it took, to be asked about it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    number: u64,
+    cookies: Option<Secret>,
 }
 
 impl Verdict {
@@ -72,6 +81,13 @@ impl Verdict {
     #[must_use]
     pub fn refuse_all(parcel: &Parcel, fault: &Fault) -> Self {
         Self { refused: (0..parcel.records.len()).map(|n| (n, fault.clone())).collect(), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+impl Receipt {
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self { number, cookies: None }
     }
 }
 
@@ -116,8 +132,21 @@ pub struct GivenUp<'a> {
 
 /// A destination that takes requests.
 pub trait Endpoint: Send + Sync + std::fmt::Debug + 'static {
-    /// One attempt at all records of the parcel. Must end by itself: each request in it has a time limit.
+    /// One attempt at all records of the parcel. Must end by itself: each request in it has a time limit. What it holds
+    /// of them is let go of soon after the future was dropped; the attempt may then have been made, or not.
     fn attempt<'a>(&'a self, parcel: &'a Parcel) -> BoxFuture<'a, Verdict>;
+
+    /// Asks about a parcel that was taken until it is safe. Holds nothing of it. Ends by itself.
+    ///
+    /// # Errors
+    /// Why the whole parcel is worth another attempt.
+    fn confirmed(&self, receipt: Receipt) -> BoxFuture<'_, Result<(), Fault>> {
+        drop(receipt);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What an attempt waits for, by a name that tells it from other endpoints: the address that is called.
+    fn place(&self) -> &str;
 
     /// How long failed records are tried again, counted from the end of the first attempt that failed.
     fn retry_for(&self) -> Duration;

@@ -1,15 +1,10 @@
 //! What this process remembers of a delivery stream's uploads, over all sessions of its worker.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-
-use crate::memory::Hold;
-
-/// An attempt that fails later than this was not refused: the store hangs.
-const QUICK: Duration = Duration::from_secs(10);
 
 /// Cuts that fail alone at a store and are tried again at a time.
 const ALONE_AT_A_TIME: usize = 4;
@@ -20,10 +15,8 @@ pub(crate) enum Store {
     /// It took an object, or was not asked yet.
     #[default]
     Well,
-    /// It refused within seconds. It is probed with one upload at a time.
+    /// It did not. It is probed with one upload at a time.
     Failing,
-    /// It let an upload wait. It is probed with one upload at a time, in the memory for stores that hang.
-    Hanging,
 }
 
 /// How the puts of a cut went so far.
@@ -60,8 +53,6 @@ struct StorePast {
     probe: Arc<Semaphore>,
     /// For cuts that fail alone.
     alone: Arc<Semaphore>,
-    /// Bodies of puts that were given up, as long as the store holds them.
-    stuck: Vec<Weak<Hold>>,
 }
 
 #[derive(Debug)]
@@ -73,8 +64,6 @@ struct CutPast {
     is_alone: bool,
     /// Where it failed.
     store: String,
-    /// Its last attempt was let wait.
-    hung: bool,
     /// How long it waited between attempts at an endpoint; what becomes of its error output has its own time.
     waited: Duration,
     /// Taken as long as an attempt's body is held by anyone.
@@ -84,7 +73,7 @@ struct CutPast {
 impl Default for StorePast {
     fn default() -> Self {
         let (probe, alone) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(ALONE_AT_A_TIME)));
-        Self { store: Store::Well, probe, alone, stuck: Vec::new() }
+        Self { store: Store::Well, probe, alone }
     }
 }
 
@@ -92,7 +81,7 @@ impl Default for CutPast {
     fn default() -> Self {
         let turn = Arc::new(Semaphore::new(1));
         let (store, waited) = (String::new(), Duration::ZERO);
-        Self { failing_since: None, is_alone: false, store, hung: false, waited, turn }
+        Self { failing_since: None, is_alone: false, store, waited, turn }
     }
 }
 
@@ -119,17 +108,15 @@ impl Past {
         }
     }
 
-    /// An attempt has failed after `took`.
-    pub(crate) fn store_failed(&self, name: &str, took: Duration) {
-        let store = if took > QUICK { Store::Hanging } else { Store::Failing };
-        self.with(|inner| inner.stores.entry(name.to_owned()).or_default().store = store);
+    /// An attempt has failed.
+    pub(crate) fn store_failed(&self, name: &str) {
+        self.with(|inner| inner.stores.entry(name.to_owned()).or_default().store = Store::Failing);
     }
 
-    /// A put of the cut has failed at `now`, after `took`.
-    pub(crate) fn failed(&self, cut: u64, store: &str, now: Duration, took: Duration) {
+    /// A put of the cut has failed at `now`.
+    pub(crate) fn failed(&self, cut: u64, store: &str, now: Duration) {
         let is_news = self.with(|inner| {
             let past = inner.cuts.entry(cut).or_default();
-            past.hung = took > QUICK;
             let is_news = past.failing_since.is_none();
             if is_news {
                 (past.failing_since, past.store) = (Some(now), store.to_owned());
@@ -137,7 +124,7 @@ impl Past {
             is_news
         });
         if self.puts(cut) != Puts::FailAlone {
-            self.store_failed(store, took);
+            self.store_failed(store);
         }
         if is_news {
             self.learned.notify_one();
@@ -151,29 +138,6 @@ impl Past {
             Some(CutPast { failing_since: Some(_), .. }) => Puts::Fail,
             _ => Puts::Fresh,
         })
-    }
-
-    /// The store still holds the body of a put that was given up.
-    pub(crate) fn holds(&self, name: &str, body: Weak<Hold>) {
-        self.with(|inner| {
-            let past = inner.stores.entry(name.to_owned()).or_default();
-            past.stuck.retain(|body| body.strong_count() > 0);
-            past.stuck.push(body);
-        });
-    }
-
-    /// Whether the store holds a body of a put that was given up.
-    pub(crate) fn is_stuck(&self, name: &str) -> bool {
-        self.with(|inner| {
-            let Some(past) = inner.stores.get_mut(name) else { return false };
-            past.stuck.retain(|body| body.strong_count() > 0);
-            !past.stuck.is_empty()
-        })
-    }
-
-    /// Whether the last put of the cut was let wait.
-    pub(crate) fn hung(&self, cut: u64) -> bool {
-        self.with(|inner| inner.cuts.get(&cut).is_some_and(|past| past.hung))
     }
 
     /// Waits until [`Past::puts`] says something else of some cut. May be dropped and called again.
@@ -232,17 +196,15 @@ mod tests {
     #[test]
     fn a_cut_that_fails_alone_says_nothing_of_its_store() {
         let past = Past::default();
-        let (soon, late) = (Duration::from_millis(20), Duration::from_secs(60));
-        past.failed(1, "lake", Duration::ZERO, soon);
+        let late = Duration::from_secs(60);
+        past.failed(1, "lake", Duration::ZERO);
         assert_eq!((past.store("lake"), past.puts(1)), (Store::Failing, Puts::Fail));
         past.succeeded("lake");
         assert_eq!((past.store("lake"), past.puts(1)), (Store::Well, Puts::FailAlone));
-        for (took, hung) in [(soon, false), (late, true), (soon, false)] {
-            past.failed(1, "lake", late, took);
-            assert_eq!((past.store("lake"), past.hung(1)), (Store::Well, hung), "{took:?}");
-        }
-        past.failed(2, "lake", late, late);
-        assert_eq!((past.store("lake"), past.puts(2)), (Store::Hanging, Puts::Fail), "one that may not be alone");
+        past.failed(1, "lake", late);
+        assert_eq!(past.store("lake"), Store::Well);
+        past.failed(2, "lake", late);
+        assert_eq!((past.store("lake"), past.puts(2)), (Store::Failing, Puts::Fail), "one that may not be alone");
         assert_eq!(past.failing_for(1, late), late, "each has its own time");
     }
 }

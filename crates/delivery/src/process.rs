@@ -141,6 +141,10 @@ impl Chain for Processors {
         }
     }
 
+    fn place(&self) -> Option<&str> {
+        self.spec.lambda.as_ref().map(|lambda| lambda.arn.as_str())
+    }
+
     fn run(&self, batch: Vec<SourceRecord>) -> BoxFuture<'_, Result<Outcome, Held>> {
         Box::pin(async move {
             let mut tally = Tally::default();

@@ -58,7 +58,8 @@ pub enum SinkError {
 /// A store of objects.
 ///
 /// Obligations: an answer of `Ok` means that the object is durable; an object is never seen in part; putting the same
-/// key again replaces the object. Dropping the future leaves open whether the object was put.
+/// key again replaces the object. Dropping the future leaves open whether the object was put; the body is let go of
+/// soon after.
 pub trait Sink: Send + Sync + 'static {
     /// Puts one object.
     ///

@@ -1,6 +1,7 @@
 //! The worker in a world that fails.
 
 mod actors;
+mod crowds;
 mod damage;
 mod endpoints;
 mod failpoints;

@@ -5,8 +5,8 @@ mod request;
 
 pub(crate) use self::request::PARCEL_RECORDS;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use levada_core::engine::{EngineError, LogId};
@@ -18,7 +18,7 @@ use crate::config::Target;
 use crate::control::Cut;
 use crate::delivery::{Env, Shared};
 use crate::endpoint::Endpoint;
-use crate::memory::Hold;
+use crate::memory::{Hold, Loan};
 use crate::metrics::Metrics;
 use crate::mutant::Mutant;
 use crate::past::{Past, Puts, Store};
@@ -142,21 +142,13 @@ pub(crate) enum Put {
 }
 
 enum Failure {
-    Sink(Box<Refusal>),
+    Sink(SinkError),
     Engine(EngineError),
-}
-
-/// A put that failed.
-struct Refusal {
-    error: SinkError,
-    took: Duration,
-    /// Of the body, in case somebody still holds it.
-    hold: Weak<Hold>,
 }
 
 /// What an attempt may use.
 struct Lease {
-    memory: OwnedSemaphorePermit,
+    memory: Loan,
     /// Held by the one upload that probes a store that fails, and by the few that fail alone.
     _turn: Option<OwnedSemaphorePermit>,
 }
@@ -218,14 +210,9 @@ impl Upload {
                 Failure::Engine(error) => {
                     tracing::warn!(delivery_stream = %self.stream, cut = cut.id, %error, "records cannot be read now");
                 }
-                Failure::Sink(refusal) => {
-                    let Refusal { error, took, hold } = *refusal;
+                Failure::Sink(error) => {
                     Metrics::add(self.failed_puts(cut), 1);
-                    self.past.failed(cut.id, cut.bucket(), self.shared.env.clock.monotonic(), took);
-                    if let Some(hold) = hold.upgrade() {
-                        self.shared.memory.confine(&hold);
-                        self.past.holds(cut.bucket(), Arc::downgrade(&hold));
-                    }
+                    self.past.failed(cut.id, cut.bucket(), self.shared.env.clock.monotonic());
                     if self.is_over(cut) {
                         return Put::Late { reason: error.to_string() };
                     }
@@ -280,7 +267,7 @@ impl Upload {
         }
     }
 
-    /// Waits for what an attempt needs; `None` if the worker is stopping before a store that fails could be probed.
+    /// Waits for what an attempt needs; `None` if the worker stops before.
     async fn lease(&self, cut: &Cut, bytes: u64) -> Option<Lease> {
         let name = cut.bucket();
         loop {
@@ -299,30 +286,20 @@ impl Upload {
             if !is_alone && is_news(&self.past) {
                 continue;
             }
-            let hanging = if is_alone { self.past.hung(cut.id) } else { store == Store::Hanging };
-            let memory = self.memory(name, bytes, hanging).await?;
+            let memory = self.memory(name, bytes).await?;
             if turn.is_some() || self.past.store(name) == store {
                 return Some(Lease { memory, _turn: turn });
             }
         }
     }
 
-    /// Waits for memory. `None` never happens: the semaphores are not closed.
-    ///
-    /// A store that hung but lets go of what it is given does not wait for ever behind others that do not.
-    async fn memory(&self, name: &str, bytes: u64, hanging: bool) -> Option<OwnedSemaphorePermit> {
-        let memory = &self.shared.memory;
-        let patience = Duration::from_millis(self.shared.env.tuning.backoff_most_ms);
-        if hanging {
-            let own = memory.acquire(bytes, true);
-            if self.past.is_stuck(name) {
-                return own.await;
-            }
-            if let Ok(own) = tokio::time::timeout(patience, own).await {
-                return own;
-            }
+    /// Waits for memory for an attempt at a place; `None` if the worker stops before.
+    async fn memory(&self, place: &str, bytes: u64) -> Option<Loan> {
+        tokio::select! {
+            biased;
+            memory = self.shared.memory.acquire(place, bytes) => memory,
+            () = self.signals.closed() => None,
         }
-        memory.acquire(bytes, false).await
     }
 
     /// One attempt. The content is built anew each time, so that a destination that is away holds no memory while
@@ -347,11 +324,7 @@ impl Upload {
                     body: bytes.clone(),
                     attempt: Attempt { run: self.shared.run, number: env.random.next_u64() },
                 };
-                let began = env.clock.monotonic();
-                if let Err(error) = self.put(object).await {
-                    let took = env.clock.monotonic().saturating_sub(began);
-                    return Err(Failure::Sink(Box::new(Refusal { error, took, hold: Arc::downgrade(&hold) })));
-                }
+                self.put(object, hold.memory()).await.map_err(Failure::Sink)?;
                 self.past.succeeded(&name.bucket);
                 object_bytes += bytes.len() as u64;
             }
@@ -359,11 +332,14 @@ impl Upload {
         Ok(Put::Durable { records, lost, record_bytes, object_bytes })
     }
 
-    async fn put(&self, object: Object) -> Result<(), SinkError> {
+    async fn put(&self, object: Object, memory: &Loan) -> Result<(), SinkError> {
         let wait = PUT_TIMEOUT + Duration::from_secs(object.body.len() as u64 / SLOWEST_BYTES_PER_SECOND);
-        match tokio::time::timeout(wait, self.shared.env.sink.put(object)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(SinkError::Unavailable(format!("no answer within {} s", wait.as_secs()))),
+        let no_answer =
+            |wait: Duration, why| SinkError::Unavailable(format!("no answer within {} s{why}", wait.as_secs()));
+        match memory.attempt(tokio::time::timeout(wait, self.shared.env.sink.put(object))).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(_)) => Err(no_answer(wait, "")),
+            None => Err(no_answer(memory.patience(), ", and others need its memory")),
         }
     }
 

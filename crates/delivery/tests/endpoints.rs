@@ -12,7 +12,7 @@ use levada_conformance::receiver::{Fault, Plan, RandomFaults, Receiver};
 use levada_delivery::Blocking;
 use levada_delivery::endpoint::{
     DocumentIds, Endpoint, Flavour, HecKind, HttpEndpoint, HttpEndpointSpec, OpenSearch, OpenSearchSpec, Parcel,
-    ParcelRecord, Rotation, Splunk, SplunkSpec,
+    ParcelRecord, Rotation, Splunk, SplunkSpec, Verdict,
 };
 use levada_delivery::http::client::{Client, ClientConfig};
 use levada_delivery::http::{HttpClient, Mappings, Secret};
@@ -141,7 +141,7 @@ async fn each_fault_has_its_consequence() {
     for (kind, fault, retried, taken) in table {
         let receiver = receiver().await;
         receiver.plan(Plan { always: Some(fault.clone()), ..Plan::default() });
-        let verdict = endpoint(kind, &receiver).attempt(&parcel(1, 4)).await;
+        let verdict = attempt(&*endpoint(kind, &receiver), &parcel(1, 4)).await;
         assert_eq!(codes(&verdict.retry), retried.iter().copied().collect(), "{kind:?} {fault:?}");
         assert_eq!(receiver.records().len(), taken, "{kind:?} {fault:?}");
         let is_for_good = matches!(fault, Fault::SomeItems { status: 400, .. });
@@ -171,11 +171,22 @@ async fn a_receiver_that_is_gone_is_worth_another_attempt() {
         let endpoint = endpoint(kind, &receiver);
         receiver.stop();
         tokio::task::yield_now().await;
-        let verdict = endpoint.attempt(&parcel(1, 4)).await;
+        let verdict = attempt(&*endpoint, &parcel(1, 4)).await;
         assert_eq!((codes(&verdict.retry), verdict.retry.len()), ([code].into(), 4));
         let message = &verdict.retry[0].1.message;
         assert!(!message.contains("127.0.0.1"), "no address in error output: {message}");
     }
+}
+
+/// An attempt, and what is asked afterwards, as the driver does it.
+async fn attempt(endpoint: &dyn Endpoint, parcel: &Parcel) -> Verdict {
+    let mut verdict = endpoint.attempt(parcel).await;
+    if let Some(receipt) = verdict.receipt.take()
+        && let Err(fault) = endpoint.confirmed(receipt).await
+    {
+        verdict.retry = Verdict::retry_all(parcel, &fault).retry;
+    }
+    verdict
 }
 
 /// Attempts until nothing is left, as the driver does; what was refused for good.
@@ -183,7 +194,7 @@ async fn drive(endpoint: &dyn Endpoint, parcel: Parcel) -> BTreeSet<String> {
     let mut left = parcel;
     let mut refused = BTreeSet::new();
     for _ in 0..100 {
-        let verdict = endpoint.attempt(&left).await;
+        let verdict = attempt(endpoint, &left).await;
         refused.extend(verdict.refused.iter().map(|(place, _)| left.records[*place].id.clone()));
         let records = verdict.retry.iter().map(|(place, _)| left.records[*place].clone()).collect();
         left = Parcel { records, ..left };

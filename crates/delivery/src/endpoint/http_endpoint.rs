@@ -346,6 +346,10 @@ impl Endpoint for HttpEndpoint {
         Box::pin(self.attempt(parcel))
     }
 
+    fn place(&self) -> &str {
+        self.spec.address.target()
+    }
+
     fn retry_for(&self) -> Duration {
         self.spec.retry_for
     }

@@ -258,6 +258,10 @@ impl Endpoint for OpenSearch {
         Box::pin(self.attempt(parcel))
     }
 
+    fn place(&self) -> &str {
+        self.actions.spec.address.target()
+    }
+
     fn retry_for(&self) -> Duration {
         self.actions.spec.retry_for
     }

@@ -8,7 +8,7 @@
 //!   {"acks":[7]}                                         ◀── {"acks":{"7":false}}, later true
 //! ```
 //!
-//! Delivered is what was acknowledged. All failures are worth another attempt, AWS says, wrong tokens and formats too:
+//! Delivered is what was acknowledged. An indexer may need minutes for that, in which nothing is held of the data. All failures are worth another attempt, AWS says, wrong tokens and formats too:
 //! somebody may mend the collector before the retry duration is over.
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::line::{Object, excerpt};
-use super::{BadEndpoint, Endpoint, Fault, GivenUp, Parcel, Verdict, is_header_value, takes_paths};
+use super::{BadEndpoint, Endpoint, Fault, GivenUp, Parcel, Receipt, Verdict, is_header_value, takes_paths};
 use crate::http::{Address, HttpClient, HttpError, HttpRequest, HttpResponse, Method, Secret};
 use crate::record::ErrorType;
 
@@ -123,13 +123,13 @@ impl Splunk {
             body.extend_from_slice(&record.data);
         }
         let verdict = match self.deliver(body.freeze()).await {
-            Ok(()) => Verdict::default(),
+            Ok(receipt) => Verdict { receipt: Some(receipt), ..Verdict::default() },
             Err(fault) => Verdict::retry_all(parcel, &fault),
         };
         Verdict { bytes: len as u64, ..verdict }
     }
 
-    async fn deliver(&self, body: Bytes) -> Result<(), Fault> {
+    async fn deliver(&self, body: Bytes) -> Result<Receipt, Fault> {
         let (path, content_type) = match self.spec.kind {
             HecKind::Raw => ("/services/collector/raw", "text/plain"),
             HecKind::Event => ("/services/collector/event", "application/json"),
@@ -140,12 +140,13 @@ impl Splunk {
         if response.status != 200 || answer.code != Some(0) {
             return Err(refusal(&response, &answer));
         }
-        let ack_id = answer.ack_id.ok_or_else(|| fault("Splunk.DisabledAck"))?;
-        self.acknowledged(ack_id, cookies(&response)).await
+        let number = answer.ack_id.ok_or_else(|| fault("Splunk.DisabledAck"))?;
+        Ok(Receipt { number, cookies: cookies(&response) })
     }
 
     /// Asks until the time-out whether the data were indexed.
-    async fn acknowledged(&self, ack_id: u64, cookies: Option<Secret>) -> Result<(), Fault> {
+    async fn acknowledged(&self, receipt: Receipt) -> Result<(), Fault> {
+        let Receipt { number: ack_id, cookies } = receipt;
         let deadline = Instant::now() + self.spec.ack_timeout;
         let mut pause = MIN_PAUSE;
         loop {
@@ -278,6 +279,14 @@ fn text_of(code: &str) -> &'static str {
 impl Endpoint for Splunk {
     fn attempt<'a>(&'a self, parcel: &'a Parcel) -> BoxFuture<'a, Verdict> {
         Box::pin(self.attempt(parcel))
+    }
+
+    fn confirmed(&self, receipt: Receipt) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(self.acknowledged(receipt))
+    }
+
+    fn place(&self) -> &str {
+        self.spec.address.target()
     }
 
     fn retry_for(&self) -> Duration {

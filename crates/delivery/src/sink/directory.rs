@@ -9,7 +9,8 @@
 //! An object is written beside the keys (`.%tmp` is no key's path), synced, renamed to its place, and its directory
 //! synced: it appears whole or not at all, also after a loss of power.
 //!
-//! Architecture invariant: all calls of [`Disk`] happen in [`Blocking::run`].
+//! Architecture invariants: all calls of [`Disk`] happen in [`Blocking::run`]. A call that hangs holds a piece of the
+//! object, not the object: what is not written when nobody waits for it any more will never be.
 
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,11 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use bytes::Bytes;
 use levada_core::engine::BoxFuture;
-use levada_core::env::{Disk, Open};
+use levada_core::env::{Disk, DiskFile, Open};
 use tokio::sync::Semaphore;
 
 use super::escape::escape;
@@ -37,6 +39,9 @@ const MOST_KNOWN: usize = 1_024;
 /// Objects written to one directory at a time. Each takes a thread that may block, and if the file system hangs, does
 /// not give it back.
 const MOST_WRITES: usize = 16;
+
+/// Bytes written at a time.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// A directory that holds the objects of one bucket, or of several.
 pub struct DirectoryBucket {
@@ -65,10 +70,14 @@ impl Sink for DirectoryBucket {
     fn put(&self, object: Object) -> BoxFuture<'_, Result<(), SinkError>> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
+            let Object { key, body, attempt, .. } = object;
             let write = Arc::clone(&self.writes).acquire_owned().await;
+            // It goes with this future, whatever the work is doing then.
+            let body = Arc::new(body);
+            let rest = Arc::downgrade(&body);
             let work = move || {
                 let _until_done = write;
-                inner.put(&object)
+                inner.put(&key, &rest, attempt)
             };
             match self.blocking.run(work).await {
                 Ok(Ok(())) => Ok(()),
@@ -88,18 +97,36 @@ fn prefix(attempt: Attempt) -> String {
     format!("{:016x}-", attempt.run)
 }
 
+/// Writes what somebody still waits for. Each piece is a copy, so that a call that hangs holds no more.
+fn write_pieces(file: &dyn DiskFile, body: &Weak<Bytes>) -> io::Result<()> {
+    let mut at = 0;
+    let mut piece = Vec::new();
+    loop {
+        let body = body.upgrade().ok_or_else(|| io::Error::other("given up"))?;
+        let rest = body.get(at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        piece.clear();
+        piece.extend_from_slice(rest.get(..PIECE_BYTES).unwrap_or(rest));
+        drop(body);
+        file.write_all_at(&piece, at as u64)?;
+        at += piece.len();
+    }
+}
+
 impl Inner {
-    fn put(&self, object: &Object) -> io::Result<()> {
-        let names = escape(&object.key);
+    fn put(&self, key: &str, body: &Weak<Bytes>, attempt: Attempt) -> io::Result<()> {
+        let names = escape(key);
         let path = names.iter().fold(self.dir.clone(), |path, name| path.join(name));
         let parent = path.parent().unwrap_or(&self.dir).to_owned();
-        self.sweep(object.attempt)?;
+        self.sweep(attempt)?;
         self.make_durable(&parent)?;
         // A name of its own for each attempt: an earlier attempt that was given up may still be writing, and several
         // buckets may share a directory.
-        let name = format!("{}{:016x}", prefix(object.attempt), object.attempt.number);
+        let name = format!("{}{:016x}", prefix(attempt), attempt.number);
         let temporary = self.dir.join(TEMPORARY).join(name);
-        let written = self.write(&temporary, &path, &object.body);
+        let written = self.write(&temporary, &path, body);
         if written.is_err() {
             // Somebody may have removed directories: the next attempt looks again.
             self.durable.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -109,9 +136,9 @@ impl Inner {
         self.disk.sync_dir(&parent)
     }
 
-    fn write(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, temporary: &Path, path: &Path, body: &Weak<Bytes>) -> io::Result<()> {
         let file = self.disk.open(temporary, Open::CreateNew)?;
-        let written = file.write_all_at(bytes, 0).and_then(|()| file.sync());
+        let written = write_pieces(file.as_ref(), body).and_then(|()| file.sync());
         let renamed = written.and_then(|()| self.disk.rename(temporary, path));
         if renamed.is_err() {
             let _ = self.disk.remove(temporary);

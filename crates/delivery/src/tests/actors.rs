@@ -179,6 +179,10 @@ impl Endpoint for TestEndpoint {
         })
     }
 
+    fn place(&self) -> &str {
+        "test"
+    }
+
     fn retry_for(&self) -> Duration {
         self.retry_for
     }

@@ -26,6 +26,8 @@ pub(crate) const CONTROL: LogId = LogId(2);
 /// Of a second delivery stream, whose bucket is [`SWAMP`].
 pub(crate) const SWAMP_DATA: LogId = LogId(3);
 const SWAMP_CONTROL: LogId = LogId(4);
+/// Logs of further delivery streams have ids that are higher by multiples of this.
+const ANOTHER: u64 = 100_000;
 pub(crate) const SWAMP: &str = "swamp";
 
 /// Of the first delivery stream.
@@ -384,7 +386,8 @@ impl Engine for TestEngine {
         Box::pin(async move {
             self.fuse.step().await;
             for LogSpec { id, .. } in specs {
-                assert!((BLOCK.first.0..BLOCK.first.0 + u64::from(BLOCK.count) - 1).contains(&id.0), "{id:?}");
+                let of_block = BLOCK.first.0..BLOCK.first.0 + u64::from(BLOCK.count) - 1;
+                assert!(of_block.contains(&(id.0 % ANOTHER)), "{id:?}");
                 self.logs.lock().unwrap().entry(id).or_default();
             }
             self.fuse.step().await;
@@ -587,7 +590,7 @@ impl World {
         }
     }
 
-    fn delivery(&self) -> Delivery {
+    pub(crate) fn delivery(&self) -> Delivery {
         Delivery::new(Env {
             engine: Arc::clone(&self.engine) as Arc<dyn Engine>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
@@ -621,6 +624,16 @@ impl World {
 
     pub(crate) fn start(&self) -> Handle {
         self.delivery().start(self.spec())
+    }
+
+    /// One of many delivery streams of a node, from 1 on, with its data log.
+    pub(crate) fn start_another(&self, delivery: &Delivery, n: u64, config: Config) -> (Handle, LogId) {
+        let log = |log: LogId| LogId(log.0 + n * ANOTHER);
+        let (data, control) = (log(DATA), log(CONTROL));
+        self.engine.logs.lock().unwrap().extend([data, control].map(|log| (log, Log::default())));
+        let block = Some(Block { first: log(BLOCK.first), ..BLOCK });
+        let name = format!("stream-{n}").into();
+        (delivery.start(Spec { name, data, control, block, config, ..self.spec() }), data)
     }
 
     /// Size of the future that a worker is.

@@ -4,8 +4,9 @@
 //! `HttpEndpointRetryOptions` and `SplunkRetryOptions`: it starts after the first attempt and does not include the time
 //! in which an acknowledgement is awaited.
 //!
-//! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait. What is
-//! remembered between attempts is which records are left, and why others were refused.
+//! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait, nor one
+//! that takes records and needs time to say that they are safe. What is remembered between attempts is which records are
+//! left, and why others were refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,6 @@ use crate::control::Cut;
 use crate::endpoint::{Endpoint, Fault, Parcel, Verdict};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::past::Store;
 
 /// What an endpoint is remembered as; buckets have names.
 const ENDPOINT: &str = "";
@@ -34,6 +34,9 @@ pub(crate) const PARCEL_RECORDS: u64 = 50_000;
 
 /// Bytes of what is known of a record besides its data, roughly.
 const RECORD_BYTES: u64 = 512;
+
+/// Bytes of an attempt for each three of the records: they are held besides the request that is made of them, in base64.
+const TIMES_THREE: u64 = 7;
 
 /// Bytes of different reasons that are kept of one cut, for up to a day, as long as the node has memory for them.
 /// Further ones are kept in short.
@@ -66,6 +69,16 @@ struct Packed {
     lost: u64,
 }
 
+/// What became of an attempt.
+enum Tried {
+    /// Nothing is left to attempt, or it was made.
+    Attempted,
+    /// It took long, and others needed the memory. The next one waits with others that are slow.
+    GivenUp,
+    /// The worker stops.
+    Interrupted,
+}
+
 impl Upload {
     pub(super) async fn request(&self, mut endpoint: Arc<dyn Endpoint>, cut: &Cut, id: [u8; 16]) -> Outcome {
         let mut progress = Progress::default();
@@ -78,7 +91,9 @@ impl Upload {
                 endpoint = newest;
             }
             match self.try_request(endpoint.as_ref(), cut, id, &mut progress).await {
-                Ok(()) => unreadable = 0,
+                Ok(Tried::Attempted) => unreadable = 0,
+                Ok(Tried::GivenUp) => continue,
+                Ok(Tried::Interrupted) => return Outcome::Interrupted,
                 Err(EngineError::Missing) => return Outcome::Gone,
                 Err(error) => {
                     tracing::warn!(delivery_stream = %self.stream, cut = cut.id, %error, "records cannot be read now");
@@ -115,30 +130,43 @@ impl Upload {
         cut: &Cut,
         id: [u8; 16],
         progress: &mut Progress,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Tried, EngineError> {
         let clock = &self.shared.env.clock;
-        let hanging = self.past.store(ENDPOINT) == Store::Hanging;
-        // Held until the attempt is over. `None` never happens: the semaphores are not closed.
-        let _memory = self.memory(ENDPOINT, cut.bytes + cut.records() * RECORD_BYTES, hanging).await;
+        let bytes = cut.bytes * TIMES_THREE / 3 + cut.records() * RECORD_BYTES;
+        let Some(memory) = self.memory(endpoint.place(), bytes).await else { return Ok(Tried::Interrupted) };
         let Packed { parcel, offsets, lost } = self.pack(cut, id, progress.left.as_deref()).await?;
         // Of what was there at the last attempt, some may be unreadable now.
-        progress.taken.lost += progress.left.as_ref().map_or(lost, |left| (left.len() - offsets.len()) as u64);
+        let lost = progress.left.as_ref().map_or(lost, |left| (left.len() - offsets.len()) as u64);
         if parcel.records.is_empty() {
+            progress.taken.lost += lost;
             progress.left = Some(Vec::new());
-            return Ok(());
+            return Ok(Tried::Attempted);
         }
-        let began = clock.monotonic();
-        let verdict = endpoint.attempt(&parcel).await;
-        let took = clock.monotonic().saturating_sub(began);
-        progress.attempts += 1;
+        let Some(mut verdict) = memory.attempt(endpoint.attempt(&parcel)).await else {
+            let seconds = memory.patience().as_secs();
+            tracing::warn!(
+                delivery_stream = %self.stream, cut = cut.id, seconds,
+                "request given up and to be made again: no answer yet, and others need its memory"
+            );
+            return Ok(Tried::GivenUp);
+        };
         let records = parcel.records.len() as u64;
+        drop(parcel);
+        if let Some(receipt) = verdict.receipt.take() {
+            drop(memory);
+            if let Err(fault) = endpoint.confirmed(receipt).await {
+                verdict.retry = (0..offsets.len()).map(|place| (place, fault.clone())).collect();
+            }
+        }
+        progress.attempts += 1;
+        progress.taken.lost += lost;
         let taken = records.saturating_sub((verdict.retry.len() + verdict.refused.len()) as u64);
         progress.taken.records += taken;
         // What was sent in vain is no part of it.
         progress.taken.bytes += verdict.bytes * taken / records;
-        self.note(cut, &verdict, progress.attempts, took);
+        self.note(cut, &verdict, progress.attempts);
         progress.apply(&self.shared.memory, &offsets, verdict, clock.now_ms());
-        Ok(())
+        Ok(Tried::Attempted)
     }
 
     /// The records of the cut that are left.
@@ -166,7 +194,7 @@ impl Upload {
         Ok(Packed { parcel, offsets, lost })
     }
 
-    fn note(&self, cut: &Cut, verdict: &Verdict, attempts: u32, took: Duration) {
+    fn note(&self, cut: &Cut, verdict: &Verdict, attempts: u32) {
         let faulty = verdict.retry.first().or(verdict.refused.first());
         match faulty {
             None => {
@@ -178,7 +206,7 @@ impl Upload {
                 if verdict.retry.is_empty() {
                     self.past.succeeded(ENDPOINT);
                 } else {
-                    self.past.store_failed(ENDPOINT, took);
+                    self.past.store_failed(ENDPOINT);
                 }
                 let (retry, refused) = (verdict.retry.len(), verdict.refused.len());
                 tracing::warn!(
@@ -346,7 +374,7 @@ mod tests {
                 for _ in 0..2 {
                     let Verdict { retry: refused, .. } = verdict(2_000, |n| format!("{cut:0500}{n:0500}"));
                     let (refused, retry) = (refused[..1_000].to_vec(), refused[1_000..].to_vec());
-                    progress.apply(&memory, &offsets, Verdict { refused, retry, bytes: 0 }, 0);
+                    progress.apply(&memory, &offsets, Verdict { refused, retry, ..Verdict::default() }, 0);
                 }
                 progress
             })

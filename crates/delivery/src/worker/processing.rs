@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use levada_core::batch::{Batch, BatchBuilder, MAX_KEY_BYTES};
 use levada_core::engine::{Append, Appended, Engine, Expect, LogId, Offset, ReadRequest};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinError;
 
 use super::lane::{Kind, Lane};
 use super::stage::Hold;
 use super::{Mode, Session, Worker, of_data_log};
-use crate::chain::{self, MAX_OUTCOME_BYTES};
+use crate::buffer::Buffer;
+use crate::chain::{self, Chain, MAX_OUTCOME_BYTES};
 use crate::control::{ControlError, LaneId};
+use crate::delivery::Shared;
+use crate::memory::Loan;
 use crate::metrics::Metrics;
 use crate::mutant::Mutant;
 use crate::record::{Envelope, Product, SourceRecord};
@@ -39,7 +41,7 @@ pub(super) struct Run {
     to: Offset,
     result: Result<chain::Outcome, chain::Held>,
     /// Held until the products are appended.
-    _memory: Option<OwnedSemaphorePermit>,
+    _memory: Option<Loan>,
 }
 
 impl Worker {
@@ -57,14 +59,19 @@ impl Worker {
         if buffer.is_empty() || !is_free || !self.is_due(LaneId::Main, &buffer, limits) {
             return Ok(false);
         }
-        let shared = Arc::clone(&self.shared);
-        let data = self.spec.data;
+        let (shared, metrics) = (Arc::clone(&self.shared), Arc::clone(&self.metrics));
+        let (stream, data) = (Arc::clone(&self.stream), self.spec.data);
         stage.runs.spawn(async move {
-            let bytes = buffer.bytes * TIMES + buffer.records * RECORD_BYTES;
-            let _memory = shared.memory.acquire_processing(bytes).await;
-            let batch = read_batch(shared.env.engine.as_ref(), data, buffer.from, buffer.next).await?;
-            let offsets = batch.iter().map(|record| record.offset).collect();
-            Ok(Run { offsets, to: buffer.next, result: chain.run(batch).await, _memory })
+            loop {
+                if let Some(run) = run(&shared, chain.as_ref(), data, &buffer).await? {
+                    return Ok(run);
+                }
+                Metrics::add(&metrics.chain_held_up, 1);
+                tracing::warn!(
+                    delivery_stream = %stream, function = chain.place(),
+                    "processing given up and to be done again: no reply yet, and others need its memory"
+                );
+            }
         });
         Ok(true)
     }
@@ -132,6 +139,22 @@ impl Worker {
         }
         ended_with_mark(builder, taken)
     }
+}
+
+/// Runs the chain on what the buffer counts. `None`: it took long, and others needed the memory. The next run waits with
+/// others that are slow.
+async fn run(shared: &Shared, chain: &dyn Chain, data: LogId, buffer: &Buffer) -> Result<Option<Run>, ControlError> {
+    let bytes = buffer.bytes * TIMES + buffer.records * RECORD_BYTES;
+    let memory = shared.memory.acquire_processing(chain.place(), bytes).await;
+    let batch = read_batch(shared.env.engine.as_ref(), data, buffer.from, buffer.next).await?;
+    let offsets = batch.iter().map(|record| record.offset).collect();
+    let run = chain.run(batch);
+    let result = match &memory {
+        Some(memory) => memory.attempt(run).await,
+        // Never: the semaphores are not closed.
+        None => Some(run.await),
+    };
+    Ok(result.map(|result| Run { offsets, to: buffer.next, result, _memory: memory }))
 }
 
 async fn read_batch(

@@ -26,6 +26,17 @@ fn acks(acknowledged: bool) -> Answer {
     json(200, json!({"acks": {"7": acknowledged}}).to_string())
 }
 
+/// An attempt, and what is asked afterwards, as the driver does it.
+async fn attempt(endpoint: &Splunk, parcel: &Parcel) -> Verdict {
+    let mut verdict = Endpoint::attempt(endpoint, parcel).await;
+    if let Some(receipt) = verdict.receipt.take()
+        && let Err(fault) = endpoint.confirmed(receipt).await
+    {
+        verdict.retry = Verdict::retry_all(parcel, &fault).retry;
+    }
+    verdict
+}
+
 /// The verdict on one record, the requests, and how long it took in simulated time.
 async fn run(
     answer: impl Fn(usize, &HttpRequest) -> Answer + Send + Sync + 'static,
@@ -34,7 +45,7 @@ async fn run(
     let endpoint = Splunk::new(spec(), client.clone()).unwrap();
     let start = Instant::now();
     let parcel = parcel(["hello\n", "world\n"]);
-    let verdict = Endpoint::attempt(&endpoint, &parcel).await;
+    let verdict = attempt(&endpoint, &parcel).await;
     assert_sound(&verdict, 2);
     assert_eq!(verdict.refused, [], "all failures are retried");
     (verdict, client.requests(), start.elapsed())
@@ -67,7 +78,7 @@ async fn events_have_their_own_path_and_each_stream_its_channel() {
     let event = SplunkSpec { kind: HecKind::Event, ..spec() };
     let other = SplunkSpec { stream_arn: "arn:aws:firehose:us-east-1:000000000000:deliverystream/t".into(), ..spec() };
     for spec in [event, spec(), other] {
-        Endpoint::attempt(&Splunk::new(spec, client.clone()).unwrap(), &parcel(["{}"])).await;
+        attempt(&Splunk::new(spec, client.clone()).unwrap(), &parcel(["{}"])).await;
     }
     let data: Vec<HttpRequest> = client.requests().into_iter().step_by(2).collect();
     let paths: Vec<&str> = data.iter().map(|request| request.path.as_str()).collect();
@@ -183,7 +194,7 @@ async fn refusals_have_the_codes_of_aws() {
 async fn nothing_is_sent_for_records_without_bytes() {
     let client = Scripted::new(|_, _: &HttpRequest| taken());
     let endpoint = Splunk::new(spec(), client.clone()).unwrap();
-    assert_eq!(Endpoint::attempt(&endpoint, &parcel(["", ""])).await, Verdict::default());
+    assert_eq!(attempt(&endpoint, &parcel(["", ""])).await, Verdict::default());
     assert_eq!(client.requests(), []);
 }
 

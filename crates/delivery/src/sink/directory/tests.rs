@@ -1,12 +1,15 @@
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use bytes::Bytes;
 use levada_core::env::sim::{DiskCall, Fault, SimDisk, SimRandom};
-use levada_core::env::{Disk, Open};
+use levada_core::env::{DirEntry, Disk, DiskFile, Open};
 
-use super::DirectoryBucket;
+use super::{DirectoryBucket, PIECE_BYTES};
 use crate::blocking::Blocking;
 use crate::sink::escape::unescape;
 use crate::sink::{Attempt, Buckets, Object, Sink, SinkError};
@@ -171,4 +174,115 @@ async fn buckets_that_share_a_directory_leave_each_others_files_alone() {
     let attempt = Attempt { run: RUN, number: 9 };
     assert!(second.put(Object { attempt, ..object("c", "third") }).await.is_err());
     assert!(disk.files().contains(&mine));
+}
+
+/// A file system that hangs in its third write.
+struct Hanging {
+    disk: SimDisk,
+    writes: AtomicUsize,
+    hangs: mpsc::SyncSender<()>,
+}
+
+struct HangingFile(Arc<dyn DiskFile>, Arc<Hanging>);
+
+impl DiskFile for HangingFile {
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        if self.1.writes.fetch_add(1, Ordering::SeqCst) == 2 {
+            // The first is taken by the channel, the second when somebody receives.
+            let _ = self.1.hangs.send(());
+            let _ = self.1.hangs.send(());
+        }
+        self.0.write_all_at(bytes, at)
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        self.0.read_at(into, at)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+}
+
+struct HangingDisk(Arc<Hanging>);
+
+impl Disk for HangingDisk {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(HangingFile(self.0.disk.open(path, how)?, Arc::clone(&self.0))))
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.0.disk.create_dir_all(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        self.0.disk.list(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.disk.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.disk.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.0.disk.lock(path)
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.0.disk.free_bytes(path)
+    }
+}
+
+/// Says when it is gone.
+struct Body(Vec<u8>, Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_hangs_holds_no_object_that_nobody_waits_for() {
+    let (hangs, hung) = mpsc::sync_channel(1);
+    let (disk, gone) = (SimDisk::new(), Arc::new(AtomicUsize::new(0)));
+    let hanging = HangingDisk(Arc::new(Hanging { disk: disk.clone(), writes: AtomicUsize::new(0), hangs }));
+    let bucket = DirectoryBucket::new(Arc::new(hanging), Blocking::Pool, PathBuf::from(DIR));
+    let body = || Bytes::from_owner(Body((0..5 * PIECE_BYTES + 1).map(|n| n as u8).collect(), Arc::clone(&gone)));
+    let put = tokio::time::timeout(Duration::from_secs(1), bucket.put(Object { body: body(), ..object("a", "") }));
+    assert!(put.await.is_err(), "it hangs");
+    assert_eq!(gone.load(Ordering::SeqCst), 1);
+    // It goes on, but not to the end.
+    let released = tokio::task::spawn_blocking(move || (hung.recv(), hung.recv()));
+    assert_eq!(released.await.unwrap(), (Ok(()), Ok(())));
+    let attempt = Attempt { run: RUN, number: 2 };
+    bucket.put(Object { body: body(), attempt, ..object("b", "") }).await.unwrap();
+    while disk.files().len() > 1 {
+        tokio::task::yield_now().await;
+    }
+    let file = disk.open(&Path::new(DIR).join("b%o"), Open::Read).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    assert_eq!(bytes, *body(), "in pieces, and whole");
 }
