@@ -5,7 +5,7 @@ use levada_sim::deliveries::simulate;
 use levada_sim::run::Plan;
 
 fn seeds() -> u64 {
-    std::env::var("LEVADA_SIM_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(20)
+    std::env::var("LEVADA_SIM_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(60)
 }
 
 #[test]

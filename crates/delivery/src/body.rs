@@ -13,6 +13,7 @@ pub(crate) use self::encoder::{Encoder, Format};
 use crate::blocking::Blocking;
 use crate::gap::first_readable;
 use crate::record::Envelope;
+use crate::upload::Codes;
 
 /// Bytes read from the log at a time: what one piece of blocking work compresses, about 20 ms.
 const PAGE_BYTES: u64 = 1024 * 1024;
@@ -30,7 +31,19 @@ pub(crate) struct Body {
     pub(crate) lost: u64,
     /// Bytes of `records` before compression.
     pub(crate) record_bytes: u64,
+    /// Of error output.
+    pub(crate) codes: Codes,
 }
+
+/// What is known of a line of error output.
+#[derive(serde::Deserialize)]
+struct Line<'a> {
+    #[serde(rename = "errorCode", borrow)]
+    code: std::borrow::Cow<'a, str>,
+}
+
+/// What a record that is no line of error output counts as: one that is too large for a line stands there itself.
+const NO_CODE: &str = "none";
 
 /// A range of a log, to be made into an object.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +53,8 @@ pub(crate) struct Range {
     pub(crate) to: Offset,
     /// Bytes of the records' data.
     pub(crate) bytes: u64,
+    /// Whether the records are lines of error output.
+    pub(crate) is_error_output: bool,
 }
 
 /// Reads a range and encodes it. What is trimmed or corrupt is counted as lost, the rest is taken; marks are no records.
@@ -54,6 +69,7 @@ pub(crate) async fn build(
 ) -> Result<Body, EngineError> {
     let mut encoder = Encoder::new(format, range.bytes).map_err(|error| EngineError::Unavailable(error.to_string()))?;
     let (mut at, mut records, mut lost, mut record_bytes) = (range.from, 0, 0, 0);
+    let mut codes = Codes::new();
     while at < range.to {
         let max_records = u32::try_from(range.to - at).unwrap_or(u32::MAX).min(PAGE_RECORDS);
         let request = ReadRequest { log: range.log, from: at, max_records, max_bytes: PAGE_BYTES };
@@ -77,21 +93,30 @@ pub(crate) async fn build(
         let chunks = page.chunks;
         let work = move || {
             let (mut count, mut bytes) = (0, 0);
+            let mut codes = codes;
             let all = chunks.iter().flat_map(|chunk| chunk.records()).take_while(|(offset, _)| *offset < range.to);
             for (_, record) in all.filter(|(_, record)| !Envelope::is_mark(record.key)) {
                 count += 1;
                 bytes += record.data.len() as u64;
                 encoder.record(record.data)?;
+                if range.is_error_output {
+                    let line = serde_json::from_slice::<Line<'_>>(record.data);
+                    let code = line.map_or(NO_CODE.into(), |line| line.code);
+                    match codes.get_mut(&*code) {
+                        Some(known) => *known += 1,
+                        None => drop(codes.insert(code.into_owned(), 1)),
+                    }
+                }
             }
-            Ok::<_, std::io::Error>((encoder, count, bytes))
+            Ok::<_, std::io::Error>((encoder, codes, count, bytes))
         };
-        let (back, count, bytes) = settled(blocking.run(work).await)?;
-        encoder = back;
+        let (count, bytes);
+        (encoder, codes, count, bytes) = settled(blocking.run(work).await)?;
         records += count;
         record_bytes += bytes;
     }
     let bytes = settled(blocking.run(move || encoder.finish()).await)?;
-    Ok(Body { bytes, records, lost, record_bytes })
+    Ok(Body { bytes, records, lost, record_bytes, codes })
 }
 
 /// Writing into memory fails only when the runtime shuts down.

@@ -37,6 +37,14 @@ pub struct Parcel {
     pub records: Vec<ParcelRecord>,
 }
 
+impl Parcel {
+    /// The id as a UUID.
+    #[must_use]
+    pub fn uuid(&self) -> String {
+        uuid::Uuid::from_bytes(self.id).to_string()
+    }
+}
+
 /// A record to be delivered.
 #[derive(Clone, Debug)]
 pub struct ParcelRecord {
@@ -59,8 +67,27 @@ pub struct Verdict {
     pub refused: Vec<(usize, Fault)>,
     /// Bytes sent, for the metrics.
     pub bytes: u64,
+    /// The requests that were made, in order, for the log and the metrics.
+    pub requests: Vec<Request>,
     /// All was taken, but whether it is safe is to be asked: [`Endpoint::confirmed`].
     pub receipt: Option<Receipt>,
+    /// How long after that a destination said that it is safe.
+    pub acknowledged_after: Option<Duration>,
+}
+
+/// A request of an attempt. Its places in the parcel stand in the [`Verdict`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What the destination knows it by, or the parcel's id if it is told none.
+    pub id: String,
+    /// Records in it.
+    pub records: usize,
+    /// Bytes of its body; 0 if it could not be sent.
+    pub bytes: u64,
+    /// Records in it that were not taken.
+    pub failed: usize,
+    /// Why the first of them was not.
+    pub fault: Option<Fault>,
 }
 
 /// What a destination gave for a parcel that it took, to be asked about it by.
@@ -71,6 +98,30 @@ pub struct Receipt {
 }
 
 impl Verdict {
+    /// Adds a request with what became of it as a whole.
+    fn requested(&mut self, id: String, records: usize, bytes: u64, fault: Option<&Fault>) {
+        let failed = if fault.is_some() { records } else { 0 };
+        self.bytes += bytes;
+        self.requests.push(Request { id, records, bytes, failed, fault: fault.cloned() });
+    }
+
+    /// Of the last request, the records behind these places of the two lists have failed.
+    fn some_failed(&mut self, retry: usize, refused: usize) {
+        let failed = || self.retry[retry..].iter().chain(&self.refused[refused..]);
+        let (count, fault) = (failed().count(), failed().next().map(|(_, fault)| fault.clone()));
+        if let Some(request) = self.requests.last_mut() {
+            (request.failed, request.fault) = (count, fault);
+        }
+    }
+
+    /// The whole parcel of so many records was taken, but is not safe.
+    pub(crate) fn unconfirmed(&mut self, records: usize, fault: &Fault) {
+        self.retry = (0..records).map(|place| (place, fault.clone())).collect();
+        for request in &mut self.requests {
+            (request.failed, request.fault) = (request.records, Some(fault.clone()));
+        }
+    }
+
     /// The whole parcel failed for one reason that may pass.
     #[must_use]
     pub fn retry_all(parcel: &Parcel, fault: &Fault) -> Self {
@@ -109,6 +160,11 @@ impl Fault {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         let message: Arc<str> = message.into().into();
         Self { code: code.into(), summary: Arc::clone(&message), message }
+    }
+
+    /// The status of HTTP that is the code, as it is with OpenSearch.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.code.parse().ok()
     }
 
     /// A reason that goes on with the destination's words.
@@ -156,6 +212,19 @@ pub trait Endpoint: Send + Sync + std::fmt::Debug + 'static {
 
     /// The line of error output of a record that was given up: a JSON object in AWS's order, without a newline.
     fn error_line(&self, given_up: &GivenUp<'_>) -> Vec<u8>;
+
+    /// Whether the retry duration includes the attempts themselves. Otherwise it is that of the waits between them.
+    fn retry_includes_attempts(&self) -> bool {
+        false
+    }
+
+    /// Whether `….Success` counts the records of attempts; otherwise it counts requests.
+    fn success_is_of_records(&self) -> bool {
+        true
+    }
+
+    /// Where requests go, for log lines: [`Address::origin`].
+    fn origin(&self) -> String;
 
     /// The AWS metric's middle part: `HttpEndpoint`, `Splunk`, `AmazonOpenSearchService` …
     fn metric_name(&self) -> &'static str;

@@ -21,9 +21,9 @@ pub struct Metrics {
     /// Attempts to put that failed, of objects for S3 as the destination; with `puts_succeeded`, the sample count of
     /// `DeliveryToS3.Success`. Those of other objects are [`Delivered::failed`] of theirs.
     pub puts_failed: AtomicU64,
-    /// `BackupToS3`: objects with the source records, and objects with what an endpoint did not take.
+    /// `BackupToS3`: objects with the source records.
     pub backup: Delivered,
-    /// Objects with error output of the processing.
+    /// Objects with error output: of the processing, and of what an endpoint did not take.
     pub errors: Delivered,
     /// `DeliveryToHttpEndpoint`, `DeliveryToSplunk`, `DeliveryToAmazonOpenSearchService` …: what the endpoint took;
     /// [`Delivered::succeeded`] and [`Delivered::failed`] count requests of HTTP endpoints, and of others the records of

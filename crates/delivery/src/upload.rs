@@ -1,8 +1,10 @@
 //! One cut on its way: build the object, put it, again and again, until it is durable or its time is over.
 
 mod content;
+mod report;
 mod request;
 
+pub(crate) use self::report::Codes;
 pub(crate) use self::request::PARCEL_RECORDS;
 
 use std::sync::Arc;
@@ -233,7 +235,7 @@ impl Upload {
     /// the endpoint did not take.
     fn failed_puts(&self, cut: &Cut) -> &AtomicU64 {
         match self.route {
-            _ if cut.parcel.is_some() => &self.metrics.backup.failed,
+            _ if cut.parcel.is_some() => &self.metrics.errors.failed,
             Route::Destination => &self.metrics.puts_failed,
             Route::Backup => &self.metrics.backup.failed,
             Route::Errors => &self.metrics.errors.failed,
@@ -310,7 +312,7 @@ impl Upload {
             return Ok(Put::Interrupted);
         };
         let body = self.build(cut, content).await.map_err(Failure::Engine)?;
-        let Body { bytes, records, lost, record_bytes } = body;
+        let Body { bytes, records, lost, record_bytes, codes } = body;
         let hold = Hold::new(memory, turn, bytes.len());
         let bytes = hold.by(bytes);
         let mut object_bytes = 0;
@@ -328,6 +330,10 @@ impl Upload {
                 self.past.succeeded(&name.bucket);
                 object_bytes += bytes.len() as u64;
             }
+        }
+        let is_error_output = cut.parcel.is_some() || self.route == Route::Errors;
+        if let Some(name) = cut.objects.first().filter(|_| is_error_output && records > 0) {
+            self.report_errors(name, records, object_bytes, &codes);
         }
         Ok(Put::Durable { records, lost, record_bytes, object_bytes })
     }

@@ -250,6 +250,18 @@ impl Config {
         })
     }
 
+    /// The region of a bucket, if the configuration says one.
+    #[must_use]
+    pub fn region_of_bucket(&self, name: &str) -> Option<&str> {
+        match self.buckets.get(name)? {
+            #[cfg(feature = "network")]
+            Bucket::S3(s3) => Some(&s3.region),
+            #[cfg(feature = "network")]
+            Bucket::Google(_) | Bucket::Azure(_) => None,
+            Bucket::Dir(_) => None,
+        }
+    }
+
     /// Reads the file that `args` name and merges it.
     ///
     /// # Errors

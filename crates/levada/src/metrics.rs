@@ -282,9 +282,20 @@ impl Default for Metrics {
             "aws_kinesis_read_provisioned_throughput_exceeded",
             "AWS/Kinesis ReadProvisionedThroughputExceeded, in GetRecords calls",
         );
-        let put_record = OperationFamily::register(&mut registry, "aws_kinesis_put_record", "AWS/Kinesis PutRecord", KEYS_AND_DATA);
-        let put_records = OperationFamily::register(&mut registry, "aws_kinesis_put_records", "AWS/Kinesis PutRecords", KEYS_AND_DATA);
-        let get_records = OperationFamily::register(&mut registry, "aws_kinesis_get_records", "AWS/Kinesis GetRecords", KEYS_AND_DATA);
+        let put_record =
+            OperationFamily::register(&mut registry, "aws_kinesis_put_record", "AWS/Kinesis PutRecord", KEYS_AND_DATA);
+        let put_records = OperationFamily::register(
+            &mut registry,
+            "aws_kinesis_put_records",
+            "AWS/Kinesis PutRecords",
+            KEYS_AND_DATA,
+        );
+        let get_records = OperationFamily::register(
+            &mut registry,
+            "aws_kinesis_get_records",
+            "AWS/Kinesis GetRecords",
+            KEYS_AND_DATA,
+        );
         let fan_out = FanOut::register(&mut registry);
         let ds_incoming_bytes = family(&mut registry, "aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes");
         let ds_incoming_records =
@@ -294,8 +305,12 @@ impl Default for Metrics {
         let ds_throttled = family(&mut registry, "aws_firehose_throttled_records", "AWS/Firehose ThrottledRecords");
         let ds_put_record =
             OperationFamily::register(&mut registry, "aws_firehose_put_record", "AWS/Firehose PutRecord", "data");
-        let ds_put_record_batch =
-            OperationFamily::register(&mut registry, "aws_firehose_put_record_batch", "AWS/Firehose PutRecordBatch", "data");
+        let ds_put_record_batch = OperationFamily::register(
+            &mut registry,
+            "aws_firehose_put_record_batch",
+            "AWS/Firehose PutRecordBatch",
+            "data",
+        );
         let ds_describe = CallFamily::register(
             &mut registry,
             "aws_firehose_describe_delivery_stream",

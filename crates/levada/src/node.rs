@@ -343,11 +343,7 @@ impl Node {
             node("levada_logs", "Logs: shards, and two or more for each delivery stream", stats.logs as f64),
             node("levada_open_files", "Open segment files", stats.open_files as f64),
             node("levada_commits_total", "Journal rounds", stats.commits as f64),
-            node(
-                "levada_commit_seconds_total",
-                "Time spent in journal rounds",
-                stats.commit_nanos_total as f64 / 1e9,
-            ),
+            node("levada_commit_seconds_total", "Time spent in journal rounds", stats.commit_nanos_total as f64 / 1e9),
             node("levada_subscriptions", "Live SubscribeToShard streams", self.subscriptions.count() as f64),
             node(
                 "levada_subscription_bytes",

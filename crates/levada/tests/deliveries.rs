@@ -21,7 +21,7 @@ use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_log::EmbeddedLog;
 use serde_json::{Value, json};
 
-use self::world::{CLEAN, NOW, Receiver, URL, World, answer, decoded, encoded, function, log_options, taken};
+use self::world::{CLEAN, HEC, NOW, Receiver, URL, World, answer, decoded, encoded, function, log_options, taken};
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/r";
 
@@ -149,6 +149,34 @@ impl Write for Log {
     }
 }
 
+impl Log {
+    /// The log of all tests here: what a callsite is cached to do is asked on the thread that comes to it first. Who
+    /// reads it knows own lines by what only they can name.
+    fn of_all() -> &'static Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        LOG.get_or_init(|| {
+            let log = Self::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            tracing::callsite::rebuild_interest_cache();
+            log
+        })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Levels and members of the lines that are wanted.
+    fn lines(&self, wanted: impl Fn(&Value) -> bool) -> Vec<(String, Value)> {
+        let lines = self.text();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = lines.map(|line| (line["level"].as_str().unwrap().to_owned(), line["fields"].clone()));
+        lines.filter(|(_, fields)| wanted(fields)).collect()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_object_is_a_line_in_the_log_without_what_is_in_it() {
     let log = Log::of_all();
@@ -159,43 +187,127 @@ async fn each_object_is_a_line_in_the_log_without_what_is_in_it() {
         world.put(&lines(3)).await;
         world.flush().await;
     }
-    let text = log.text();
-    assert!(!text.contains("record 0"), "{text}");
-    let delivered: Vec<Value> = log.lines("object delivered").into_iter().map(|(_, fields)| fields).collect();
-    let delivered: Vec<Value> = delivered.into_iter().filter(|fields| fields["bucket"] == "logged").collect();
+    assert!(!log.text().contains("record 0"), "{}", log.text());
+    let delivered = log.lines(|fields| fields["bucket"] == "logged");
     let objects = world.objects("logged");
-    assert_eq!((objects.len(), delivered.len()), (2, 2), "{text}");
-    for line in delivered {
+    assert_eq!((objects.len(), delivered.len()), (2, 2), "{}", log.text());
+    for (level, line) in delivered {
         let (_, content) = objects.iter().find(|(key, _)| line["key"] == **key).unwrap();
+        assert_eq!((level.as_str(), &line["message"]), ("INFO", &json!("object delivered")));
         assert_eq!(line["delivery_stream"], "d");
         assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(content.len())));
     }
 }
 
-/// What a destination that is away for too long costs is counted, logged as an error, and stands where alarms look.
+/// Both sides know a request by its id; records that were not taken are found by the line of their object.
 #[tokio::test(start_paused = true)]
-async fn a_bucket_may_be_away_for_23_hours_and_what_a_longer_time_costs_is_told() {
+async fn each_request_is_a_line_in_the_log_and_each_object_of_error_output() {
     let log = Log::of_all();
-    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
-    for (name, hours, lost) in [("away-for-23", 23, 0), ("away-for-26", 26, 3)] {
-        let world = World::new(&receiver).await;
-        world.create("ExtendedS3DestinationConfiguration", &bucket(name)).await;
-        world.lose_bucket(name);
+    let receiver = Receiver::new(|n, request| if n == 1 { taken(request) } else { answer(500, &json!({"a": 1})) });
+    let world = World::new(&receiver).await;
+    let destination = with(endpoint(1), &[("S3Configuration", bucket("told"))]);
+    world.create("HttpEndpointDestinationConfiguration", &destination).await;
+    for _ in 0..2 {
         world.put(&lines(3)).await;
-        world.hours(hours).await;
-        let kept = if lost == 0 { f64::from(hours) * 3_600.0 - 900.0 } else { 0.0 };
-        assert!(world.metric("aws_firehose_delivery_to_s3_data_freshness_seconds") >= kept, "{hours} hours");
-        assert!(world.metric("levada_delivery_failed_puts") > 100.0, "it was tried again and again");
-        world.find_bucket();
         world.flush().await;
-        assert_eq!(world.metric("levada_delivery_abandoned_records"), f64::from(lost));
-        let delivered: String = world.objects(name).into_iter().map(|(_, content)| content).collect();
-        assert_eq!(delivered, if lost == 0 { lines(3).concat() } else { String::new() });
-        let told = log.lines("records abandoned");
-        let told: Vec<_> = told.iter().filter(|(_, fields)| fields["reason"].to_string().contains(name)).collect();
-        assert_eq!(told.len(), usize::from(lost > 0), "{told:?}");
-        assert!(told.iter().all(|(level, fields)| level == "ERROR" && fields["records"] == lost), "{told:?}");
     }
+    let requests = receiver.requests();
+    let id = |request: &levada_delivery::http::HttpRequest| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        body["requestId"].clone()
+    };
+    let ids: Vec<Value> = requests.iter().map(id).collect();
+    let told = log.lines(|fields| ids.contains(&fields["request_id"]));
+    assert_eq!(told.len(), requests.len(), "{}", log.text());
+    for (n, (level, line)) in told.iter().enumerate() {
+        let expected = if n == 1 { ("INFO", "request delivered") } else { ("WARN", "request failed") };
+        assert_eq!((level.as_str(), line["message"].as_str().unwrap()), expected, "{line}");
+        assert_eq!((&line["request_id"], &line["delivery_stream"]), (&ids[n], &json!("d")));
+        assert_eq!(line["url"], "http://127.0.0.1:8088", "no path, as it may hold a key");
+        assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(requests[n].body.len())));
+        let attempts = if n < 2 { n + 1 } else { n - 1 };
+        assert_eq!(line["attempts"], json!(attempts), "{line}");
+        if n != 1 {
+            assert_eq!((&line["failed"], &line["code"]), (&json!(3), &json!("HttpEndpoint.DestinationException")));
+            assert!(line["reason"].as_str().unwrap().ends_with(" 500"), "{line}");
+        }
+    }
+    let [(key, content)] = &world.objects("told")[..] else { panic!("one object") };
+    let [(level, line)] = &log.lines(|fields| fields["bucket"] == "told")[..] else { panic!("{}", log.text()) };
+    assert_eq!((level.as_str(), &line["message"]), ("WARN", &json!("error output written")));
+    assert_eq!((&line["delivery_stream"], &line["key"]), (&json!("d"), &json!(key)));
+    assert_eq!((&line["records"], &line["bytes"]), (&json!(3), &json!(content.len())));
+    assert_eq!(line["codes"], "{\"HttpEndpoint.DestinationException\": 3}");
+    assert_eq!(world.metric("aws_firehose_delivery_to_http_endpoint_processed_records_total"), 3.0 * told.len() as f64);
+}
+
+/// Splunk's part in a delivery is over with the acknowledgement, and CloudWatch counts its records.
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_of_splunk_are_timed() {
+    let receiver = Receiver::new(|n, _| match n {
+        0 => answer(503, &json!({"text": "busy", "code": 9})),
+        1 => answer(200, &json!({"text": "Success", "code": 0, "ackId": 7})),
+        _ => answer(200, &json!({"acks": {"7": true}})),
+    });
+    let world = World::new(&receiver).await;
+    let destination = json!({
+        "HECEndpoint": HEC,
+        "HECEndpointType": "Raw",
+        "HECToken": "token",
+        "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 60},
+        "S3Configuration": bucket("backup"),
+    });
+    world.create("SplunkDestinationConfiguration", &destination).await;
+    world.put(&lines(3)).await;
+    world.flush().await;
+    assert_eq!(receiver.requests().len(), 3);
+    let metric = |name: &str| world.metric(&format!("aws_firehose_delivery_to_splunk_{name}"));
+    assert_eq!((metric("success_total"), metric("failure_total"), metric("records_total")), (3.0, 3.0, 3.0));
+    assert_eq!(metric("data_ack_latency_seconds_count"), 1.0);
+    assert!(metric("data_ack_latency_seconds_sum") > 0.0);
+}
+
+/// A function that fails leaves lines under the delivery stream's name, and its error output is no delivery.
+#[tokio::test(start_paused = true)]
+async fn a_function_that_fails_is_told_of_and_so_is_what_became_of_the_records() {
+    let log = Log::of_all();
+    let receiver = Receiver::new(|n, _| if n == 0 { answer(500, &json!({})) } else { answer(200, &json!("garbage")) });
+    let world = World::new(&receiver).await;
+    let destination = with(bucket("garbled"), &[("ProcessingConfiguration", lambda())]);
+    world.create("ExtendedS3DestinationConfiguration", &destination).await;
+    world.put(&lines(3)).await;
+    world.flush().await;
+    let failed = log.lines(|fields| fields["message"] == "the function failed");
+    assert!(!failed.is_empty() && failed.iter().all(|(_, line)| line["delivery_stream"] == "d"), "{}", log.text());
+    let [(level, line)] = &log.lines(|fields| fields["bucket"] == "garbled")[..] else { panic!("{}", log.text()) };
+    assert_eq!((level.as_str(), &line["message"]), ("WARN", &json!("error output written")));
+    assert_eq!((&line["records"], &line["codes"]), (&json!(3), &json!("{\"Lambda.JsonProcessingException\": 3}")));
+    assert_eq!(world.metric("aws_firehose_execute_processing_duration_seconds_count"), 2.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_about_delivery_streams_are_counted() {
+    let receiver = Receiver::new(|_, _| answer(500, &json!({})));
+    let world = World::new(&receiver).await;
+    world.create("ExtendedS3DestinationConfiguration", &bucket("lake")).await;
+    let name = json!({"DeliveryStreamName": "d"});
+    for _ in 0..2 {
+        world.call("DescribeDeliveryStream", name.clone()).await;
+    }
+    world.call("ListDeliveryStreams", json!({})).await;
+    let of_another_version = json!({
+        "DeliveryStreamName": "d",
+        "CurrentDeliveryStreamVersionId": "7",
+        "DestinationId": "destinationId-000000000001",
+        "ExtendedS3DestinationUpdate": {},
+    });
+    world.refused("UpdateDestination", of_another_version).await;
+    world.refused("DescribeDeliveryStream", json!({"DeliveryStreamName": "none"})).await;
+    assert_eq!(world.metric("aws_firehose_describe_delivery_stream_requests_total"), 2.0);
+    assert_eq!(world.metric("aws_firehose_describe_delivery_stream_latency_seconds_count"), 2.0);
+    assert_eq!(world.metric("aws_firehose_update_delivery_stream_requests_total"), 1.0);
+    let page = world.node.metrics.page(world.node.samples());
+    assert!(page.lines().any(|line| line == "aws_firehose_list_delivery_streams_requests_total 1"), "{page}");
 }
 
 #[tokio::test(start_paused = true)]

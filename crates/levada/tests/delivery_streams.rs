@@ -276,6 +276,10 @@ async fn creation_is_refused_in_aws_s_words() {
         (query("{a:.a,b:.b}", "!{partitionKeyFromQuery:a}/"),
             "MetaDataExtraction JQ Query can't contain keys that are not present in the S3 Prefix expression".to_owned()),
         (query("{a:", "!{partitionKeyFromQuery:a}/"), "MetaDataExtraction JQ Query is invalid: ".to_owned()),
+        (to_s3(json!({"EncryptionConfiguration": {"KMSEncryptionConfig":
+                {"AWSKMSKeyARN": "arn:aws:kms:eu-west-1:000000000000:key/k"}}})),
+            "KMS Key arn:aws:kms:eu-west-1:000000000000:key/k does not exist in the same region as the S3 bucket. KMS Key \
+             region: eu-west-1. S3 Bucket Region: us-east-1".to_owned()),
         (to_s3(json!({"CustomTimeZone": "Mars/Phobos"})),
             "Provided custom time zone is not supported. Custom time zones are limited to UTC and non-3-letter IANA time \
              zones.".to_owned()),
@@ -290,6 +294,8 @@ async fn creation_is_refused_in_aws_s_words() {
         assert!(said.starts_with(&expected), "{more}: {said}");
     }
     world.create("mapped", &http("https://mapped.example/x")).await;
+    let key = json!({"AWSKMSKeyARN": "arn:aws:kms:us-east-1:000000000000:key/k"});
+    world.create("encrypted", &to_s3(json!({"EncryptionConfiguration": {"KMSEncryptionConfig": key}}))).await;
     world.create("function", &function("arn:aws:lambda:us-east-1:000000000000:function:f:7")).await;
     // A source beside direct put is ignored, as AWS was seen to do.
     let beside = json!({"KinesisStreamSourceConfiguration":

@@ -96,7 +96,7 @@ impl HttpEndpoint {
         for part in parts(&parcel.records) {
             let outcome = match &unreachable {
                 Some(fault) => Outcome::Retry(fault.clone()),
-                None => self.deliver(parcel, &parcel.records[part.clone()], &mut verdict.bytes).await,
+                None => self.deliver(parcel, &parcel.records[part.clone()], &mut verdict).await,
             };
             match outcome {
                 Outcome::Delivered => {}
@@ -112,7 +112,7 @@ impl HttpEndpoint {
     }
 
     /// Sends what one request can hold.
-    async fn deliver(&self, parcel: &Parcel, records: &[ParcelRecord], bytes: &mut u64) -> Outcome {
+    async fn deliver(&self, parcel: &Parcel, records: &[ParcelRecord], verdict: &mut Verdict) -> Outcome {
         let id = request_id(parcel, records);
         let datas: Vec<Bytes> = records.iter().map(|record| record.data.clone()).collect();
         let (text, now, is_gzip) = (id.clone(), parcel.now, self.spec.gzip);
@@ -120,13 +120,12 @@ impl HttpEndpoint {
             let body = body(&text, now, &datas);
             Bytes::from(if is_gzip { gzip(&body) } else { body })
         };
-        match self.blocking.run(encode).await {
-            Ok(body) => {
-                *bytes += body.len() as u64;
-                self.send(self.request(&id, body), &id).await
-            }
-            Err(given_up) => Outcome::Retry(super::not_prepared(given_up)),
-        }
+        let (bytes, outcome) = match self.blocking.run(encode).await {
+            Ok(body) => (body.len() as u64, self.send(self.request(&id, body), &id).await),
+            Err(given_up) => (0, Outcome::Retry(super::not_prepared(given_up))),
+        };
+        verdict.requested(id, records.len(), bytes, outcome.fault());
+        outcome
     }
 
     fn request(&self, id: &str, body: Bytes) -> HttpRequest {
@@ -183,6 +182,15 @@ enum Outcome {
     /// As `Retry`, and no other request would get further.
     Unreachable(Fault),
     Refused(Fault),
+}
+
+impl Outcome {
+    fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Delivered => None,
+            Self::Retry(fault) | Self::Unreachable(fault) | Self::Refused(fault) => Some(fault),
+        }
+    }
 }
 
 /// Cuts records into what one request can hold: as many as fit, at least one.
@@ -371,6 +379,15 @@ impl Endpoint for HttpEndpoint {
             .number("subsequenceNumber", sub)
             .text("dataId", &record.id)
             .end()
+    }
+
+    /// "The sum of all successful data delivery requests" (the guide's table of metrics).
+    fn success_is_of_records(&self) -> bool {
+        false
+    }
+
+    fn origin(&self) -> String {
+        self.spec.address.origin()
     }
 
     fn metric_name(&self) -> &'static str {

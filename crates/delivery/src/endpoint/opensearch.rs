@@ -130,19 +130,28 @@ impl OpenSearch {
     }
 
     async fn attempt(&self, parcel: &Parcel) -> Verdict {
-        let (actions, records) = (Arc::clone(&self.actions), parcel.records.clone());
+        let (actions, records, id) = (Arc::clone(&self.actions), parcel.records.clone(), parcel.uuid());
         let (documents, refused) = match self.blocking.run(move || actions.documents(&records)).await {
             Ok(prepared) => prepared,
-            Err(given_up) => return Verdict::retry_all(parcel, &super::not_prepared(given_up)),
+            Err(given_up) => {
+                let fault = super::not_prepared(given_up);
+                let mut verdict = Verdict::retry_all(parcel, &fault);
+                verdict.requested(id, parcel.records.len(), 0, Some(&fault));
+                return verdict;
+            }
         };
-        let mut verdict = Verdict { refused, ..Verdict::default() };
-        self.deliver(&documents, &mut verdict).await;
+        let mut verdict = Verdict::default();
+        if let Some((_, fault)) = refused.first() {
+            verdict.requested(id.clone(), refused.len(), 0, Some(fault));
+        }
+        verdict.refused = refused;
+        self.deliver(&documents, &id, &mut verdict).await;
         verdict.retry.sort_unstable_by_key(|(place, _)| *place);
         verdict.refused.sort_unstable_by_key(|(place, _)| *place);
         verdict
     }
 
-    async fn deliver(&self, documents: &[Document], verdict: &mut Verdict) {
+    async fn deliver(&self, documents: &[Document], id: &str, verdict: &mut Verdict) {
         let mut queue: VecDeque<Range<usize>> = self.batches(documents, 0..documents.len()).into();
         let mut unreachable: Option<Fault> = None;
         while let Some(range) = queue.pop_front() {
@@ -153,28 +162,36 @@ impl OpenSearch {
             }
             let request = self.request(batch);
             let bytes = request.body.len();
-            verdict.bytes += bytes as u64;
+            let mut made = |fault| verdict.requested(id.to_owned(), batch.len(), bytes as u64, fault);
+            let all = |fault: &Fault| batch.iter().map(|document| (document.place, fault.clone())).collect::<Vec<_>>();
             match bulk::outcome(self.client.send(request).await, batch.len()) {
                 Outcome::Items(items) => {
+                    made(None);
+                    let (retry, refused) = (verdict.retry.len(), verdict.refused.len());
                     for (document, item) in batch.iter().zip(items) {
                         item.record(document.place, verdict);
                     }
+                    verdict.some_failed(retry, refused);
                 }
                 Outcome::Retry(fault) => {
-                    verdict.retry.extend(batch.iter().map(|document| (document.place, fault.clone())));
+                    made(Some(&fault));
+                    verdict.retry.extend(all(&fault));
                 }
                 Outcome::Unreachable(fault) => {
-                    verdict.retry.extend(batch.iter().map(|document| (document.place, fault.clone())));
+                    made(Some(&fault));
+                    verdict.retry.extend(all(&fault));
                     unreachable = Some(fault);
                 }
-                Outcome::TooLarge(_) if batch.len() > 1 && bytes > MIN_BULK_BYTES => {
-                    self.limit.fetch_min((bytes / 2).max(MIN_BULK_BYTES), Ordering::Relaxed);
-                    for smaller in self.batches(documents, range).into_iter().rev() {
-                        queue.push_front(smaller);
-                    }
-                }
                 Outcome::TooLarge(fault) => {
-                    verdict.refused.extend(batch.iter().map(|document| (document.place, fault.clone())));
+                    made(Some(&fault));
+                    if batch.len() > 1 && bytes > MIN_BULK_BYTES {
+                        self.limit.fetch_min((bytes / 2).max(MIN_BULK_BYTES), Ordering::Relaxed);
+                        for smaller in self.batches(documents, range).into_iter().rev() {
+                            queue.push_front(smaller);
+                        }
+                    } else {
+                        verdict.refused.extend(all(&fault));
+                    }
                 }
             }
         }
@@ -268,6 +285,16 @@ impl Endpoint for OpenSearch {
 
     fn error_type(&self) -> ErrorType {
         ErrorType::OpenSearch
+    }
+
+    /// "The total amount of time during which Firehose retries delivery (including the first attempt)" (API reference,
+    /// `AmazonopensearchserviceRetryOptions`, `ElasticsearchRetryOptions`, `AmazonOpenSearchServerlessRetryOptions`).
+    fn retry_includes_attempts(&self) -> bool {
+        true
+    }
+
+    fn origin(&self) -> String {
+        self.actions.spec.address.origin()
     }
 
     /// What AWS writes for an id that the cluster would have made is unverified; here it is an empty text.

@@ -122,11 +122,14 @@ impl Splunk {
         for record in &parcel.records {
             body.extend_from_slice(&record.data);
         }
-        let verdict = match self.deliver(body.freeze()).await {
+        let answer = self.deliver(body.freeze()).await;
+        let fault = answer.as_ref().err().cloned();
+        let mut verdict = match answer {
             Ok(receipt) => Verdict { receipt: Some(receipt), ..Verdict::default() },
             Err(fault) => Verdict::retry_all(parcel, &fault),
         };
-        Verdict { bytes: len as u64, ..verdict }
+        verdict.requested(parcel.uuid(), parcel.records.len(), len as u64, fault.as_ref());
+        verdict
     }
 
     async fn deliver(&self, body: Bytes) -> Result<Receipt, Fault> {
@@ -307,6 +310,10 @@ impl Endpoint for Splunk {
             .base64("rawData", &given_up.record.data)
             .text("EventId", &given_up.record.id)
             .end()
+    }
+
+    fn origin(&self) -> String {
+        self.spec.address.origin()
     }
 
     fn metric_name(&self) -> &'static str {

@@ -90,6 +90,21 @@ fn remaining(parcel: &Parcel, verdict: &Verdict) -> Parcel {
     Parcel { records, ..parcel.clone() }
 }
 
+/// All was taken by requests of these ids, records and bytes.
+fn all_taken(requests: impl IntoIterator<Item = (String, usize, usize)>) -> Verdict {
+    let mut verdict = Verdict::default();
+    for (id, records, bytes) in requests {
+        verdict.requested(id, records, bytes as u64, None);
+    }
+    verdict
+}
+
+/// Of each request: records, those that failed, and the code of the first.
+fn fates(verdict: &Verdict) -> Vec<(usize, usize, &str)> {
+    let requests = verdict.requests.iter();
+    requests.map(|r| (r.records, r.failed, r.fault.as_ref().map_or("", |fault| fault.code.as_str()))).collect()
+}
+
 fn places(faults: &[(usize, Fault)]) -> Vec<usize> {
     faults.iter().map(|(place, _)| *place).collect()
 }

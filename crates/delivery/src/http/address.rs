@@ -51,6 +51,15 @@ impl Address {
         Ok(())
     }
 
+    /// Scheme, host and port of what is called. Paths may hold keys, and a mapping a password.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let (scheme, rest) = self.target().split_once("://").unwrap_or_default();
+        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+        let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        format!("{scheme}://{host_port}")
+    }
+
     /// The URL that is called, before a request's path.
     #[must_use]
     pub fn target(&self) -> &str {
@@ -278,6 +287,19 @@ mod tests {
         for (text, refused) in table {
             let ip: IpAddr = text.parse().unwrap();
             assert_eq!(forbidden(ip).is_some(), *refused, "{text}: {:?}", forbidden(ip));
+        }
+    }
+
+    #[test]
+    fn an_origin_has_no_secret() {
+        for (url, mapped, origin) in [
+            ("https://example.com", None, "https://example.com"),
+            ("https://user:word@example.com:8088/services/key?token=1", None, "https://example.com:8088"),
+            ("https://example.com?token=1", None, "https://example.com"),
+            ("https://example.com/a", Some("http://user:w@rd@[::1]:9200/a"), "http://[::1]:9200"),
+        ] {
+            let address = Address { url: url.to_owned(), mapped: mapped.map(str::to_owned) };
+            assert_eq!(address.origin(), origin);
         }
     }
 

@@ -133,6 +133,11 @@ pub(super) struct Caller<'a> {
 }
 
 impl Caller<'_> {
+    /// The delivery stream's name, as in all log lines.
+    fn delivery_stream(&self) -> &str {
+        self.delivery_stream_arn.rsplit('/').next().unwrap_or_default()
+    }
+
     fn payload(&self, invocation_id: String, inputs: &[Input]) -> Bytes {
         let records = inputs.iter().map(|input| EventRecord {
             record_id: &input.id,
@@ -217,12 +222,12 @@ async fn invoke(
         };
         tally.failed_executions += 1;
         tracing::warn!(
-            delivery_stream = caller.delivery_stream_arn,
+            delivery_stream = caller.delivery_stream(),
             function = lambda.arn,
             records = inputs.len(),
             attempts,
             %error,
-            "a function was invoked in vain"
+            "the function failed"
         );
         if attempts > lambda.retries {
             return vec![Verdict::Failed(error.failure(), attempts); inputs.len()];

@@ -1,6 +1,6 @@
 //! A chain and an endpoint for the world in memory. What they make says which record it was made of.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use levada_core::engine::BoxFuture;
 
 use super::world::{Failpoint, Fuse, World, bucketing};
 use crate::chain::{Chain, Gather, Held, Outcome, Tally};
-use crate::endpoint::{Endpoint, Fault, GivenUp, Parcel, ParcelRecord, Verdict};
+use crate::endpoint::{Endpoint, Fault, GivenUp, Parcel, ParcelRecord, Request, Verdict};
 use crate::record::{ErrorType, Partition, Product, SourceRecord};
 use crate::{Bucketing, Buffering, Config, KeyLayout, LayoutSpec, Partitioning, QueryKeys, Target};
 
@@ -99,6 +99,10 @@ pub(crate) enum Manner {
 pub(crate) struct TestEndpoint {
     pub(crate) manner: Mutex<Manner>,
     pub(crate) retry_for: Duration,
+    /// How long an attempt takes.
+    pub(crate) takes: Mutex<Duration>,
+    /// Counts records, and attempts as a part of the retry duration, as OpenSearch does.
+    pub(crate) is_search: AtomicBool,
     /// Numbers of the records it took, with the parcel's id.
     pub(crate) taken: Mutex<Vec<(u64, [u8; 16])>>,
     /// Moments of attempts, in s since the first one, and records in them.
@@ -120,6 +124,8 @@ impl TestEndpoint {
         Arc::new(Self {
             manner: Mutex::new(Manner::TakesAll),
             retry_for,
+            takes: Mutex::new(Duration::from_millis(50)),
+            is_search: AtomicBool::new(false),
             taken: Mutex::default(),
             attempts: Mutex::default(),
             ids: Mutex::default(),
@@ -150,7 +156,8 @@ impl Endpoint for TestEndpoint {
         Box::pin(async move {
             self.fuse.step().await;
             self.fuse.at(Failpoint::BeforeUpload).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            let takes = *self.takes.lock().unwrap();
+            tokio::time::sleep(takes).await;
             let since = self.started.elapsed().as_secs();
             self.attempts.lock().unwrap().push((since, parcel.records.len()));
             let manner = *self.manner.lock().unwrap();
@@ -174,6 +181,14 @@ impl Endpoint for TestEndpoint {
                 }
             }
             self.fuse.at(Failpoint::AfterUpload).await;
+            let fault = verdict.retry.first().or(verdict.refused.first()).map(|(_, fault)| fault.clone());
+            verdict.requests.push(Request {
+                id: parcel.uuid(),
+                records: parcel.records.len(),
+                bytes: verdict.bytes,
+                failed: verdict.retry.len() + verdict.refused.len(),
+                fault,
+            });
             self.fuse.step().await;
             verdict
         })
@@ -194,6 +209,18 @@ impl Endpoint for TestEndpoint {
     fn error_line(&self, given_up: &GivenUp<'_>) -> Vec<u8> {
         let GivenUp { record, fault, attempts, .. } = given_up;
         format!("{:08} {} after {attempts}", number(&record.data), fault.code).into_bytes()
+    }
+
+    fn retry_includes_attempts(&self) -> bool {
+        self.is_search.load(Ordering::SeqCst)
+    }
+
+    fn success_is_of_records(&self) -> bool {
+        self.is_search.load(Ordering::SeqCst)
+    }
+
+    fn origin(&self) -> String {
+        "https://test".to_owned()
     }
 
     fn metric_name(&self) -> &'static str {

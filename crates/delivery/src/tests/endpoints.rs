@@ -66,7 +66,8 @@ async fn what_is_refused_or_late_becomes_error_output_and_the_rest_is_delivered(
     assert_eq!(errors(&world).into_keys().collect::<Vec<_>>(), [7], "each third comes again, until all are taken");
     assert_eq!(endpoint.numbers(), (0..10).filter(|n| *n != 7).collect::<Vec<_>>());
     assert_eq!(handle.metrics().endpoint_failed_records.load(Ordering::SeqCst), 1);
-    assert_eq!(handle.metrics().backup.records.load(Ordering::SeqCst), 1);
+    assert_eq!(handle.metrics().errors.records.load(Ordering::SeqCst), 1);
+    assert_eq!(handle.metrics().backup.records.load(Ordering::SeqCst), 0, "no source records are backed up");
     assert_eq!(handle.metrics().endpoint.records.load(Ordering::SeqCst), 9);
     assert_eq!(handle.metrics().endpoint.bytes.load(Ordering::SeqCst), 9);
 }
@@ -87,6 +88,43 @@ async fn attempts_go_on_for_as_long_as_the_configuration_says() {
         assert_eq!(handle.metrics().endpoint.failed.load(Ordering::SeqCst), moments.len() as u64);
         assert_eq!(handle.metrics().endpoint.bytes.load(Ordering::SeqCst), 0, "what was sent in vain");
         assert_eq!(world.engine.start_of(DATA), 1);
+    }
+}
+
+/// The retry duration of OpenSearch includes the attempts, that of others does not.
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_answers_late_is_given_up_in_time() {
+    for (is_search, attempts) in [(true, 4), (false, 8)] {
+        let (world, endpoint) = world(seconds(100));
+        endpoint.manner(Manner::Busy);
+        *endpoint.takes.lock().unwrap() = seconds(30);
+        endpoint.is_search.store(is_search, Ordering::SeqCst);
+        let handle = world.start();
+        world.engine.produce(record(0).as_bytes());
+        handle.flush().await.unwrap();
+        assert_eq!(errors(&world).into_keys().collect::<Vec<_>>(), [0]);
+        assert_eq!(endpoint.attempts.lock().unwrap().len(), attempts, "{is_search}");
+    }
+}
+
+/// CloudWatch's `Success` is of records with Splunk and OpenSearch, and of requests with HTTP endpoints.
+#[tokio::test(start_paused = true)]
+async fn success_is_counted_as_cloudwatch_does() {
+    // Of 10 records one is refused, three have to come again, then one of these.
+    for (is_search, succeeded, failed) in [(true, 9, 1 + 3 + 1), (false, 1, 2)] {
+        let (world, endpoint) = world(seconds(300));
+        endpoint.manner(Manner::Picky);
+        endpoint.is_search.store(is_search, Ordering::SeqCst);
+        let handle = world.start();
+        for n in 0..10 {
+            world.engine.produce(record(n).as_bytes());
+        }
+        handle.flush().await.unwrap();
+        let metrics = handle.metrics();
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::SeqCst);
+        assert_eq!((count(&metrics.endpoint.succeeded), count(&metrics.endpoint.failed)), (succeeded, failed));
+        assert_eq!((count(&metrics.endpoint.records), count(&metrics.attempted_records)), (9, 10 + 3 + 1));
+        assert_eq!((count(&metrics.endpoint.bytes), count(&metrics.attempted_bytes)), (9, 10 + 3 + 1));
     }
 }
 

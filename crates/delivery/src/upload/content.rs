@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use levada_core::engine::{EngineError, LogId, Millis, Offset, ReadRequest};
 
-use super::Upload;
+use super::{Codes, Upload};
 use crate::body::{Body, Encoder, Format, Range, build};
 use crate::control::Cut;
 use crate::endpoint::{Endpoint, Fault, GivenUp, ParcelRecord};
 use crate::gap::first_readable;
 use crate::record::Envelope;
+use crate::worker::Route;
 
 /// Bytes and records read from a log at a time.
 const PAGE_BYTES: u64 = 1024 * 1024;
@@ -61,13 +62,15 @@ impl Upload {
         let env = &self.shared.env;
         match content {
             Content::Records => {
-                let range = Range { log: self.log, from: cut.from, to: cut.to, bytes: cut.bytes };
+                let is_error_output = self.route == Route::Errors;
+                let range = Range { log: self.log, from: cut.from, to: cut.to, bytes: cut.bytes, is_error_output };
                 build(&env.engine, range, format, env.blocking).await
             }
             Content::Lines { endpoint, given_up } => {
                 let unavailable = |error: std::io::Error| EngineError::Unavailable(error.to_string());
                 let mut encoder = Encoder::new(format, content.memory(cut)).map_err(unavailable)?;
                 let (mut records, mut lost, mut record_bytes) = (0, 0, 0);
+                let mut codes = Codes::new();
                 let mut at = cut.from;
                 let mut due = given_up.iter().peekable();
                 while due.peek().is_some() && at < cut.to {
@@ -81,6 +84,7 @@ impl Upload {
                         let (record, attempts, ended) = (&record.record, *attempts, *ended);
                         let line = endpoint.error_line(&GivenUp { record, fault, attempts, ended });
                         encoder.record(&line).map_err(unavailable)?;
+                        *codes.entry(fault.code.clone()).or_default() += 1;
                         records += 1;
                         record_bytes += line.len() as u64;
                     }
@@ -88,7 +92,7 @@ impl Upload {
                 }
                 lost += due.count() as u64;
                 let bytes = encoder.finish().map_err(unavailable)?;
-                Ok(Body { bytes, records, lost, record_bytes })
+                Ok(Body { bytes, records, lost, record_bytes, codes })
             }
         }
     }

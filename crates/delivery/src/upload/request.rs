@@ -1,8 +1,8 @@
 //! One cut on its way to an endpoint: attempts, until each record is taken or given up; then error output.
 //!
-//! The retry duration counts the waits between attempts, not the attempts themselves. Source: the API reference's
-//! `HttpEndpointRetryOptions` and `SplunkRetryOptions`: it starts after the first attempt and does not include the time
-//! in which an acknowledgement is awaited.
+//! The retry duration of HTTP endpoints and Splunk counts the waits between attempts, not the attempts themselves: it
+//! starts after the first attempt and does not include the time in which an answer is awaited (API reference,
+//! `HttpEndpointRetryOptions`, `SplunkRetryOptions`). That of OpenSearch includes them.
 //!
 //! Records are read anew for each attempt, so that an endpoint that is away holds no memory while its cuts wait, nor one
 //! that takes records and needs time to say that they are safe. What is remembered between attempts is which records are
@@ -19,7 +19,6 @@ use super::{Outcome, Put, Taken, Upload};
 use crate::control::Cut;
 use crate::endpoint::{Endpoint, Fault, Parcel, Verdict};
 use crate::memory::Memory;
-use crate::metrics::Metrics;
 
 /// What an endpoint is remembered as; buckets have names.
 const ENDPOINT: &str = "";
@@ -142,10 +141,15 @@ impl Upload {
             progress.left = Some(Vec::new());
             return Ok(Tried::Attempted);
         }
-        let Some(mut verdict) = memory.attempt(endpoint.attempt(&parcel)).await else {
+        let began = clock.monotonic();
+        let attempted = memory.attempt(endpoint.attempt(&parcel)).await;
+        if endpoint.retry_includes_attempts() {
+            self.past.waited(cut.id, clock.monotonic().saturating_sub(began));
+        }
+        let Some(mut verdict) = attempted else {
             let seconds = memory.patience().as_secs();
             tracing::warn!(
-                delivery_stream = %self.stream, cut = cut.id, seconds,
+                delivery_stream = %self.stream, cut = cut.id, url = endpoint.origin(), seconds,
                 "request given up and to be made again: no answer yet, and others need its memory"
             );
             return Ok(Tried::GivenUp);
@@ -154,8 +158,10 @@ impl Upload {
         drop(parcel);
         if let Some(receipt) = verdict.receipt.take() {
             drop(memory);
-            if let Err(fault) = endpoint.confirmed(receipt).await {
-                verdict.retry = (0..offsets.len()).map(|place| (place, fault.clone())).collect();
+            let taken = clock.monotonic();
+            match endpoint.confirmed(receipt).await {
+                Ok(()) => verdict.acknowledged_after = Some(clock.monotonic().saturating_sub(taken)),
+                Err(fault) => verdict.unconfirmed(offsets.len(), &fault),
             }
         }
         progress.attempts += 1;
@@ -164,7 +170,8 @@ impl Upload {
         progress.taken.records += taken;
         // What was sent in vain is no part of it.
         progress.taken.bytes += verdict.bytes * taken / records;
-        self.note(cut, &verdict, progress.attempts);
+        self.note(&verdict);
+        self.report(endpoint, cut, &verdict, records, progress.attempts);
         progress.apply(&self.shared.memory, &offsets, verdict, clock.now_ms());
         Ok(Tried::Attempted)
     }
@@ -194,26 +201,12 @@ impl Upload {
         Ok(Packed { parcel, offsets, lost })
     }
 
-    fn note(&self, cut: &Cut, verdict: &Verdict, attempts: u32) {
-        let faulty = verdict.retry.first().or(verdict.refused.first());
-        match faulty {
-            None => {
-                Metrics::add(&self.metrics.endpoint.succeeded, 1);
-                self.past.succeeded(ENDPOINT);
-            }
-            Some((_, Fault { code, summary, .. })) => {
-                Metrics::add(&self.metrics.endpoint.failed, 1);
-                if verdict.retry.is_empty() {
-                    self.past.succeeded(ENDPOINT);
-                } else {
-                    self.past.store_failed(ENDPOINT);
-                }
-                let (retry, refused) = (verdict.retry.len(), verdict.refused.len());
-                tracing::warn!(
-                    delivery_stream = %self.stream, cut = cut.id, attempts, retry, refused, code, reason = &**summary,
-                    "request failed"
-                );
-            }
+    /// Remembers how the endpoint answered.
+    fn note(&self, verdict: &Verdict) {
+        if verdict.retry.is_empty() {
+            self.past.succeeded(ENDPOINT);
+        } else {
+            self.past.store_failed(ENDPOINT);
         }
     }
 

@@ -122,7 +122,9 @@ impl Worker {
                     Route::Backup => metrics.backup.add(puts, *records, *object_bytes),
                     Route::Errors => metrics.errors.add(puts, *records, *object_bytes),
                 }
+                // Error output is told of where it is written.
                 if puts > 0
+                    && route != Route::Errors
                     && let Some(ObjectName { bucket, key }) = cut.objects.first()
                 {
                     let store = self.shared.env.sink.place(bucket);
@@ -135,9 +137,7 @@ impl Worker {
                 self.account_taken(taken);
                 Metrics::add(&metrics.endpoint_failed_records, *failed);
                 if *failed > 0 {
-                    metrics.backup.add(1, *failed, *error_bytes);
-                    let key = cut.objects.first().map_or("", |name| &name.key);
-                    tracing::warn!(delivery_stream = %stream, cut = cut.id, failed, key, "records became error output");
+                    metrics.errors.add(1, *failed, *error_bytes);
                 }
                 let Taken { records, bytes, lost } = taken;
                 tracing::debug!(delivery_stream = %stream, cut = cut.id, records, failed, lost, bytes, "delivered");

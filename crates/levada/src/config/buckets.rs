@@ -209,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn the_region_of_a_bucket_is_the_one_that_is_signed_for() {
+        let region = |section: &str| {
+            let config = Config::new(&ServeArgs::default(), Some(&format!("[buckets.lake]\n{section}"))).unwrap();
+            assert_eq!(config.region_of_bucket("other"), None);
+            config.region_of_bucket("lake").map(str::to_owned)
+        };
+        assert_eq!(region("region = \"eu-west-1\""), Some("eu-west-1".to_owned()));
+        assert_eq!(region("dir = \"x\""), None);
+        assert_eq!(region("google = {}"), None);
+    }
+
+    #[test]
     fn each_mistake_is_named() {
         for (section, says) in [
             ("dir = \"x\"\nendpoint = \"http://y\"", "not two"),

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use levada_core::catalog::{DeliveryStream, Destination, DestinationKind};
+use levada_core::catalog::{BackupMode, DeliveryStream, Destination, DestinationKind};
 use levada_delivery::{Delivered, Handle, Metrics};
 
 use crate::metrics::Sample;
@@ -41,11 +41,14 @@ macro_rules! names {
 
 const TO_S3: Names = names!("delivery_to_s3", "DeliveryToS3", "puts");
 const BACKUP: Names = names!("backup_to_s3", "BackupToS3", "puts");
-/// Error output of the processing: AWS has no metric of it.
+/// AWS has no metric of error output but `DeliveryToS3.Success` of its puts, with some destinations.
 const ERRORS: [[&str; 2]; 3] = [
-    ["levada_delivery_error_output_bytes_total", "Bytes of objects with error output of the processing"],
-    ["levada_delivery_error_output_records_total", "Records that became error output of the processing"],
-    ["levada_delivery_error_output_objects_total", "Objects with error output of the processing"],
+    ["levada_delivery_error_output_bytes_total", "Bytes of objects with error output"],
+    [
+        "levada_delivery_error_output_records_total",
+        "Records that became error output: of the processing, or not taken by an endpoint",
+    ],
+    ["levada_delivery_error_output_objects_total", "Objects with error output"],
 ];
 /// `….AuthFailure` and `….DeliveryRejected`.
 const REJECTIONS: [[&str; 2]; 2] = [
@@ -73,15 +76,23 @@ const SERVERLESS_REJECTIONS: [[&str; 2]; 2] = [
 fn names_of(kind: DestinationKind) -> Option<Names> {
     match kind {
         DestinationKind::S3 => None,
-        DestinationKind::HttpEndpoint => Some(names!("delivery_to_http_endpoint", "DeliveryToHttpEndpoint", "requests")),
+        DestinationKind::HttpEndpoint => {
+            Some(names!("delivery_to_http_endpoint", "DeliveryToHttpEndpoint", "requests"))
+        }
         DestinationKind::Splunk => Some(names!("delivery_to_splunk", "DeliveryToSplunk", "records of attempts")),
-        DestinationKind::OpenSearch => {
-            Some(names!("delivery_to_amazon_open_search_service", "DeliveryToAmazonOpenSearchService", "records of attempts"))
+        DestinationKind::OpenSearch => Some(names!(
+            "delivery_to_amazon_open_search_service",
+            "DeliveryToAmazonOpenSearchService",
+            "records of attempts"
+        )),
+        DestinationKind::OpenSearchServerless => Some(names!(
+            "delivery_to_amazon_open_search_serverless",
+            "DeliveryToAmazonOpenSearchServerless",
+            "records of attempts"
+        )),
+        DestinationKind::Elasticsearch => {
+            Some(names!("delivery_to_elasticsearch", "DeliveryToElasticsearch", "records of attempts"))
         }
-        DestinationKind::OpenSearchServerless => {
-            Some(names!("delivery_to_amazon_open_search_serverless", "DeliveryToAmazonOpenSearchServerless", "records of attempts"))
-        }
-        DestinationKind::Elasticsearch => Some(names!("delivery_to_elasticsearch", "DeliveryToElasticsearch", "records of attempts")),
     }
 }
 
@@ -215,9 +226,11 @@ impl Samples {
             ],
             &metrics.chain_held_up,
         );
-        for (name, counter) in
-            ERRORS.into_iter().zip([&metrics.errors.bytes, &metrics.errors.records, &metrics.errors.succeeded])
-        {
+    }
+
+    fn errors(&mut self, metrics: &Metrics) {
+        let errors = &metrics.errors;
+        for (name, counter) in ERRORS.into_iter().zip([&errors.bytes, &errors.records, &errors.succeeded]) {
             self.count(name, counter);
         }
     }
@@ -233,7 +246,10 @@ impl Samples {
             &metrics.partition_throughput,
         );
         self.count(
-            ["levada_delivery_partition_overflow_records_total", "Records beyond the active partitions, now error output"],
+            [
+                "levada_delivery_partition_overflow_records_total",
+                "Records beyond the active partitions, now error output",
+            ],
             &metrics.partition_overflow_records,
         );
     }
@@ -247,7 +263,10 @@ impl Samples {
             ["levada_delivery_abandoned_records_total", "Records given up after 24 hours of attempts"],
             &metrics.abandoned_records,
         );
-        self.count(["levada_delivery_lost_records_total", "Records that could not be read any more"], &metrics.lost_records);
+        self.count(
+            ["levada_delivery_lost_records_total", "Records that could not be read any more"],
+            &metrics.lost_records,
+        );
     }
 }
 
@@ -280,13 +299,19 @@ pub fn samples(stream: &DeliveryStream, handle: Option<&Handle>, now: u64) -> Ve
     }
     let backed_up = match &stream.destination {
         Destination::S3(s3) => s3.backup_enabled,
-        Destination::HttpEndpoint(_) | Destination::Splunk(_) | Destination::OpenSearch(_) => true,
+        Destination::HttpEndpoint(http) => http.common.backup_mode == BackupMode::All,
+        Destination::Splunk(splunk) => splunk.common.backup_mode == BackupMode::All,
+        Destination::OpenSearch(search) => search.common.backup_mode == BackupMode::All,
     };
     if backed_up {
         samples.delivered(&BACKUP, &metrics.backup, metrics.backup_freshness_ms(now));
     }
-    if stream.destination.processing().is_some_and(|processing| processing.enabled) {
+    let is_processed = stream.destination.processing().is_some_and(|processing| processing.enabled);
+    if is_processed {
         samples.processing(metrics);
+    }
+    if is_processed || stream.destination.kind() != DestinationKind::S3 {
+        samples.errors(metrics);
     }
     if let Destination::S3(s3) = &stream.destination
         && s3.partitioning.is_some_and(|partitioning| partitioning.enabled)

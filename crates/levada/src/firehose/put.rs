@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_core::batch::{Batch, BatchBuilder};
-use levada_core::catalog::{DeliveryStatus, DeliveryStream, EncryptionStatus, ProcessorKind};
+use levada_core::catalog::{DeliveryStatus, DeliveryStream, Encryption, ProcessorKind};
 use levada_core::engine::{Append, Appended, Expect, Offset};
 use levada_core::env::{Clock, Random};
 use levada_delivery::Handle;
@@ -57,7 +57,8 @@ enum Put {
 }
 
 fn target(caller: Caller<'_>, name: &str, records: usize) -> Result<Target, AwsError> {
-    let stream = caller.stream(name)?;
+    let found = caller.stream(name);
+    let stream = found.map_err(|_| errors::put_not_found(name, caller.principal.account.as_str()))?;
     if stream.status != DeliveryStatus::Active {
         return Err(not_active(&stream));
     }
@@ -87,13 +88,9 @@ fn decompresses(stream: &DeliveryStream) -> bool {
     processing.is_some_and(|processing| processing.active(ProcessorKind::Decompression).is_some())
 }
 
-/// Whether records are encrypted now (`Encrypted`). While encryption is being started they are not yet, while it is
-/// being stopped they still are (API reference, `StartDeliveryStreamEncryption`, `StopDeliveryStreamEncryption`).
+/// Whether records are encrypted now (`Encrypted`).
 fn is_encrypted(stream: &DeliveryStream) -> bool {
-    stream.encryption.as_ref().is_some_and(|encryption| match encryption.status {
-        EncryptionStatus::Enabled | EncryptionStatus::Disabling | EncryptionStatus::DisablingFailed => true,
-        EncryptionStatus::Enabling | EncryptionStatus::EnablingFailed | EncryptionStatus::Disabled => false,
-    })
+    stream.encryption.as_ref().is_some_and(Encryption::is_in_force)
 }
 
 pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -> Answer {

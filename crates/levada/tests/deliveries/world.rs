@@ -20,6 +20,7 @@ use crate::call;
 pub(crate) const NOW: u64 = 1_795_000_000_000;
 pub(crate) const CLEAN: &str = "arn:aws:lambda:us-east-1:000000000000:function:clean";
 pub(crate) const URL: &str = "https://in.example.com/put";
+pub(crate) const HEC: &str = "https://splunk.example.com:8088";
 
 type Answers = dyn Fn(usize, &HttpRequest) -> Result<HttpResponse, HttpError> + Send + Sync;
 
@@ -113,7 +114,9 @@ impl World {
             lifecycle: Some(LifecycleMode::Instant),
             ..ServeArgs::default()
         };
-        let file = format!("{functions}\n[endpoints]\n\"{URL}\" = \"http://127.0.0.1:8088\"");
+        let file = format!(
+            "{functions}\n[endpoints]\n\"{URL}\" = \"http://127.0.0.1:8088\"\n\"{HEC}\" = \"http://127.0.0.1:8089\""
+        );
         let mut config = Config::new(&args, Some(&file)).unwrap();
         config.free_bytes = 0;
         config.test_controls = true;

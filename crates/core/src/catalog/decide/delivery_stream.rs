@@ -112,8 +112,10 @@ pub(super) fn change_encryption(
     }
     let due = moment.due(moment.rules.lifecycle.delivery_encryption);
     let encryption = match key {
-        Some(key) => Encryption::enabling(key.clone(), due),
-        None => Encryption { status: EncryptionStatus::Disabling, key: present.key.clone(), due, failure: None },
+        Some(key) => Encryption { was_on: present.is_in_force(), ..Encryption::enabling(key.clone(), due) },
+        None => {
+            Encryption { status: EncryptionStatus::Disabling, key: present.key.clone(), due, ..Encryption::default() }
+        }
     };
     Ok(Some(Event::DeliveryEncryptionStarted { key: stream.key(), at: moment.now, encryption }))
 }

@@ -78,6 +78,10 @@ pub struct Encryption {
     /// When ENABLING or DISABLING ends; 0: at once.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub due: Millis,
+    /// True in ENABLING if another key is in force meanwhile: records are encrypted all the time (API reference,
+    /// `StartDeliveryStreamEncryption`: if it fails, encryption stays on with the old key).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_on: bool,
     /// Why it failed, in a `…Failed` status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -87,13 +91,24 @@ impl Encryption {
     /// Being turned on with this key, until `due`.
     #[must_use]
     pub fn enabling(key: EncryptionKey, due: Millis) -> Self {
-        Self { status: EncryptionStatus::Enabling, key: Some(key), due, failure: None }
+        Self { status: EncryptionStatus::Enabling, key: Some(key), due, ..Self::default() }
     }
 
     /// True in ENABLING and DISABLING.
     #[must_use]
     pub fn is_changing(&self) -> bool {
         matches!(self.status, EncryptionStatus::Enabling | EncryptionStatus::Disabling)
+    }
+
+    /// Whether records are encrypted now. While encryption is being started they are not yet, while it is being stopped
+    /// they still are (API reference, `StartDeliveryStreamEncryption`, `StopDeliveryStreamEncryption`).
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        match self.status {
+            EncryptionStatus::Enabled | EncryptionStatus::Disabling | EncryptionStatus::DisablingFailed => true,
+            EncryptionStatus::Enabling | EncryptionStatus::EnablingFailed => self.was_on,
+            EncryptionStatus::Disabled => false,
+        }
     }
 
     /// ENABLING or DISABLING is over.
@@ -107,5 +122,6 @@ impl Encryption {
             | EncryptionStatus::DisablingFailed => {}
         }
         self.due = 0;
+        self.was_on = false;
     }
 }

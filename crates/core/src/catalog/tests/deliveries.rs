@@ -216,15 +216,18 @@ fn encryption_takes_its_time_and_its_turn() {
     let status = |node: &Node| delivery(node, "d").encryption.unwrap();
     assert_eq!(status(&node), Encryption::enabling(EncryptionKey::AwsOwned, 0));
     node.due(NOW + Lifecycle::AWS.create);
-    let on = |key| Encryption { status: EncryptionStatus::Enabled, key: Some(key), due: 0, failure: None };
+    let on = |key| Encryption { status: EncryptionStatus::Enabled, key: Some(key), ..Encryption::default() };
     assert_eq!(status(&node), on(EncryptionKey::AwsOwned));
     // What came with the creation is no start.
     assert!(delivery(&node, "d").encryption_changes.is_empty());
+    assert!(!Encryption::enabling(EncryptionKey::AwsOwned, 0).is_in_force() && status(&node).is_in_force());
 
     let now = NOW + 60_000;
     node.run(now, &start_encryption("d", key())).unwrap();
     let due = now + Lifecycle::AWS.delivery_encryption;
-    assert_eq!(status(&node), Encryption::enabling(key(), due));
+    // Another key is in force until then.
+    assert_eq!(status(&node), Encryption { was_on: true, ..Encryption::enabling(key(), due) });
+    assert!(status(&node).is_in_force());
     assert_eq!(node.state.next_due(), Some(due));
     for command in [start_encryption("d", key()), stop_encryption("d")] {
         let (name, account, status) = ("d".into(), account(), EncryptionStatus::Enabling);
@@ -238,6 +241,7 @@ fn encryption_takes_its_time_and_its_turn() {
 
     node.run(due, &stop_encryption("d")).unwrap();
     assert_eq!((status(&node).status, status(&node).key), (EncryptionStatus::Disabling, Some(key())));
+    assert!(status(&node).is_in_force());
     // Deletion does not wait for it.
     let mut deleted = Node { state: node.state.clone(), ..Node::of(Lifecycle::AWS, None) };
     deleted.run(due, &delete_delivery("d")).unwrap();

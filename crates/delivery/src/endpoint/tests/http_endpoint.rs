@@ -48,7 +48,7 @@ async fn a_request_is_what_the_specification_says() {
     let endpoint = HttpEndpoint::new(spec(), client.clone(), Blocking::Inline).unwrap();
     let verdict = Endpoint::attempt(&endpoint, &parcel(["hello", "", "hello world"])).await;
     let [request] = &client.requests()[..] else { panic!("one request") };
-    assert_eq!(verdict, Verdict { bytes: request.body.len() as u64, ..Verdict::default() });
+    assert_eq!(verdict, all_taken([(id(request), 3, request.body.len())]));
     assert_eq!((request.address.target(), request.path.as_str()), ("https://in.example.com/firehose?key=1", ""));
     let id = id(request);
     let body = format!(
@@ -195,6 +195,8 @@ async fn an_id_is_never_used_with_other_records() {
     let endpoint = HttpEndpoint::new(spec(), client.clone(), Blocking::Inline).unwrap();
     let verdict = Endpoint::attempt(&endpoint, &parcel).await;
     assert_eq!(places(&verdict.retry), (10_000..20_000).collect::<Vec<_>>());
+    let failed = "HttpEndpoint.DestinationException";
+    assert_eq!(fates(&verdict), [(10_000, 0, ""), (10_000, 10_000, failed), (5, 0, "")]);
     Endpoint::attempt(&endpoint, &remaining(&parcel, &verdict)).await;
     // After a crash all of it comes again.
     Endpoint::attempt(&endpoint, &parcel).await;
@@ -220,7 +222,8 @@ async fn no_body_is_longer_than_64_mib() {
     let sizes: Vec<usize> = requests.iter().map(|request| request.body.len()).collect();
     assert!(sizes.len() == 2 && sizes.iter().all(|len| *len <= 64 << 20), "{sizes:?}");
     assert!(sizes[0] + 1_365_400 > 64 << 20, "as many as fit: {sizes:?}");
-    assert_eq!(verdict, Verdict { bytes: sizes.iter().sum::<usize>() as u64, ..Verdict::default() });
+    let records = |request: &HttpRequest| datas(request).len();
+    assert_eq!(verdict, all_taken(requests.iter().map(|of| (id(of), records(of), of.body.len()))));
 }
 
 #[tokio::test]

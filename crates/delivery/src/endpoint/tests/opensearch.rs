@@ -51,7 +51,7 @@ async fn a_request_is_what_bulk_takes() {
     let two = parcel(["{\"a\":1}\n", "{\n\"b\":2}"]);
     let (verdict, requests) = run(spec(), &two, |_, request| items(request, &[201, 200])).await;
     let [request] = &requests[..] else { panic!("one request") };
-    assert_eq!(verdict, Verdict { bytes: request.body.len() as u64, ..Verdict::default() });
+    assert_eq!(verdict, all_taken([(two.uuid(), 2, request.body.len())]));
     assert_eq!(request.path, "/_bulk");
     assert_eq!(request.headers, [("content-type".to_owned(), "application/x-ndjson".to_owned())]);
     let sent = lines(request);
@@ -103,6 +103,7 @@ async fn each_document_has_its_own_fate() {
     assert_eq!(&*verdict.refused[0].1.summary, "some_exception", "no reason in a log: it may repeat the record");
     assert_eq!(places(&verdict.retry), [2, 4, 6, 7, 8, 9]);
     assert_eq!(codes(&verdict.retry), ["429", "503", "403", "404", "409", "500"]);
+    assert_eq!(fates(&verdict), [(10, 8, "429")]);
     // Of status 400, but not the document's fault.
     for (error, is_refused) in [
         (json!({"type": "mapper_parsing_exception"}), true),
@@ -195,6 +196,8 @@ async fn requests_are_bounded_and_fall_to_what_the_cluster_takes() {
     let verdict = Endpoint::attempt(&endpoint, &parcel(["{}".to_owned(), giant, "{}".to_owned()])).await;
     assert_eq!((places(&verdict.refused), codes(&verdict.refused)), (vec![1], vec!["413"]));
     assert_eq!(verdict.retry, []);
+    let taken: usize = fates(&verdict).iter().filter(|(_, failed, _)| *failed == 0).map(|(records, ..)| records).sum();
+    assert_eq!(taken, 2, "{:?}", fates(&verdict));
     // A cluster that takes nothing is not asked for ever.
     let (verdict, requests) = run(spec(), &large, |_, _| json(413, "")).await;
     assert_eq!(verdict.refused.len(), 25);

@@ -32,7 +32,7 @@ async fn attempt(endpoint: &Splunk, parcel: &Parcel) -> Verdict {
     if let Some(receipt) = verdict.receipt.take()
         && let Err(fault) = endpoint.confirmed(receipt).await
     {
-        verdict.retry = Verdict::retry_all(parcel, &fault).retry;
+        verdict.unconfirmed(parcel.records.len(), &fault);
     }
     verdict
 }
@@ -54,7 +54,7 @@ async fn run(
 #[tokio::test(start_paused = true)]
 async fn bytes_are_concatenated_and_the_acknowledgement_is_awaited() {
     let (verdict, requests, time) = run(|n, _| if n == 0 { taken() } else { acks(n == 3) }).await;
-    assert_eq!(verdict, Verdict { bytes: 12, ..Verdict::default() });
+    assert_eq!(verdict, all_taken([(parcel([""]).uuid(), 2, 12)]));
     let [data, questions @ ..] = &requests[..] else { panic!("no request") };
     assert_eq!((data.path.as_str(), &data.body[..]), (RAW, &b"hello\nworld\n"[..]));
     let token = ("authorization".to_owned(), Secret::new("Splunk 11111111-2222-3333-4444-555555555555"));
@@ -110,6 +110,7 @@ async fn a_sticky_proxy_sees_its_cookie_again() {
 async fn without_an_acknowledgement_nothing_is_delivered() {
     let (verdict, requests, time) = run(|n, _| if n == 0 { taken() } else { acks(false) }).await;
     assert_eq!(codes(&verdict.retry), ["Splunk.AckTimeout"; 2]);
+    assert_eq!(fates(&verdict), [(2, 2, "Splunk.AckTimeout")]);
     assert_eq!(time, Duration::from_secs(180));
     assert!((20..30).contains(&requests.len()), "few questions: {}", requests.len());
     // Whatever the questions meet.

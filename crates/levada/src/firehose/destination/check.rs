@@ -1,8 +1,8 @@
 //! What AWS demands of a destination as a whole, at creation and after each update.
 
 use levada_core::catalog::{
-    CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination, Scope, SecretsManager,
-    Source, SplunkDestination,
+    BucketSettings, CloudWatchLogging, Destination, HttpEndpointDestination, ProcessorKind, S3Destination, Scope,
+    SecretsManager, Source, SplunkDestination,
 };
 use levada_delivery::PrefixError;
 use levada_wire::error::AwsError;
@@ -43,7 +43,7 @@ pub(in crate::firehose) fn check_change(from: &Destination, to: &Destination) ->
 }
 
 /// Whether this node can deliver there for a delivery stream that is or is to be: keys can be built, queries compiled,
-/// buckets, functions and addresses are known.
+/// buckets, functions and addresses are known. What depends on where a bucket is comes first.
 ///
 /// # Errors
 /// AWS's where its words are known, and ours.
@@ -54,7 +54,20 @@ pub(in crate::firehose) fn deliverable(
     source: &Source,
     destination: &Destination,
 ) -> Result<(), AwsError> {
+    destination.buckets().try_for_each(|bucket| object_key(node, &scope.region, bucket))?;
     node.check_destination(scope, name, source, destination).map_err(|error| undeliverable(&error))
+}
+
+/// The key of a bucket's objects has to be of the bucket's region: the delivery stream's, or the one that the configuration
+/// signs for.
+fn object_key(node: &Node, region: &str, bucket: &BucketSettings) -> Result<(), AwsError> {
+    let Some(arn) = bucket.kms_key_arn.as_deref() else { return Ok(()) };
+    // arn:aws:kms:REGION:…
+    let of_key = arn.split(':').nth(3).unwrap_or_default();
+    if of_key == region || node.config.region_of_bucket(bucket.bucket()) == Some(of_key) {
+        return Ok(());
+    }
+    Err(errors::object_key_of_other_region(arn, of_key, region))
 }
 
 pub(super) fn undeliverable(error: &Undeliverable) -> AwsError {

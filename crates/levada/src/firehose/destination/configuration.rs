@@ -100,7 +100,7 @@ fn splunk(asked: &types::SplunkDestinationConfiguration) -> Result<SplunkDestina
         ack_timeout_secs: asked.hec_acknowledgment_timeout_in_seconds.unwrap_or(limits::HEC_ACK_TIMEOUT_S_DEFAULT),
         secrets_manager: asked.secrets_manager_configuration.as_ref().map(secrets_manager),
         common: Requests {
-            buffering: buffering(asked.buffering_hints.as_ref())?.unwrap_or(SplunkDestination::BUFFERING),
+            buffering: each_hint(asked.buffering_hints.as_ref(), SplunkDestination::BUFFERING),
             retry_secs: retry_secs(asked.retry_options.as_ref()).unwrap_or(limits::RETRY_S_DEFAULT),
             backup_mode: asked.s3_backup_mode.map(splunk_backup_mode).unwrap_or_default(),
             backup: bucket(&asked.s3_configuration)?,
@@ -134,7 +134,7 @@ fn open_search(
         role_arn: asked.role_arn.clone(),
         vpc: asked.vpc_configuration.as_ref().map(vpc),
         common: Requests {
-            buffering: buffering(asked.buffering_hints.as_ref())?.unwrap_or_default(),
+            buffering: each_hint(asked.buffering_hints.as_ref(), Buffering::default()),
             retry_secs: retry_secs(asked.retry_options.as_ref()).unwrap_or(limits::RETRY_S_DEFAULT),
             backup_mode: asked.s3_backup_mode.map(search_backup_mode).unwrap_or_default(),
             backup: bucket(&asked.s3_configuration)?,
@@ -207,12 +207,21 @@ pub(super) fn conversion(
     Err(errors::unsupported("DataFormatConversionConfiguration"))
 }
 
-/// Hints come in pairs; none are as good as absent ones.
+/// Hints of S3 and of HTTP endpoints come in pairs (API reference); none are as good as absent ones.
 pub(super) fn buffering(hints: Option<&types::BufferingHints>) -> Result<Option<Buffering>, AwsError> {
     match hints.map(|hints| (hints.size_in_mbs, hints.interval_in_seconds)) {
         None | Some((None, None)) => Ok(None),
         Some((Some(size_mb), Some(interval_secs))) => Ok(Some(Buffering { size_mb, interval_secs })),
         Some(_) => Err(errors::half_buffering_hints()),
+    }
+}
+
+/// Hints of the other destinations, of which one may be given alone; the other one is as it is `otherwise`.
+pub(super) fn each_hint(hints: Option<&types::BufferingHints>, otherwise: Buffering) -> Buffering {
+    let given = |hint: fn(&types::BufferingHints) -> Option<u32>| hints.and_then(hint);
+    Buffering {
+        size_mb: given(|hints| hints.size_in_mbs).unwrap_or(otherwise.size_mb),
+        interval_secs: given(|hints| hints.interval_in_seconds).unwrap_or(otherwise.interval_secs),
     }
 }
 

@@ -332,7 +332,11 @@ fn endpoints_are_refused_in_aws_s_words() {
             json!({"HECEndpoint": "https://s.example:8088/services/collector"}),
             "Invalid HECEndpoint. Supported endpoint format is",
         ),
-        ("Splunk", json!({"HECEndpoint": "https://s.example:8088?x"}), "Invalid HECEndpoint. Supported endpoint format is"),
+        (
+            "Splunk",
+            json!({"HECEndpoint": "https://s.example:8088?x"}),
+            "Invalid HECEndpoint. Supported endpoint format is",
+        ),
         ("Splunk", json!({"HECToken": null}), "HECToken is required for Splunk destination"),
         (
             "Amazonopensearchservice",
@@ -569,6 +573,34 @@ fn what_is_so_already_is_no_change() {
         let on = updated(&format!("{what}DestinationUpdate"), &before, &named).unwrap();
         assert_ne!(on, before);
         assert_eq!(updated(&format!("{what}DestinationUpdate"), &on, &off), Ok(before), "{what}");
+    }
+}
+
+/// S3 and HTTP endpoints want both hints, all others take one alone: the other stays, or is AWS's default.
+#[test]
+fn buffering_hints_come_in_pairs_or_alone() {
+    let (size, interval) = (json!({"SizeInMBs": 2}), json!({"IntervalInSeconds": 7}));
+    let hints = |of: &Value| json!({"BufferingHints": of});
+    for (what, default) in
+        [("Splunk", 60), ("Amazonopensearchservice", 300), ("AmazonOpenSearchServerless", 300), ("Elasticsearch", 300)]
+    {
+        let member = format!("{what}DestinationConfiguration");
+        let shown = |destination: &Destination| {
+            described(destination)[format!("{what}DestinationDescription")]["BufferingHints"].clone()
+        };
+        let before = made(&member, &with(least(&member), &hints(&size))).unwrap();
+        assert_eq!(shown(&before), with(size.clone(), &json!({"IntervalInSeconds": default})), "{what}");
+        let after = updated(&format!("{what}DestinationUpdate"), &before, &hints(&interval)).unwrap();
+        assert_eq!(shown(&after), with(size.clone(), &interval), "{what}");
+    }
+    for what in ["S3", "ExtendedS3", "HttpEndpoint"] {
+        let member = format!("{what}DestinationConfiguration");
+        let before = made(&member, &least(&member)).unwrap();
+        for half in [hints(&size), hints(&interval)] {
+            let said = refusal(&member, &with(least(&member), &half));
+            assert_eq!(said, "SizeInMBs and IntervalInSeconds must both be specified in BufferingHints");
+            assert_eq!(updated(&format!("{what}DestinationUpdate"), &before, &half), Err(said));
+        }
     }
 }
 

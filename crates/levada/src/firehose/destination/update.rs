@@ -1,8 +1,9 @@
 //! What `UpdateDestination` asks for, in the domain's types. Absent members stay absent: the domain merges.
 
 use levada_core::catalog::{
-    BucketUpdate, Destination, DestinationUpdate, HttpEndpointUpdate, OpenSearchUpdate, Partitioning, Processing,
-    RequestsUpdate, S3Update, SplunkUpdate,
+    BucketUpdate, Buffering, Destination, DestinationUpdate, HttpEndpointDestination, HttpEndpointUpdate,
+    OpenSearchDestination, OpenSearchUpdate, Partitioning, Processing, RequestsUpdate, S3Update, SplunkDestination,
+    SplunkUpdate,
 };
 use levada_wire::error::AwsError;
 use levada_wire::firehose::{errors, types};
@@ -105,7 +106,7 @@ fn splunk(update: &types::SplunkDestinationUpdate, present: &Destination) -> Res
         ack_timeout_secs: update.hec_acknowledgment_timeout_in_seconds,
         secrets_manager: update.secrets_manager_configuration.as_ref().map(to::secrets_manager),
         common: RequestsUpdate {
-            buffering: to::buffering(update.buffering_hints.as_ref())?,
+            buffering: each_hint(update.buffering_hints.as_ref(), present),
             retry_secs: to::retry_secs(update.retry_options.as_ref()),
             backup_mode: update.s3_backup_mode.map(to::splunk_backup_mode),
             backup: update.s3_update.as_ref().map(bucket).transpose()?,
@@ -134,7 +135,7 @@ fn open_search(
         document_id: update.document_id_options.as_ref().map(to::document_id_format),
         role_arn: update.role_arn.clone(),
         common: RequestsUpdate {
-            buffering: to::buffering(update.buffering_hints.as_ref())?,
+            buffering: each_hint(update.buffering_hints.as_ref(), present),
             retry_secs: to::retry_secs(update.retry_options.as_ref()),
             // The model has no member for it.
             backup_mode: None,
@@ -156,6 +157,17 @@ fn bucket(update: &types::S3DestinationUpdate) -> Result<BucketUpdate, AwsError>
         logging: update.cloud_watch_logging_options.as_ref().map(to::logging),
         encryption: to::object_encryption(update.encryption_configuration.as_ref())?,
     })
+}
+
+/// Of hints that may be given alone the one that is not said stays.
+fn each_hint(hints: Option<&types::BufferingHints>, present: &Destination) -> Option<Buffering> {
+    let present = match present {
+        Destination::S3(s3) => s3.bucket.buffering,
+        Destination::HttpEndpoint(HttpEndpointDestination { common, .. })
+        | Destination::Splunk(SplunkDestination { common, .. })
+        | Destination::OpenSearch(OpenSearchDestination { common, .. }) => common.buffering,
+    };
+    hints.map(|hints| to::each_hint(Some(hints), present))
 }
 
 /// Dynamic partitioning, of which stays what is not said.

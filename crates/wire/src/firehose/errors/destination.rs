@@ -56,6 +56,17 @@ invalid_texts! {
         "Cross-region secrets are not allowed. Please provide a secret in the same region as firehose";
 }
 
+/// Objects are to be encrypted with a key of another region than their bucket's (seen in 2026).
+#[must_use]
+pub fn object_key_of_other_region(arn: &str, key_region: &str, bucket_region: &str) -> AwsError {
+    invalid(format!(
+        "KMS Key {} does not exist in the same region as the S3 bucket. KMS Key region: {}. S3 Bucket Region: \
+         {bucket_region}",
+        quoted(arn),
+        quoted(key_region)
+    ))
+}
+
 /// Two common attributes of one name (seen in 2026).
 #[must_use]
 pub fn duplicate_attribute(name: &str) -> AwsError {
