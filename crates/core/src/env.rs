@@ -42,6 +42,8 @@ pub enum Open {
     Write,
     /// A new file for reading and writing; an error if it exists.
     CreateNew,
+    /// The same, for its owner alone where files have permissions.
+    CreatePrivate,
     /// An existing file for reading and writing past the page cache where the system can (`O_DIRECT`): every
     /// write's offset and length are multiples of [`DIRECT_ALIGN`], and so is the buffer's address.
     WriteDirect,
@@ -76,6 +78,22 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// Those of the operating system.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Creates a directory and those above it; where there are permissions, `dir` is its owner's alone if it is new, and
+    /// left as it is if not.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn create_private_dir(&self, dir: &Path) -> io::Result<()> {
+        self.create_dir_all(dir)
+    }
+    /// Takes a file or directory away from everybody but its owner, where there are permissions and where it is not so
+    /// already.
+    ///
+    /// # Errors
+    /// Those of the operating system: who works here need not be the owner, and some file systems have no such thing.
+    fn make_private(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
     /// Lists a directory in the order of names.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ pub mod kpl;
 mod lambda;
 mod logs;
 mod query;
+mod said;
 mod split;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -35,7 +36,7 @@ use levada_core::engine::BoxFuture;
 use levada_core::env::{Clock, Random};
 
 use self::error::Failure;
-pub use self::function::{CommandFunction, Function, FunctionError, HttpFunction};
+pub use self::function::{CommandFunction, Function, FunctionError, HttpFunction, SaidBy};
 use self::item::{Item, Prepared, State};
 pub use self::lambda::LambdaSpec;
 use self::lambda::{Caller, Verdict};

@@ -66,4 +66,10 @@ pub trait Sink: Send + Sync + 'static {
     /// # Errors
     /// See [`SinkError`].
     fn put(&self, object: Object) -> BoxFuture<'_, Result<(), SinkError>>;
+
+    /// Where the objects of this bucket go, for the log: a directory is `dir:PATH`, a store its URL or name. Empty if
+    /// that is not known.
+    fn place(&self, _bucket: &str) -> String {
+        String::new()
+    }
 }

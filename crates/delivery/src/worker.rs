@@ -559,10 +559,6 @@ impl Worker {
     fn report_dropped(&self, dropped: Dropped) -> Dropped {
         Metrics::add(&self.metrics.dropped_records, dropped.records);
         self.backlog.found(self.backlog.look(), 0);
-        if dropped.records > 0 {
-            let Dropped { records, bytes } = dropped;
-            tracing::error!(delivery_stream = %self.stream, records, bytes, "undelivered records dropped: deleted");
-        }
         dropped
     }
 }

@@ -13,8 +13,18 @@ use wire::{Request, receive};
 
 /// Puts an object into a store that answers with `answer`, and tells what the store saw.
 async fn put(key: &str, encoding: Option<&'static str>, answer: &'static str) -> (Request, Result<(), SinkError>) {
+    put_below("", key, encoding, answer).await
+}
+
+/// The same, into a store whose endpoint has this path.
+async fn put_below(
+    path: &str,
+    key: &str,
+    encoding: Option<&'static str>,
+    answer: &'static str,
+) -> (Request, Result<(), SinkError>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let endpoint = format!("http://{}{path}", listener.local_addr().unwrap());
     let server = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let request = receive(&mut stream).await.unwrap();
@@ -83,6 +93,33 @@ async fn keys_arrive_as_they_are() {
     }
 }
 
+/// A store behind a reverse proxy.
+#[tokio::test]
+async fn an_endpoint_keeps_its_path() {
+    for (path, wanted) in [
+        ("", "/my.bucket/k"),
+        ("/", "/my.bucket/k"),
+        ("/minio", "/minio/my.bucket/k"),
+        ("/minio/", "/minio/my.bucket/k"),
+        ("/storage/v1/s3", "/storage/v1/s3/my.bucket/k"),
+    ] {
+        let (request, answer) = put_below(path, "k", None, OK).await;
+        assert_eq!(answer, Ok(()), "{path:?}");
+        let target = request.line.split([' ', '?']).nth(1).unwrap();
+        assert_eq!(target, wanted, "{path:?}");
+    }
+}
+
+#[test]
+fn the_log_is_told_where_without_who() {
+    for (endpoint, place) in [
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("https://user:word@store.example.com/a@b", "https://store.example.com/a@b"),
+    ] {
+        assert_eq!(bucket(endpoint.into()).place("lake"), place);
+    }
+}
+
 #[tokio::test]
 async fn an_object_is_one_signed_put_with_its_type_and_encoding() {
     let (request, answer) = put("k", Some("gzip"), OK).await;
@@ -121,5 +158,7 @@ async fn what_the_store_says_is_told_apart() {
     };
     let Err(SinkError::Unavailable(text)) = nobody.put(object).await else { panic!("nobody listens there") };
     assert!(!text.contains("very-secret"), "{text}");
+    // For people: no structures, what the system says at the end.
+    assert!(text.contains("Connection refused") && !text.contains('{') && !text.contains('\n'), "{text}");
     assert!(!format!("{nobody:?}").contains("very-secret"));
 }

@@ -16,7 +16,7 @@ pub struct BadBucket {
     error: SinkError,
 }
 
-/// Where each bucket of the configuration is, and where all others are.
+/// Where each bucket of the configuration is, and where all others are, if they are anywhere.
 ///
 /// # Errors
 /// [`BadBucket`], for example if credentials cannot be read.
@@ -40,7 +40,9 @@ pub(crate) fn open(
             Bucket::Azure(azure) => buckets.map(name, network::cloud(name, network::azure(azure, config))?),
         }
     }
-    buckets.unmapped_in(Arc::clone(disk), blocking, dir.join("buckets"));
+    if config.local_buckets {
+        buckets.unmapped_in(Arc::clone(disk), blocking, dir.join("buckets"));
+    }
     Ok(buckets)
 }
 

@@ -63,6 +63,8 @@ pub struct Config {
     pub test_controls: bool,
     /// Buckets that are not directories under the data directory.
     pub buckets: BTreeMap<String, Bucket>,
+    /// Whether all other buckets are directories under the data directory.
+    pub local_buckets: bool,
     /// How functions and endpoints are reached.
     pub destinations: Destinations,
     /// Certificates in PEM that are trusted beside the system's.
@@ -136,6 +138,27 @@ struct NodeSection {
     region: Option<String>,
     /// Connections that there may be at a time.
     connections: Option<u32>,
+    /// Whether buckets that have no section are directories under the data directory.
+    local_buckets: Option<bool>,
+}
+
+/// The directory of the configuration file, absolute: what is relative in the file is relative to it.
+struct Home(Option<PathBuf>);
+
+impl Home {
+    fn of(args: &ServeArgs) -> Result<Self, ConfigError> {
+        let Some(file) = args.config.as_deref() else { return Ok(Self(None)) };
+        let file = std::path::absolute(file);
+        let file = file.map_err(|error| ConfigError(format!("the directory of this process: {error}")))?;
+        Ok(Self(file.parent().map(Path::to_owned)))
+    }
+
+    fn path(&self, path: PathBuf) -> PathBuf {
+        match &self.0 {
+            Some(home) => home.join(path),
+            None => path,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -197,12 +220,15 @@ impl Config {
         if connections == 0 {
             return Err(ConfigError("[node]: connections must be at least 1".to_owned()));
         }
+        let home = Home::of(args)?;
         let mut buckets = BTreeMap::new();
         for (name, section) in file.buckets {
-            let bucket = section.validate(&name)?;
+            let bucket = section.validate(&name, &home)?;
             buckets.insert(name, bucket);
         }
-        let extra_ca = file.tls.extra_ca.map(|path| read(&path)).transpose()?;
+        let certificates =
+            |path| read(&home.path(path)).map_err(|ConfigError(what)| ConfigError(format!("[tls] extra_ca: {what}")));
+        let extra_ca = file.tls.extra_ca.map(certificates).transpose()?;
         Ok(Self {
             listen,
             data_dir,
@@ -215,7 +241,8 @@ impl Config {
             trust_clock: args.trust_clock,
             test_controls: args.test_controls,
             buckets,
-            destinations: destinations::validate(file.endpoints, file.lambda)?,
+            local_buckets: file.node.local_buckets.unwrap_or(true),
+            destinations: destinations::validate(file.endpoints, file.lambda, &home)?,
             extra_ca,
             backlog_bytes: file.storage.backlog_bytes.unwrap_or(DEFAULT_BACKLOG_BYTES),
             free_bytes: file.storage.free_bytes.unwrap_or(DEFAULT_FREE_BYTES),
@@ -267,6 +294,7 @@ fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test writes the operator's files")]
 mod tests {
     use super::*;
 
@@ -294,6 +322,28 @@ mod tests {
         assert_eq!(config.account.as_str(), "111111111111");
         assert_eq!(config.region, "eu-west-1");
         assert!(config.limits.of("any").is_none());
+    }
+
+    /// Wherever the process was started.
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+        let text = format!(
+            "[buckets.a]\ndir = \"a\"\n[buckets.b]\ndir = \"/b\"\n[lambda.\"{arn}\"]\ncommand = [\"f\"]\n\
+             [tls]\nextra_ca = \"ca.pem\""
+        );
+        let args = ServeArgs { config: Some(home.path().join("levada.toml")), ..ServeArgs::default() };
+        let error = Config::new(&args, Some(&text)).unwrap_err().to_string();
+        let ca = home.path().join("ca.pem");
+        assert!(error.starts_with(&format!("[tls] extra_ca: {}: ", ca.display())), "{error}");
+        std::fs::write(&ca, "certificate").unwrap();
+        let config = Config::new(&args, Some(&text)).unwrap();
+        assert_eq!(config.extra_ca.as_deref(), Some(&b"certificate"[..]));
+        assert_eq!(config.buckets["a"], Bucket::Dir(home.path().join("a")));
+        assert_eq!(config.buckets["b"], Bucket::Dir("/b".into()));
+        let command = FunctionTarget::Command { command: vec!["f".to_owned()], dir: Some(home.path().to_owned()) };
+        assert_eq!(config.destinations.function(arn), Some(&command));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use levada_core::env::Random;
 use levada_wire::codec::{self, Protocol};
 use levada_wire::error::{AwsError, XmlError};
 use levada_wire::eventstream;
-use levada_wire::operation::Operation;
+use levada_wire::operation::{FirehoseOp, Operation};
 use sha2::{Digest, Sha256};
 
 use crate::authentication::authenticate;
@@ -124,7 +124,9 @@ fn check_digest(headers: &HeaderMap, body: &[u8]) -> Result<(), AwsError> {
 
 fn refusal(node: &Node, operation: Option<Operation>, protocol: Protocol, error: &AwsError) -> Response<Body> {
     node.metrics.response(operation.map_or("Unknown", Operation::name), error.code.name());
-    if error.status() >= 500 {
+    // Refused puts of Firehose have lines of their own, which say why.
+    let is_put = matches!(operation, Some(Operation::Firehose(FirehoseOp::PutRecord | FirehoseOp::PutRecordBatch)));
+    if error.status() >= 500 && !is_put {
         tracing::warn!(operation = operation.map_or("Unknown", Operation::name), code = error.code.name(), "failed");
     }
     let mut response = Response::new(Body::from(error.body(protocol)));

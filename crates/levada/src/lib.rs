@@ -25,6 +25,7 @@ pub mod network;
 pub mod node;
 pub mod rates;
 pub mod refusal;
+pub mod refused_puts;
 pub mod registry;
 pub mod retention;
 pub mod rules;

@@ -302,6 +302,7 @@ async fn complete_one(node: &Arc<Node>, unfinished: Unfinished) -> Result<(), Ef
             None => {
                 node.metrics.forget_delivery_stream(key);
                 node.direct_put.forget(key.incarnation);
+                node.refused_puts.forget(key.incarnation);
             }
         }
     }

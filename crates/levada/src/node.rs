@@ -4,7 +4,7 @@ mod workers;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use levada_core::iterator::TokenKey;
 use levada_delivery::http::HttpClient;
 use levada_delivery::process::{ChainEnv, Interpreters};
 use levada_delivery::source::{Pump, Pumps};
-use levada_delivery::{Blocking, Delivery, Env, Handle, Tuning};
+use levada_delivery::{Blocking, Buckets, Delivery, Env, Handle, Tuning};
 use levada_log::{EmbeddedLog, Options};
 use tokio::sync::{Notify, watch};
 
@@ -28,6 +28,7 @@ use crate::lifecycle::Hands;
 use crate::memory::Answers;
 use crate::metrics::{Metrics, Sample};
 use crate::rates::Rates;
+use crate::refused_puts::RefusedPuts;
 use crate::registry::{self, Registry};
 use crate::subscriptions::Subscriptions;
 use crate::traffic::Traffic;
@@ -60,8 +61,19 @@ pub struct Environment {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The data directory cannot be created.
-    #[error("cannot create the data directory: {0}")]
-    Directory(std::io::Error),
+    #[error("cannot create the data directory {}: {error}", .path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A temporary directory cannot be created.
+    #[error("cannot create a temporary directory: {0}")]
+    Ephemeral(std::io::Error),
+    /// The log's threads cannot be started.
+    #[error("cannot start the threads of the log: {0}")]
+    Threads(std::io::Error),
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] levada_log::OpenError),
@@ -97,6 +109,8 @@ pub struct Node {
     pub traffic: Traffic,
     /// What each delivery stream may take from its producers.
     pub direct_put: DirectPut,
+    /// What is said of puts that they refuse.
+    pub refused_puts: RefusedPuts,
     /// Memory for answers that wait for the network.
     pub answers: Answers,
     /// Who is subscribed to which shard.
@@ -114,8 +128,10 @@ pub struct Node {
     assembly: Assembly,
     /// Held while a worker is told its configuration.
     configuring: Mutex<()>,
-    bucket_known: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    buckets: Arc<Buckets>,
     deliveries: RwLock<BTreeMap<u64, Handle>>,
+    /// Why those that have no worker have none.
+    undeliverable: RwLock<BTreeMap<u64, Arc<str>>>,
     /// Of the delivery streams that read a data stream.
     sources: RwLock<BTreeMap<u64, Pump>>,
     ready: AtomicBool,
@@ -130,7 +146,8 @@ impl Node {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config, env: Environment, dir: &Path) -> Result<Arc<Self>, StartError> {
-        make_directory(env.disk.as_ref(), dir).map_err(StartError::Directory)?;
+        make_directory(env.disk.as_ref(), dir)
+            .map_err(|error| StartError::Directory { path: dir.to_owned(), error })?;
         let clock = Arc::new(MovableClock::new(Arc::clone(&env.clock)));
         let log = open_log(&config, &env, &clock, dir)?;
         let engine: Arc<dyn Engine> = Arc::clone(&log) as Arc<_>;
@@ -159,6 +176,7 @@ impl Node {
         let direct_put = DirectPut::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.clone());
         let rates = Rates::new(Arc::clone(&clock) as Arc<dyn Clock>, config.limits.are_strict());
         let node = Arc::new(Self {
+            refused_puts: RefusedPuts::new(Arc::clone(&clock) as Arc<dyn Clock>),
             config,
             clock,
             random: env.random,
@@ -178,8 +196,9 @@ impl Node {
             pumps,
             assembly,
             configuring: Mutex::default(),
-            bucket_known: Box::new(move |name| buckets.knows(name)),
+            buckets,
             deliveries: RwLock::default(),
+            undeliverable: RwLock::default(),
             sources: RwLock::default(),
             ready: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
@@ -246,7 +265,7 @@ impl Node {
     /// True if objects for this bucket have a place to go.
     #[must_use]
     pub fn knows_bucket(&self, name: &str) -> bool {
-        (self.bucket_known)(name)
+        self.buckets.knows(name)
     }
 
     /// True while puts are refused for want of disk space.
@@ -356,9 +375,10 @@ impl Node {
     }
 }
 
-/// Makes the data directory, durably: a directory whose name is not durable is gone with all that is in it.
+/// Makes the data directory, for the node's user alone, and durably: a directory whose name is not durable is gone with
+/// all that is in it.
 fn make_directory(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
-    disk.create_dir_all(dir)?;
+    disk.create_private_dir(dir)?;
     match dir.parent() {
         Some(parent) if parent.as_os_str().is_empty() => disk.sync_dir(Path::new(".")),
         Some(parent) => disk.sync_dir(parent),
@@ -382,7 +402,7 @@ fn open_log(
         options,
     )?;
     if env.threads {
-        driver.spawn_threads().map_err(StartError::Directory)?;
+        driver.spawn_threads().map_err(StartError::Threads)?;
     } else {
         tokio::spawn(driver.run());
     }
@@ -395,7 +415,12 @@ fn token_key(disk: &dyn Disk, random: &dyn Random, dir: &Path) -> std::io::Resul
     let path = dir.join("token.key");
     let mut key = [0; 32];
     match disk.open(&path, Open::Read) {
-        Ok(file) => file.read_exact_at(&mut key, 0)?,
+        Ok(file) => {
+            file.read_exact_at(&mut key, 0)?;
+            if let Err(error) = disk.make_private(&path) {
+                tracing::warn!(file = %path.display(), %error, "others may be able to read this");
+            }
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             random.fill(&mut key);
             let temporary = dir.join("token.key.new");
@@ -403,7 +428,7 @@ fn token_key(disk: &dyn Disk, random: &dyn Random, dir: &Path) -> std::io::Resul
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let file = disk.open(&temporary, Open::CreateNew)?;
+            let file = disk.open(&temporary, Open::CreatePrivate)?;
             file.write_all_at(&key, 0)?;
             file.sync()?;
             disk.rename(&temporary, &path)?;

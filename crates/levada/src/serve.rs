@@ -62,7 +62,7 @@ impl Running {
     /// # Errors
     /// [`ServeError`] says what stands in the way.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
-        let home = Home::new(&config.data_dir).map_err(StartError::Directory)?;
+        let home = Home::new(&config.data_dir).map_err(StartError::Ephemeral)?;
         let real: Arc<dyn Clock> = Arc::new(RealClock::new());
         let env = Environment {
             clock: real,

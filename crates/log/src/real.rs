@@ -29,6 +29,11 @@ impl RealDisk {
     }
 }
 
+/// Permissions of what is its owner's alone, and those that it does not have.
+const PRIVATE_DIR: u32 = 0o700;
+const PRIVATE_FILE: u32 = 0o600;
+const OF_OTHERS: u32 = 0o077;
+
 struct RealFile(File);
 
 impl Disk for RealDisk {
@@ -43,6 +48,11 @@ impl Disk for RealDisk {
             Open::CreateNew => {
                 options.write(true).create_new(true);
             }
+            Open::CreatePrivate => {
+                options.write(true).create_new(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, PRIVATE_FILE);
+            }
             Open::WriteDirect => return open_direct(path).map(|file| Arc::new(RealFile(file)) as Arc<dyn DiskFile>),
         }
         Ok(Arc::new(RealFile(options.open(path)?)))
@@ -50,6 +60,30 @@ impl Disk for RealDisk {
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         std::fs::create_dir_all(dir)
+    }
+
+    fn create_private_dir(&self, dir: &Path) -> io::Result<()> {
+        if let Some(parent) = dir.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, PRIVATE_DIR);
+        match builder.create(dir) {
+            Err(_) if dir.is_dir() => Ok(()),
+            other => other,
+        }
+    }
+
+    #[cfg(unix)]
+    fn make_private(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = std::fs::metadata(path)?;
+        if metadata.permissions().mode() & OF_OTHERS == 0 {
+            return Ok(());
+        }
+        let mode = if metadata.is_dir() { PRIVATE_DIR } else { PRIVATE_FILE };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
@@ -225,4 +259,40 @@ impl Random for RealRandom {
 #[allow(clippy::expect_used, reason = "a system without randomness cannot run; every key and salt depends on it")]
 fn fill_from_system(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system gives random bytes");
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_private_is_its_owners_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new();
+        let (dir, other) = (home.path().join("a/private"), home.path().join("other"));
+        disk.create_private_dir(&dir).unwrap();
+        assert_eq!(mode(&dir), 0o700);
+        let file = dir.join("file");
+        drop(disk.open(&file, Open::CreatePrivate).unwrap());
+        assert_eq!(mode(&file), 0o600);
+        // What is there stays as its owner made it, until it is asked for.
+        std::fs::create_dir(&other).unwrap();
+        for (path, wide, narrow) in [(&other, 0o755, 0o700), (&file, 0o644, 0o600)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(wide)).unwrap();
+            if path.is_dir() {
+                disk.create_private_dir(path).unwrap();
+            }
+            assert_eq!(mode(path), wide);
+            disk.make_private(path).unwrap();
+            assert_eq!(mode(path), narrow);
+        }
+        assert!(disk.create_private_dir(&file).is_err(), "a file is no directory");
+        assert!(disk.create_private_dir(Path::new(".")).is_ok());
+    }
 }

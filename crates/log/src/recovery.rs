@@ -164,7 +164,7 @@ pub(crate) fn open(
     options: Options,
 ) -> Result<(Arc<Shared>, Committer, Background), OpenError> {
     let layout = Layout::new(dir);
-    disk.create_dir_all(dir).doing("create", dir)?;
+    disk.create_private_dir(dir).doing("create", dir)?;
     let held = take_lock(&*disk, &layout)?;
     let found = layout::read_format(&*disk, &layout)?;
     if found == Found::Empty {
@@ -172,7 +172,11 @@ pub(crate) fn open(
         layout::write_format(&*disk, &layout)?;
     }
     for part in [&layout.journal, &layout.segments] {
-        disk.create_dir_all(part).doing("create", part)?;
+        disk.create_private_dir(part).doing("create", part)?;
+        // Records are here, and in the catalog's log the keys of destinations.
+        if let Err(error) = disk.make_private(part) {
+            tracing::warn!(dir = %part.display(), %error, "others may be able to read this");
+        }
     }
     // Names that a killed process created and never synced are taken over below.
     for part in [dir, &layout.journal, &layout.segments] {

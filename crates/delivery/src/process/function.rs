@@ -1,5 +1,6 @@
 //! Functions that transform records: whatever speaks the Lambda Invoke API, or a local command.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use super::error::Failure;
+use super::said::Said;
 use crate::http::{Address, HttpClient, HttpError, HttpRequest, Method};
 
 /// How long an invocation may take. Source: "Transform source data" of the developer guide.
@@ -147,21 +149,39 @@ impl Function for HttpFunction {
 }
 
 /// A function that is a program on this machine: the event on its standard input, the reply on its standard output.
-/// Its standard error is the node's. It is started for each invocation and killed when it takes too long; what it has
-/// started in turn is its own business.
+/// What it says on its standard error goes to the log. It is started for each invocation and killed when it takes too
+/// long; what it has started in turn is its own business.
 #[derive(Debug)]
 pub struct CommandFunction {
-    program: String,
+    program: PathBuf,
     arguments: Vec<String>,
+    /// Where it runs; `None`: where the node does.
+    dir: Option<PathBuf>,
+    said_by: SaidBy,
     time_limit: Duration,
 }
 
+/// Who says something, for the log.
+#[derive(Clone, Debug, Default)]
+pub struct SaidBy {
+    /// ARN of the function.
+    pub function: String,
+    /// Name of the delivery stream.
+    pub delivery_stream: String,
+}
+
 impl CommandFunction {
-    /// A program, found as a shell would find it, and its arguments. `None` if there is no program.
+    /// A program, found as a shell in `dir` would find it, and its arguments. `None` if there is no program.
     #[must_use]
-    pub fn new(command: &[String]) -> Option<Self> {
+    pub fn new(command: &[String], dir: Option<&Path>, said_by: SaidBy) -> Option<Self> {
         let (program, arguments) = command.split_first()?;
-        Some(Self { program: program.clone(), arguments: arguments.to_vec(), time_limit: TIME_LIMIT })
+        // Whether a relative path is looked up before or after the change of directory differs between systems.
+        let program = match dir {
+            Some(dir) if program.contains('/') => dir.join(program),
+            _ => PathBuf::from(program),
+        };
+        let (arguments, dir) = (arguments.to_vec(), dir.map(Path::to_owned));
+        Some(Self { program, arguments, dir, said_by, time_limit: TIME_LIMIT })
     }
 
     #[cfg(test)]
@@ -170,18 +190,29 @@ impl CommandFunction {
     }
 
     async fn run(&self, payload: Bytes) -> Result<Bytes, FunctionError> {
-        let child = Command::new(&self.program)
-            .args(&self.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| FunctionError::Unavailable(format!("cannot start {}: {error}", self.program)))?;
-        match tokio::time::timeout(self.time_limit, converse(child, payload)).await {
-            Ok(reply) => reply,
-            // The process has been dropped with the future, and thereby killed.
-            Err(_) => Err(FunctionError::TimedOut),
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
         }
+        let cannot = |error| FunctionError::Unavailable(format!("cannot start {}: {error}", self.program.display()));
+        let mut child = command.kill_on_drop(true).spawn().map_err(cannot)?;
+        let mut said = Said::new(&self.said_by, child.stderr.take());
+        let answered = tokio::time::timeout(self.time_limit, async {
+            let conversation = converse(child, payload);
+            tokio::pin!(conversation);
+            loop {
+                tokio::select! {
+                    biased;
+                    reply = &mut conversation => return reply,
+                    () = said.line() => {}
+                }
+            }
+        });
+        // If the time is over, the process has been dropped with the future, and thereby killed.
+        let reply = answered.await.unwrap_or(Err(FunctionError::TimedOut));
+        said.rest().await;
+        reply
     }
 }
 

@@ -22,7 +22,7 @@ mod rewrite;
 mod tests;
 mod time;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jaq_core::load::parse::Term;
 use jaq_core::load::{Arena, File, Lexer, Loader, Parser};
-use jaq_core::{Compiler, Ctx, Vars};
+use jaq_core::{Compiler, Ctx, Exn, Vars};
 use jaq_json::{Num, Val};
 use levada_core::env::Clock;
 use tokio::sync::{Semaphore, oneshot};
@@ -45,6 +45,8 @@ use crate::chain::Held;
 pub const MAX_KEYS: usize = 50;
 /// Longest expression, in bytes: `ProcessorParameterValue` of the model.
 const MAX_TEXT: usize = 5120;
+/// Most of what the interpreter says of a failure that is told, in bytes.
+const MAX_SAID: usize = 200;
 /// Stack of a thread that compiles or evaluates, in bytes: five thousand characters are as many levels at most, and no
 /// level takes 50 KiB. It is memory only where it was used.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
@@ -191,7 +193,7 @@ impl Query {
             match first {
                 Some(Ok(output)) if !more => keys_of(output, self.used.as_deref()),
                 Some(Ok(_)) => Err("The query has more than one result.".to_owned()),
-                Some(Err(_)) => Err("The query failed on the record.".to_owned()),
+                Some(Err(error)) => Err(failed(error)),
                 None => Err("The query has no result.".to_owned()),
             }
         };
@@ -218,6 +220,31 @@ impl Interpreters {
 impl Default for Interpreters {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(Self::AT_A_TIME)))
+    }
+}
+
+/// What the interpreter says, which may contain what it was given.
+fn failed(error: Exn<'_, Val>) -> String {
+    let mut said = Beginning(String::new());
+    let Ok(error) = error.get_err() else { return "The query failed on the record.".to_owned() };
+    // It ends early, with an error of its own, if there is more than enough.
+    let _ = write!(said, "{error}");
+    format!("The query failed on the record: {}", said.0)
+}
+
+/// The beginning of a text, however long it would be.
+struct Beginning(String);
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if self.0.len() >= MAX_SAID {
+                self.0.push('…');
+                return Err(fmt::Error);
+            }
+            self.0.push(c);
+        }
+        Ok(())
     }
 }
 

@@ -42,6 +42,12 @@ impl Buckets {
         self.unmapped = Some(Unmapped { disk, blocking, root, opened: Mutex::new(HashMap::new()) });
     }
 
+    /// Whether this bucket is a directory for want of a mapping.
+    #[must_use]
+    pub fn is_unmapped(&self, bucket: &str) -> bool {
+        self.unmapped.is_some() && !self.mapped.contains_key(bucket)
+    }
+
     /// Whether objects can be put into this bucket; if not, its use is refused when a delivery stream is created.
     #[must_use]
     pub fn knows(&self, bucket: &str) -> bool {
@@ -77,5 +83,9 @@ impl Sink for Buckets {
             return Box::pin(std::future::ready(Err(SinkError::Refused(reason))));
         };
         Box::pin(async move { store.put(object).await })
+    }
+
+    fn place(&self, bucket: &str) -> String {
+        self.store(bucket).map_or_else(String::new, |store| store.place(bucket))
     }
 }

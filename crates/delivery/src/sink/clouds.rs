@@ -67,6 +67,7 @@ pub struct AzureConfig {
 /// A bucket or container.
 pub struct CloudBucket {
     store: Arc<dyn ObjectStore>,
+    place: String,
 }
 
 impl fmt::Debug for CloudBucket {
@@ -98,7 +99,7 @@ impl CloudBucket {
             builder = builder.with_base_url(endpoint.trim_end_matches('/'));
         }
         let store = builder.build().map_err(|error| SinkError::Refused(error.to_string()))?;
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self { store: Arc::new(store), place: format!("google:{}", config.bucket) })
     }
 
     /// A container of Azure Blob Storage.
@@ -118,7 +119,7 @@ impl CloudBucket {
             builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
         }
         let store = builder.build().map_err(|error| SinkError::Refused(error.to_string()))?;
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self { store: Arc::new(store), place: format!("azure:{}/{}", config.account, config.container) })
     }
 }
 
@@ -134,6 +135,10 @@ impl Sink for CloudBucket {
             let payload = PutPayload::from_bytes(object.body);
             self.store.put_opts(&path(&object.key), payload, options).await.map(drop).map_err(explain)
         })
+    }
+
+    fn place(&self, _bucket: &str) -> String {
+        self.place.clone()
     }
 }
 

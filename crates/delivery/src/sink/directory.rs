@@ -81,10 +81,14 @@ impl Sink for DirectoryBucket {
             };
             match self.blocking.run(work).await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(SinkError::Unavailable(error.to_string())),
+                Ok(Err(error)) => Err(SinkError::Unavailable(format!("{}: {error}", self.inner.dir.display()))),
                 Err(error) => Err(SinkError::Unavailable(error.to_string())),
             }
         })
+    }
+
+    fn place(&self, _bucket: &str) -> String {
+        format!("dir:{}", self.inner.dir.display())
     }
 }
 

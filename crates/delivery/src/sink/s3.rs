@@ -9,7 +9,7 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Credentials, Region, RequestChecksumCalculation, SharedHttpClient};
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::{Client, Config};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -94,6 +94,10 @@ impl Sink for S3Bucket {
             put.send().await.map(drop).map_err(explain)
         })
     }
+
+    fn place(&self, _bucket: &str) -> String {
+        self.config.endpoint.as_deref().map_or_else(|| "s3".to_owned(), without_user)
+    }
 }
 
 /// What is tried again is tried by the upload, which knows for how long: the SDK tries once. It adds no checksum of
@@ -128,6 +132,8 @@ async fn connect(config: &S3Config) -> Client {
         .retry_config(retries)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     if let Some(endpoint) = &config.endpoint {
+        // The SDK puts the bucket straight behind the endpoint's path.
+        let endpoint = format!("{}/", endpoint.trim_end_matches('/'));
         builder = builder.endpoint_url(endpoint).force_path_style(true);
     }
     Client::from_conf(builder.build())
@@ -162,6 +168,33 @@ where
             let refused = (400..500).contains(&status) && !matches!(status, 408 | 429) && code != "RequestTimeout";
             if refused { SinkError::Refused(text) } else { SinkError::Unavailable(text) }
         }
-        _ => SinkError::Unavailable(DisplayErrorContext(&error).to_string()),
+        _ => SinkError::Unavailable(causes(&error)),
+    }
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Some tell their cause themselves.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// A URL without the user and password that may stand in it.
+fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            format!("{scheme}://{host}{path}")
+        }
+        None => url.to_owned(),
     }
 }

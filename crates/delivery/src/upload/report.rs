@@ -65,7 +65,8 @@ impl Upload {
     /// Says that an object of error output is durable. Who looks for the records looks for this line.
     pub(super) fn report_errors(&self, name: &ObjectName, records: u64, bytes: u64, codes: &Codes) {
         let ObjectName { bucket, key } = name;
-        tracing::warn!(delivery_stream = %self.stream, bucket, key, records, bytes, ?codes, "error output written");
+        let store = self.shared.env.sink.place(bucket);
+        tracing::warn!(delivery_stream = %self.stream, bucket, store, key, records, bytes, ?codes, "error output written");
     }
 }
 

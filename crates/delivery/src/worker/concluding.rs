@@ -127,7 +127,10 @@ impl Worker {
                     && route != Route::Errors
                     && let Some(ObjectName { bucket, key }) = cut.objects.first()
                 {
-                    tracing::info!(delivery_stream = %stream, bucket, key, records, bytes = object_bytes, "object delivered");
+                    let store = self.shared.env.sink.place(bucket);
+                    tracing::info!(
+                        delivery_stream = %stream, bucket, store, key, records, bytes = object_bytes, "object delivered"
+                    );
                 }
             }
             Outcome::Taken { taken, failed, error_bytes } => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{ConfigError, Secret};
+use super::{ConfigError, Home, Secret};
 
 /// Where a bucket's objects go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ struct AzureSection {
 impl BucketSection {
     /// # Errors
     /// [`ConfigError`] names the section and what is wrong with it.
-    pub(super) fn validate(self, name: &str) -> Result<Bucket, ConfigError> {
+    pub(super) fn validate(self, name: &str, home: &Home) -> Result<Bucket, ConfigError> {
         let wrong = |what: &str| ConfigError(format!("[buckets.{name:?}]: {what}"));
         let s3 = self.endpoint.is_some()
             || self.region.is_some()
@@ -109,18 +109,23 @@ impl BucketSection {
             return Err(wrong("give one of dir, google, azure and the keys of an S3-compatible store, not two"));
         }
         match self.dir {
-            Some(dir) => Ok(Bucket::Dir(dir)),
-            None => self.validate_store(name, &wrong),
+            Some(dir) => Ok(Bucket::Dir(home.path(dir))),
+            None => self.validate_store(name, home, &wrong),
         }
     }
 
     #[cfg(not(feature = "network"))]
-    fn validate_store(self, _: &str, wrong: &dyn Fn(&str) -> ConfigError) -> Result<Bucket, ConfigError> {
+    fn validate_store(self, _: &str, _: &Home, wrong: &dyn Fn(&str) -> ConfigError) -> Result<Bucket, ConfigError> {
         Err(wrong("this build knows directories only; build it with the feature network"))
     }
 
     #[cfg(feature = "network")]
-    fn validate_store(self, name: &str, wrong: &dyn Fn(&str) -> ConfigError) -> Result<Bucket, ConfigError> {
+    fn validate_store(
+        self,
+        name: &str,
+        home: &Home,
+        wrong: &dyn Fn(&str) -> ConfigError,
+    ) -> Result<Bucket, ConfigError> {
         let checked = |endpoint: Option<String>, key: &str| match endpoint {
             Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
                 Err(wrong(&format!("{key} must begin with http:// or https://")))
@@ -133,7 +138,7 @@ impl BucketSection {
             }
             return Ok(Bucket::Google(GoogleBucket {
                 bucket: google.bucket.unwrap_or_else(|| name.to_owned()),
-                credentials: google.credentials,
+                credentials: google.credentials.map(|path| home.path(path)),
                 anonymous: google.anonymous,
                 endpoint: checked(google.endpoint, "google.endpoint")?,
             }));

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use levada_delivery::http::{Address, Mappings};
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::{ConfigError, Home};
 
 /// How functions and endpoints are reached.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,12 @@ pub enum FunctionTarget {
     /// Speaks the Lambda Invoke API.
     Url(Address),
     /// A program and its arguments.
-    Command(Vec<String>),
+    Command {
+        /// Both.
+        command: Vec<String>,
+        /// Where it runs; `None`: where the node does.
+        dir: Option<PathBuf>,
+    },
 }
 
 impl Destinations {
@@ -74,17 +79,18 @@ pub(super) struct TlsSection {
 pub(super) fn validate(
     endpoints: BTreeMap<String, String>,
     lambda: BTreeMap<String, FunctionSection>,
+    home: &Home,
 ) -> Result<Destinations, ConfigError> {
     let endpoints = Mappings::new(endpoints).map_err(|error| ConfigError(format!("[endpoints]: {error}")))?;
     let function = |(arn, section): (String, FunctionSection)| {
-        let target = section.validate(&arn)?;
+        let target = section.validate(&arn, home)?;
         Ok((arn, target))
     };
     Ok(Destinations { endpoints, functions: lambda.into_iter().map(function).collect::<Result<_, _>>()? })
 }
 
 impl FunctionSection {
-    fn validate(self, arn: &str) -> Result<FunctionTarget, ConfigError> {
+    fn validate(self, arn: &str, home: &Home) -> Result<FunctionTarget, ConfigError> {
         let wrong = |what: &str| Err(ConfigError(format!("[lambda.{arn:?}]: {what}")));
         let mut parts = arn.split(':').skip(2);
         let is_function = parts.next() == Some("lambda") && parts.nth(2) == Some("function");
@@ -97,7 +103,7 @@ impl FunctionSection {
                 Err(error) => wrong(&format!("url: {error}")),
             },
             (None, Some(command)) if command.first().is_some_and(|program| !program.is_empty()) => {
-                Ok(FunctionTarget::Command(command))
+                Ok(FunctionTarget::Command { command, dir: home.0.clone() })
             }
             (None, Some(_)) => wrong("command: no program"),
             (Some(_), Some(_)) => wrong("give either url or command, not both"),
@@ -126,7 +132,7 @@ mod tests {
         );
         let config = from_file(&file).unwrap().destinations;
         let url = FunctionTarget::Url(Address { url: CLEAN.to_owned(), mapped: Some("http://127.0.0.1:9000".into()) });
-        let command = FunctionTarget::Command(vec!["python3".to_owned(), "clean.py".to_owned()]);
+        let command = FunctionTarget::Command { command: vec!["python3".to_owned(), "clean.py".to_owned()], dir: None };
         for (arn, target) in [
             (CLEAN.to_owned(), Some(&url)),
             (format!("{CLEAN}:7"), Some(&url)),

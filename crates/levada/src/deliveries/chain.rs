@@ -8,6 +8,7 @@ use levada_core::catalog::{DestinationKind, Processing, Processor, ProcessorKind
 use levada_delivery::chain::Chain;
 use levada_delivery::process::{
     ChainSpec, CommandFunction, Deaggregation, Function, HttpFunction, LambdaSpec, Processors, Query, QueryError,
+    SaidBy,
 };
 use levada_delivery::{KeyLayout, MIB};
 
@@ -78,7 +79,7 @@ impl Assembly {
             return Ok(None);
         }
         let lambda =
-            processing.active(ProcessorKind::Lambda).map(|processor| self.lambda(processor, to)).transpose()?;
+            processing.active(ProcessorKind::Lambda).map(|processor| self.lambda(about, processor, to)).transpose()?;
         let extraction = processing
             .active(ProcessorKind::CloudWatchLogProcessing)
             .and_then(|processor| processor.parameter(ProcessorParameter::DataMessageExtraction))
@@ -97,17 +98,21 @@ impl Assembly {
         Ok(Some(Arc::new(Processors::new(spec, self.chain_env.clone()))))
     }
 
-    fn lambda(&self, processor: &Processor, to: DestinationKind) -> Result<LambdaSpec, BadChain> {
+    fn lambda(&self, about: &About, processor: &Processor, to: DestinationKind) -> Result<LambdaSpec, BadChain> {
         let arn = needed(processor, ProcessorParameter::LambdaArn)?;
         let function: Arc<dyn Function> = match self.destinations.function(arn) {
             None => return Err(BadChain::UnknownFunction(arn.to_owned())),
             Some(FunctionTarget::Url(address)) => {
                 Arc::new(HttpFunction::new(Arc::clone(&self.client), address.clone(), arn))
             }
-            Some(FunctionTarget::Command(command)) => match CommandFunction::new(command) {
-                Some(function) => Arc::new(function),
-                None => return Err(BadChain::UnknownFunction(arn.to_owned())),
-            },
+            Some(FunctionTarget::Command { command, dir }) => {
+                let delivery_stream = about.arn.rsplit('/').next().unwrap_or_default().to_owned();
+                let said_by = SaidBy { function: arn.to_owned(), delivery_stream };
+                match CommandFunction::new(command, dir.as_deref(), said_by) {
+                    Some(function) => Arc::new(function),
+                    None => return Err(BadChain::UnknownFunction(arn.to_owned())),
+                }
+            }
         };
         let default = if to == DestinationKind::Splunk { DEFAULT_SPLUNK_BUFFER_BYTES } else { DEFAULT_BUFFER_BYTES };
         let megabytes = number(processor, ProcessorParameter::BufferSizeInMBs, default as f64 / MIB as f64)?;

@@ -23,7 +23,8 @@ use levada_wire::limits;
 use super::{Caller, not_active};
 use crate::call::{Answer, Reply};
 use crate::metrics::DeliveryStreamMetrics;
-use crate::node::APPEND_TIMEOUT;
+use crate::node::{APPEND_TIMEOUT, Node};
+use crate::refused_puts::Reason;
 use crate::traffic::Admitted;
 
 /// Random bytes in front of each record id.
@@ -34,6 +35,14 @@ struct Target {
     stream: Arc<DeliveryStream>,
     handle: Handle,
     metrics: Arc<DeliveryStreamMetrics>,
+}
+
+impl Target {
+    /// So many records were refused for now.
+    fn throttled(&self, caller: Caller<'_>, reason: Reason, records: u64) {
+        self.metrics.throttled_records.inc_by(records);
+        caller.node.refused_puts.refused(&self.stream, reason, records, None);
+    }
 }
 
 /// What became of the records of a call that were admitted; they share one fate.
@@ -47,7 +56,7 @@ enum Put {
     Failed,
 }
 
-fn target(caller: Caller<'_>, name: &str) -> Result<Target, AwsError> {
+fn target(caller: Caller<'_>, name: &str, records: usize) -> Result<Target, AwsError> {
     let found = caller.stream(name);
     let stream = found.map_err(|_| errors::put_not_found(name, caller.principal.account.as_str()))?;
     if stream.status != DeliveryStatus::Active {
@@ -59,11 +68,18 @@ fn target(caller: Caller<'_>, name: &str) -> Result<Target, AwsError> {
     if decompresses(&stream) && !caller.principal.is_cloudwatch_logs {
         return Err(errors::not_from_cloudwatch(&stream.name, stream.scope.account.as_str()));
     }
-    // ACTIVE and no worker: the node is stopping, or its configuration no longer has what this destination needs. Either
-    // way the client may come again.
-    let handle = caller.node.delivery(stream.incarnation).ok_or_else(AwsError::internal_failure)?;
+    let handle =
+        caller.node.delivery(stream.incarnation).ok_or_else(|| no_worker(caller.node, &stream, records as u64))?;
     let metrics = caller.node.metrics.delivery_stream(&stream);
     Ok(Target { stream, handle, metrics })
+}
+
+/// ACTIVE and no worker: the node is stopping, or its configuration no longer has what this destination needs. Either way
+/// the client may come again.
+fn no_worker(node: &Node, stream: &DeliveryStream, records: u64) -> AwsError {
+    let Some(why) = node.undeliverable(stream.incarnation) else { return AwsError::internal_failure() };
+    node.refused_puts.refused(stream, Reason::Undeliverable, records, Some(&why));
+    errors::undeliverable(&why)
 }
 
 /// Whether its records are those of CloudWatch Logs, which come compressed.
@@ -79,14 +95,14 @@ fn is_encrypted(stream: &DeliveryStream) -> bool {
 
 pub(super) async fn put_record(caller: Caller<'_>, request: &types::PutRecord) -> Answer {
     let started = caller.node.clock.monotonic();
-    let target = target(caller, &request.delivery_stream_name)?;
+    let target = target(caller, &request.delivery_stream_name, 1)?;
     let bytes = request.record.data.len() as u64;
     let metrics = &target.metrics.put_record;
     metrics.requests.inc();
     let put = match caller.node.direct_put.admit(&target.stream, 1, bytes, || vec![bytes]) {
         Admitted::All => append(caller, &target, Batch::single(b"", &request.record.data), bytes).await?,
         Admitted::Some(_) => {
-            target.metrics.throttled_records.inc();
+            target.throttled(caller, Reason::Throughput, 1);
             Put::SlowDown
         }
     };
@@ -116,7 +132,7 @@ pub(super) async fn put_record_batch(caller: Caller<'_>, body: &Bytes) -> Answer
     let mut request = put_record_batch::decode(caller.protocol, body)?;
     // Base64 is left for later, but what is wrong with a body's form comes before what it means.
     let refuse = |error: AwsError| put_record_batch::decode_strict(caller.protocol, body).err().unwrap_or(error);
-    let target = target(caller, &request.delivery_stream_name).map_err(refuse)?;
+    let target = target(caller, &request.delivery_stream_name, request.records.len()).map_err(refuse)?;
     let bytes = check_sizes(&request).map_err(refuse)?;
     let batch = match encode(&request) {
         Some(batch) => batch,
@@ -170,7 +186,7 @@ impl Chosen {
             chosen.push(record.key, record.data);
             bytes += record.data.len() as u64;
         }
-        target.metrics.throttled_records.inc_by(count - u64::from(chosen.count()));
+        target.throttled(caller, Reason::Throughput, count - u64::from(chosen.count()));
         Self { batch: chosen.finish(), bytes, which: Some(which) }
     }
 
@@ -228,7 +244,7 @@ async fn append(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -
     let count = u64::from(batch.count());
     let encoded = batch.bytes().len() as u64;
     let Some(reservation) = target.handle.reserve(encoded) else {
-        target.metrics.throttled_records.inc_by(count);
+        target.throttled(caller, Reason::Backlog, count);
         return Ok(Put::SlowDown);
     };
     let append = Append { log: target.stream.data_log, expect: Expect::Tail, batch };
@@ -236,6 +252,7 @@ async fn append(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -
     match appended.ok().and_then(|mut outcomes| outcomes.pop()) {
         Some(Appended::At { first, .. }) => {
             reservation.stored();
+            caller.node.refused_puts.taken(&target.stream);
             target.metrics.incoming_requests.inc();
             target.metrics.incoming_bytes.inc_by(bytes);
             target.metrics.incoming_records.inc_by(count);
@@ -248,6 +265,7 @@ async fn append(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -
         }
         Some(Appended::Full) => {
             reservation.refused();
+            caller.node.refused_puts.refused(&target.stream, Reason::Disk, count, None);
             Ok(Put::SlowDown)
         }
         // The reservation is dropped: what may be stored counts as stored.

@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use levada_core::catalog::{Command, DeliveryStatus, DeliveryStream, Destination, Event, ResourceKey, Scope, Source};
-use levada_delivery::{Config, Handle, Spec};
+use levada_core::catalog::{
+    BucketSettings, Command, DeliveryStatus, DeliveryStream, Destination, Event, ResourceKey, Scope, Source,
+};
+use levada_delivery::{Config, Dropped, Handle, Sink, Spec};
 
 use super::{DELIVERY_GRACE, Node};
 use crate::deliveries::{About, Undeliverable, block};
@@ -51,6 +53,7 @@ impl Node {
             return;
         }
         let Some(config) = self.config_of(&stream) else { return };
+        self.warn_of_local_buckets(&stream);
         let (config_version, block) = (stream.version, stream.block.map(block));
         if let Some(handle) = self.delivery(stream.incarnation) {
             handle.reconfigure(config, config_version, block);
@@ -71,14 +74,48 @@ impl Node {
         self.deliveries.write().unwrap_or_else(PoisonError::into_inner).insert(stream.incarnation, handle);
     }
 
+    /// Who names some buckets in the configuration may have forgotten or mistyped another.
+    fn warn_of_local_buckets(&self, stream: &DeliveryStream) {
+        if self.config.buckets.is_empty() {
+            return;
+        }
+        for bucket in stream.destination.buckets().map(BucketSettings::bucket) {
+            if self.buckets.is_unmapped(bucket) {
+                let store = self.buckets.place(bucket);
+                tracing::warn!(
+                    delivery_stream = %stream.name, bucket, store,
+                    "this bucket is not in the configuration: its objects go to a directory"
+                );
+            } else if !self.buckets.knows(bucket) {
+                tracing::error!(
+                    delivery_stream = %stream.name, bucket,
+                    "this bucket is not in the configuration: its objects wait until it is"
+                );
+            }
+        }
+    }
+
     fn config_of(&self, stream: &DeliveryStream) -> Option<Config> {
         let config = self.assembly.config(&About::stream(stream), &stream.destination);
-        config
-            .inspect_err(|error| {
+        let mut undeliverable = self.undeliverable.write().unwrap_or_else(PoisonError::into_inner);
+        match config {
+            Ok(config) => {
+                undeliverable.remove(&stream.incarnation);
+                Some(config)
+            }
+            Err(error) => {
                 // It was accepted by a node that was configured otherwise, or by another release.
                 tracing::error!(delivery_stream = %stream.name, %error, "this node cannot deliver this delivery stream");
-            })
-            .ok()
+                undeliverable.insert(stream.incarnation, error.to_string().into());
+                None
+            }
+        }
+    }
+
+    /// Why an ACTIVE delivery stream cannot be delivered by this node; `None` if it can, or the node is stopping.
+    #[must_use]
+    pub fn undeliverable(&self, incarnation: u64) -> Option<Arc<str>> {
+        self.undeliverable.read().unwrap_or_else(PoisonError::into_inner).get(&incarnation).cloned()
     }
 
     /// Does what follows from an event at once, with no work that could fail.
@@ -101,16 +138,18 @@ impl Node {
             let handle = self.deliveries.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
             (pump, handle)
         };
+        self.undeliverable.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
         if let Some(pump) = pump {
             pump.stop(DELIVERY_GRACE).await;
         }
-        if let Some(handle) = handle {
-            let dropped = handle.delete().await;
-            self.dropped_records.fetch_add(dropped.records, Ordering::Relaxed);
-            tracing::info!(
-                delivery_stream = %key.name, records = dropped.records, bytes = dropped.bytes,
-                "delivery stream deleted; these undelivered records went with it"
-            );
+        let Some(handle) = handle else { return };
+        let Dropped { records, bytes } = handle.delete().await;
+        self.dropped_records.fetch_add(records, Ordering::Relaxed);
+        if records == 0 {
+            tracing::info!(delivery_stream = %key.name, "delivery stream deleted");
+        } else {
+            // As was asked for, but for ever.
+            tracing::warn!(delivery_stream = %key.name, records, bytes, "delivery stream deleted, undelivered records with it");
         }
     }
 

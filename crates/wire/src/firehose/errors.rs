@@ -106,6 +106,13 @@ pub fn slow_down() -> AwsError {
     AwsError::new(ErrorCode::ServiceUnavailableException, SLOW_DOWN)
 }
 
+/// The server cannot deliver what it would take; 500, so that clients come again. AWS sends this code without a text;
+/// this one is ours.
+#[must_use]
+pub fn undeliverable(why: &str) -> AwsError {
+    AwsError::new(ErrorCode::InternalFailure, format!("This server cannot deliver: {why}"))
+}
+
 /// More control calls in a second than AWS allows. Seen of `DescribeDeliveryStream` in 2022 (hashicorp/
 /// terraform-provider-aws, pull request 26197). In 2025 `ListTagsForDeliveryStream` was refused with the same code and a
 /// newer text, of which only the beginning is known: "Please slow down. Max limit of 5 RPS has breached for"

@@ -496,7 +496,7 @@ impl Disk for SimDisk {
         let mut state = self.state();
         state.admit(DiskCall::Open, &path)?;
         let id = match how {
-            Open::CreateNew => state.create(&path)?,
+            Open::CreateNew | Open::CreatePrivate => state.create(&path)?,
             Open::Read | Open::Write | Open::WriteDirect => state.names.file(&path)?,
         };
         if let Some(file) = state.files.get_mut(&id) {
@@ -619,7 +619,7 @@ impl Handle {
     fn writable(&self) -> io::Result<()> {
         match self.how {
             Open::Read => Err(io::ErrorKind::PermissionDenied.into()),
-            Open::Write | Open::CreateNew | Open::WriteDirect => Ok(()),
+            Open::Write | Open::CreateNew | Open::CreatePrivate | Open::WriteDirect => Ok(()),
         }
     }
 

@@ -90,8 +90,9 @@ fn what_makes_no_keys() {
         ("{id:.id}", r#"{"id":[1]}"#, null),
         ("{id:.id}", r#"{"id":{}}"#, null),
         ("{id:nan}", "{}", null),
-        ("{id:.id}", "[1]", "The query failed on the record."),
-        ("{id:(.id|strftime(\"%Y\"))}", r#"{"id":"x"}"#, "The query failed on the record."),
+        ("{id:.id}", "[1]", "The query failed on the record: cannot index [1] with \"id\""),
+        ("{id:(.id|strftime(\"%Y\"))}", r#"{"id":"x"}"#, "The query failed on the record: cannot use \"x\" as number"),
+        ("{id:(.id|error(\"no \\(.) here\"))}", r#"{"id":"x"}"#, "The query failed on the record: \"no x here\""),
         ("{id:.[]}", "[1,2]", "The query has more than one result."),
         ("{id:.[]}", "[]", "The query has no result."),
         (".id", r#"{"id":1}"#, "The result of the query is no object."),
@@ -99,6 +100,15 @@ fn what_makes_no_keys() {
     ] {
         assert_eq!(one(query, record), Err(error.to_owned()), "{query} {record}");
     }
+}
+
+/// However much there is.
+#[test]
+fn a_failure_is_told_in_short() {
+    let record = format!("[{:?}]", "é".repeat(100_000));
+    let Err(error) = one("{id:.id}", &record) else { panic!("an array has no such member") };
+    assert!(error.starts_with("The query failed on the record: cannot index [\"é"), "{error}");
+    assert!(error.ends_with("é…") && error.len() < 300, "{error}");
 }
 
 #[test]

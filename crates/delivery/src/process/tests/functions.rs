@@ -7,7 +7,7 @@ use bytes::Bytes;
 use levada_core::engine::BoxFuture;
 
 use super::super::function::{MAX_REPLY_BYTES, TIME_LIMIT};
-use super::super::{CommandFunction, Function, FunctionError, HttpFunction};
+use super::super::{CommandFunction, Function, FunctionError, HttpFunction, SaidBy};
 use crate::http::{Address, HttpClient, HttpError, HttpRequest, HttpResponse, Method};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
@@ -122,7 +122,7 @@ async fn a_function_over_the_network() {
 }
 
 fn shell(script: &str) -> CommandFunction {
-    CommandFunction::new(&["sh".into(), "-c".into(), script.into()]).unwrap()
+    CommandFunction::new(&["sh".into(), "-c".into(), script.into()], None, SaidBy::default()).unwrap()
 }
 
 #[tokio::test]
@@ -146,9 +146,9 @@ async fn what_the_end_of_a_command_means() {
     assert!(failed(invoke("echo '{}'; exit 3").await).contains('3'));
     assert!(failed(invoke("kill -9 $$").await).contains('9'));
     assert!(failed(invoke("head -c 7000000 /dev/zero").await).contains("6291556"));
-    let nothing = CommandFunction::new(&["/no/such/program".into()]).unwrap();
+    let nothing = CommandFunction::new(&["/no/such/program".into()], None, SaidBy::default()).unwrap();
     assert!(matches!(nothing.invoke(Bytes::new()).await, Err(FunctionError::Unavailable(_))));
-    assert!(CommandFunction::new(&[]).is_none());
+    assert!(CommandFunction::new(&[], None, SaidBy::default()).is_none());
 }
 
 #[tokio::test]
@@ -163,4 +163,28 @@ async fn a_command_that_takes_too_long_is_killed() {
     // One that does not read, with more than a pipe holds.
     let function = shell("sleep 5").with_time_limit(Duration::from_millis(100));
     assert_eq!(function.invoke(Bytes::from(vec![0; 1 << 20])).await, Err(FunctionError::TimedOut));
+}
+
+/// However much it says, and to the last word; what it has started and left behind holds nothing up.
+#[tokio::test]
+async fn what_a_command_says_on_the_side_is_read() {
+    let much = "head -c 1000000 /dev/zero | tr '\\0' 'x' >&2; echo >&2; echo '{}'";
+    assert_eq!(shell(much).invoke(Bytes::new()).await, Ok(Bytes::from_static(b"{}\n")));
+    let child = "sleep 5 >/dev/null </dev/null & echo '{}'";
+    let began = tokio::time::Instant::now();
+    assert_eq!(shell(child).invoke(Bytes::new()).await, Ok(Bytes::from_static(b"{}\n")));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a file of the test")]
+async fn a_command_runs_in_the_directory_of_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("reply.json"), "{\"from\":\"here\"}").unwrap();
+    let command = ["cat".to_owned(), "reply.json".to_owned()];
+    let function = CommandFunction::new(&command, Some(directory.path()), SaidBy::default()).unwrap();
+    assert_eq!(function.invoke(Bytes::new()).await, Ok(Bytes::from_static(b"{\"from\":\"here\"}")));
+    let nowhere = CommandFunction::new(&["./none".to_owned()], Some(directory.path()), SaidBy::default()).unwrap();
+    let Err(FunctionError::Unavailable(why)) = nowhere.invoke(Bytes::new()).await else { panic!("there is none") };
+    assert!(why.contains(&directory.path().display().to_string()), "{why}");
 }

@@ -88,7 +88,8 @@ async fn each_call_may_fail_once() {
             for n in 0..3 {
                 let key = format!("2026/{n}");
                 while let Err(error) = bucket.put(object(&key, "text")).await {
-                    assert!(matches!(error, SinkError::Unavailable(_)));
+                    let SinkError::Unavailable(why) = error else { panic!("{error}") };
+                    assert!(why.starts_with("/data/buckets/lake: "), "{why}");
                     failed += 1;
                 }
             }
