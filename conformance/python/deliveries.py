@@ -6,7 +6,6 @@ from tools import until
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/levada"
 HINTS = {"SizeInMBs": 1, "IntervalInSeconds": 1}
 NOT_FOUND = f"Firehose nothing under account {ACCOUNT} not found."
-PUT_NOT_FOUND = f"Firehose nothing not found under account {ACCOUNT}."
 
 
 def arn_of(name):

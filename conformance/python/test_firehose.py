@@ -62,7 +62,7 @@ def test_the_plain_s3_form(firehose):
     gone = lambda: name not in firehose.list_delivery_streams(Limit=10000)["DeliveryStreamNames"]
     until(gone, "deleted")
     refused(
-        firehose.put_record, "ResourceNotFoundException", f"Firehose {name} not found under account {ACCOUNT}.",
+        firehose.put_record, "ResourceNotFoundException", f"Firehose {name} under account {ACCOUNT} not found.",
         DeliveryStreamName=name, Record={"Data": b"x"},
     )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deliveries import HINTS, NOT_FOUND, PUT_NOT_FOUND, ROLE, Maker, active, described, http, opensearch, plain, processors, s3, splunk
+from deliveries import HINTS, NOT_FOUND, ROLE, Maker, active, described, http, opensearch, plain, processors, s3, splunk
 from endpoint import ACCOUNT, ARN
 from tools import refused, until
 
@@ -129,10 +129,8 @@ def test_states(node, boto_firehose_at):
 @fact("firehose-not-found")
 def test_what_is_not_there(send_firehose):
     records = {"PutRecord": {"Record": {"Data": b"x"}}, "PutRecordBatch": {"Records": [{"Data": b"x"}]}}
-    for operation, members in records.items():
-        refused(send_firehose, operation, "ResourceNotFoundException", PUT_NOT_FOUND, DeliveryStreamName="nothing", **members)
     calls = [
-        ("DescribeDeliveryStream", {}), ("DeleteDeliveryStream", {}), ("ListTagsForDeliveryStream", {}),
+        *records.items(), ("DescribeDeliveryStream", {}), ("DeleteDeliveryStream", {}), ("ListTagsForDeliveryStream", {}),
         ("TagDeliveryStream", {"Tags": [{"Key": "a"}]}), ("UntagDeliveryStream", {"TagKeys": ["a"]}),
         ("StartDeliveryStreamEncryption", {}), ("StopDeliveryStreamEncryption", {}),
     ]

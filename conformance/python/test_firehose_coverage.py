@@ -7,7 +7,7 @@ import typing
 import pytest
 
 from clients import UnknownToClient
-from deliveries import NOT_FOUND, PUT_NOT_FOUND, ROLE, active, arn_of, described, s3
+from deliveries import NOT_FOUND, ROLE, active, arn_of, described, s3
 from endpoint import ACCOUNT, REGION
 from tools import refused, until
 
@@ -100,10 +100,10 @@ CASES = [
     Case("ListTagsForDeliveryStream", named("tagged", Limit=1),
          lambda world, out: out["Tags"] == [{"Key": "a", "Value": "1"}] and out["HasMoreTags"] is True, nothing()),
     Case("PutRecord", named(Record=RECORD), lambda world, out: out["RecordId"] and out["Encrypted"] is False,
-         nothing(Record=RECORD), ("ResourceNotFoundException", PUT_NOT_FOUND)),
+         nothing(Record=RECORD), ("ResourceNotFoundException", NOT_FOUND)),
     Case("PutRecordBatch", named(Records=[RECORD, {"Data": b""}]),
          lambda world, out: out["FailedPutCount"] == 0 and len({one["RecordId"] for one in out["RequestResponses"]}) == 2,
-         nothing(Records=[RECORD]), ("ResourceNotFoundException", PUT_NOT_FOUND)),
+         nothing(Records=[RECORD]), ("ResourceNotFoundException", NOT_FOUND)),
     Case("StartDeliveryStreamEncryption", named(DeliveryStreamEncryptionConfigurationInput=KEY),
          lambda world, out: out == {} and world.is_encrypted("ENABLED"),
          nothing(DeliveryStreamEncryptionConfigurationInput=KEY)),

@@ -178,7 +178,7 @@ async fn sizes_are_exact() {
 #[tokio::test]
 async fn refusals_come_in_their_order() {
     let world = World::new("").await;
-    let missing = "ResourceNotFoundException Firehose none not found under account 000000000000.";
+    let missing = "ResourceNotFoundException Firehose none under account 000000000000 not found.";
     let over = [LARGEST; 5];
     for (operation, body, says) in [
         ("PutRecord", one("none", 1), missing),

@@ -262,6 +262,7 @@ fn fill_from_system(bytes: &mut [u8]) {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 

@@ -57,8 +57,7 @@ enum Put {
 }
 
 fn target(caller: Caller<'_>, name: &str, records: usize) -> Result<Target, AwsError> {
-    let found = caller.stream(name);
-    let stream = found.map_err(|_| errors::put_not_found(name, caller.principal.account.as_str()))?;
+    let stream = caller.stream(name)?;
     if stream.status != DeliveryStatus::Active {
         return Err(not_active(&stream));
     }
