@@ -227,16 +227,21 @@ pub struct Metrics {
     get_records: OperationFamily<StreamLabel>,
     fan_out: FanOut,
     streams: RwLock<HashMap<u64, Arc<StreamMetrics>>>,
-    ds_incoming_bytes: Family<DeliveryStreamLabel, Counter>,
-    ds_incoming_records: Family<DeliveryStreamLabel, Counter>,
-    ds_incoming_requests: Family<DeliveryStreamLabel, Counter>,
-    ds_throttled: Family<DeliveryStreamLabel, Counter>,
-    ds_put_record: OperationFamily<DeliveryStreamLabel>,
-    ds_put_record_batch: OperationFamily<DeliveryStreamLabel>,
-    ds_describe: CallFamily<DeliveryStreamLabel>,
-    ds_update: CallFamily<DeliveryStreamLabel>,
-    ds_list: CallMetrics,
+    firehose: FirehoseFamilies,
     delivery_streams: RwLock<HashMap<u64, Arc<DeliveryStreamMetrics>>>,
+}
+
+/// What calls about delivery streams are counted by.
+struct FirehoseFamilies {
+    incoming_bytes: Family<DeliveryStreamLabel, Counter>,
+    incoming_records: Family<DeliveryStreamLabel, Counter>,
+    incoming_requests: Family<DeliveryStreamLabel, Counter>,
+    throttled: Family<DeliveryStreamLabel, Counter>,
+    put_record: OperationFamily<DeliveryStreamLabel>,
+    put_record_batch: OperationFamily<DeliveryStreamLabel>,
+    describe: CallFamily<DeliveryStreamLabel>,
+    update: CallFamily<DeliveryStreamLabel>,
+    list: CallMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -254,6 +259,41 @@ where
     let family = Family::default();
     registry.register(name, help, family.clone());
     family
+}
+
+impl FirehoseFamilies {
+    fn register(registry: &mut Registry) -> Self {
+        let operation = |registry: &mut Registry, name: &str, operation: &str| {
+            OperationFamily::register(registry, &format!("aws_firehose_{name}"), operation, "data")
+        };
+        Self {
+            incoming_bytes: family(registry, "aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes"),
+            incoming_records: family(registry, "aws_firehose_incoming_records", "AWS/Firehose IncomingRecords"),
+            incoming_requests: family(
+                registry,
+                "aws_firehose_incoming_put_requests",
+                "AWS/Firehose IncomingPutRequests",
+            ),
+            throttled: family(registry, "aws_firehose_throttled_records", "AWS/Firehose ThrottledRecords"),
+            put_record: operation(registry, "put_record", "AWS/Firehose PutRecord"),
+            put_record_batch: operation(registry, "put_record_batch", "AWS/Firehose PutRecordBatch"),
+            describe: CallFamily::register(
+                registry,
+                "aws_firehose_describe_delivery_stream",
+                "AWS/Firehose DescribeDeliveryStream",
+            ),
+            update: CallFamily::register(
+                registry,
+                "aws_firehose_update_delivery_stream",
+                "AWS/Firehose UpdateDeliveryStream (UpdateDestination)",
+            ),
+            list: CallMetrics::register(
+                registry,
+                "aws_firehose_list_delivery_streams",
+                "AWS/Firehose ListDeliveryStreams, of all accounts and regions",
+            ),
+        }
+    }
 }
 
 impl Default for Metrics {
@@ -297,35 +337,7 @@ impl Default for Metrics {
             KEYS_AND_DATA,
         );
         let fan_out = FanOut::register(&mut registry);
-        let ds_incoming_bytes = family(&mut registry, "aws_firehose_incoming_bytes", "AWS/Firehose IncomingBytes");
-        let ds_incoming_records =
-            family(&mut registry, "aws_firehose_incoming_records", "AWS/Firehose IncomingRecords");
-        let ds_incoming_requests =
-            family(&mut registry, "aws_firehose_incoming_put_requests", "AWS/Firehose IncomingPutRequests");
-        let ds_throttled = family(&mut registry, "aws_firehose_throttled_records", "AWS/Firehose ThrottledRecords");
-        let ds_put_record =
-            OperationFamily::register(&mut registry, "aws_firehose_put_record", "AWS/Firehose PutRecord", "data");
-        let ds_put_record_batch = OperationFamily::register(
-            &mut registry,
-            "aws_firehose_put_record_batch",
-            "AWS/Firehose PutRecordBatch",
-            "data",
-        );
-        let ds_describe = CallFamily::register(
-            &mut registry,
-            "aws_firehose_describe_delivery_stream",
-            "AWS/Firehose DescribeDeliveryStream",
-        );
-        let ds_update = CallFamily::register(
-            &mut registry,
-            "aws_firehose_update_delivery_stream",
-            "AWS/Firehose UpdateDeliveryStream (UpdateDestination)",
-        );
-        let ds_list = CallMetrics::register(
-            &mut registry,
-            "aws_firehose_list_delivery_streams",
-            "AWS/Firehose ListDeliveryStreams, of all accounts and regions",
-        );
+        let firehose = FirehoseFamilies::register(&mut registry);
         Self {
             registry,
             responses,
@@ -340,15 +352,7 @@ impl Default for Metrics {
             get_records,
             fan_out,
             streams: RwLock::default(),
-            ds_incoming_bytes,
-            ds_incoming_records,
-            ds_incoming_requests,
-            ds_throttled,
-            ds_put_record,
-            ds_put_record_batch,
-            ds_describe,
-            ds_update,
-            ds_list,
+            firehose,
             delivery_streams: RwLock::default(),
         }
     }
@@ -396,14 +400,14 @@ impl Metrics {
         cached(&self.delivery_streams, stream.incarnation, || {
             let label = DeliveryStreamLabel::new(&stream.scope, &stream.name);
             DeliveryStreamMetrics {
-                incoming_bytes: self.ds_incoming_bytes.get_or_create_owned(&label),
-                incoming_records: self.ds_incoming_records.get_or_create_owned(&label),
-                incoming_requests: self.ds_incoming_requests.get_or_create_owned(&label),
-                throttled_records: self.ds_throttled.get_or_create_owned(&label),
-                put_record: self.ds_put_record.of(&label),
-                put_record_batch: self.ds_put_record_batch.of(&label),
-                describe: self.ds_describe.of(&label),
-                update: self.ds_update.of(&label),
+                incoming_bytes: self.firehose.incoming_bytes.get_or_create_owned(&label),
+                incoming_records: self.firehose.incoming_records.get_or_create_owned(&label),
+                incoming_requests: self.firehose.incoming_requests.get_or_create_owned(&label),
+                throttled_records: self.firehose.throttled.get_or_create_owned(&label),
+                put_record: self.firehose.put_record.of(&label),
+                put_record_batch: self.firehose.put_record_batch.of(&label),
+                describe: self.firehose.describe.of(&label),
+                update: self.firehose.update.of(&label),
             }
         })
     }
@@ -411,7 +415,7 @@ impl Metrics {
     /// `ListDeliveryStreams.*`, which is of no delivery stream.
     #[must_use]
     pub fn list_delivery_streams(&self) -> &CallMetrics {
-        &self.ds_list
+        &self.firehose.list
     }
 
     /// Forgets a deleted stream, so that the page is bounded by what exists.
@@ -439,15 +443,18 @@ impl Metrics {
     pub fn forget_delivery_stream(&self, key: &ResourceKey) {
         let label = DeliveryStreamLabel::new(&key.scope, &key.name);
         self.delivery_streams.write().unwrap_or_else(PoisonError::into_inner).remove(&key.incarnation);
-        for family in
-            [&self.ds_incoming_bytes, &self.ds_incoming_records, &self.ds_incoming_requests, &self.ds_throttled]
-        {
+        for family in [
+            &self.firehose.incoming_bytes,
+            &self.firehose.incoming_records,
+            &self.firehose.incoming_requests,
+            &self.firehose.throttled,
+        ] {
             family.remove(&label);
         }
-        self.ds_put_record.forget(&label);
-        self.ds_put_record_batch.forget(&label);
-        self.ds_describe.forget(&label);
-        self.ds_update.forget(&label);
+        self.firehose.put_record.forget(&label);
+        self.firehose.put_record_batch.forget(&label);
+        self.firehose.describe.forget(&label);
+        self.firehose.update.forget(&label);
     }
 
     /// The page: everything counted, then the samples of this moment.
