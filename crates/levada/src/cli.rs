@@ -32,7 +32,7 @@ pub enum Command {
 pub enum LimitsMode {
     /// The shards' throughput, with partial failures.
     Shards,
-    /// Also control-plane rates and account quotas.
+    /// Also control-plane rates, account quotas and the throughput of direct puts.
     Strict,
     /// No rates, no quotas.
     Open,

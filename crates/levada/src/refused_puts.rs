@@ -1,7 +1,8 @@
 //! The log of puts that a delivery stream refuses: the client is told AWS's words, which are the same for all reasons.
 //!
 //! A producer that is refused comes again at once, so a line says what was refused since the last one: the first record
-//! is said at once, the others once a [`QUIET`]; and when for so long none was refused, that records are taken again.
+//! is said at once, the others once a [`QUIET`]; and when for so long none was refused, that records are taken again, with what
+//! was refused since the last line.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,8 @@ pub enum Reason {
     Backlog,
     /// The file system has no room but what is to stay free.
     Disk,
+    /// Its worker has ended by itself.
+    Halted,
     /// This node cannot deliver it.
     Undeliverable,
 }
@@ -33,6 +36,7 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Throughput => "over the limits of its producers (direct_put)",
             Self::Backlog => "undelivered records at their ceiling (backlog_bytes)",
+            Self::Halted => "its worker has ended (levada_delivery_halted)",
             Self::Disk => "too little of the disk is free (free_bytes)",
             Self::Undeliverable => "this node cannot deliver this delivery stream",
         })
@@ -74,8 +78,8 @@ impl RefusedPuts {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
         }
-        for reason in self.over(stream.incarnation) {
-            tracing::info!(delivery_stream = %stream.name, arn = stream.arn(), %reason, "puts are taken again");
+        for (reason, records) in self.over(stream.incarnation) {
+            tracing::info!(delivery_stream = %stream.name, arn = stream.arn(), %reason, records, "puts are taken again");
         }
     }
 
@@ -102,14 +106,14 @@ impl RefusedPuts {
         Some(std::mem::take(&mut found.unsaid))
     }
 
-    /// For which reasons nothing is refused any more.
-    fn over(&self, incarnation: u64) -> Vec<Reason> {
+    /// For which reasons nothing is refused any more, and how many records were since that was said last.
+    fn over(&self, incarnation: u64) -> Vec<(Reason, u64)> {
         let now = self.clock.monotonic();
         let mut over = Vec::new();
         self.retain(|(of, reason), ongoing| {
             let is_over = *of == incarnation && now.saturating_sub(ongoing.last) >= QUIET;
             if is_over {
-                over.push(*reason);
+                over.push((*reason, ongoing.unsaid));
             }
             !is_over
         });
@@ -140,10 +144,13 @@ mod tests {
         clock.advance(59_000);
         assert_eq!(refused.to_say(1, Reason::Backlog, 2), None);
         clock.advance(1_000);
-        assert_eq!(refused.over(1), [Reason::Disk], "the last was 60 s ago, that of the backlog 1 s");
+        assert_eq!(refused.over(1), [(Reason::Disk, 0)], "the last was 60 s ago, that of the backlog 1 s");
         assert_eq!(refused.to_say(1, Reason::Backlog, 3), Some(12), "what was not said");
         clock.advance(60_000);
-        assert_eq!(refused.over(1), [Reason::Backlog]);
+        assert_eq!(refused.to_say(1, Reason::Backlog, 4), Some(4));
+        assert_eq!(refused.to_say(1, Reason::Backlog, 6), None);
+        clock.advance(60_000);
+        assert_eq!(refused.over(1), [(Reason::Backlog, 6)], "what no line has said");
         assert_eq!(refused.over(1), []);
         assert_eq!(refused.count.load(Ordering::Relaxed), 1);
         refused.forget(2);

@@ -243,7 +243,8 @@ async fn append(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -
     let count = u64::from(batch.count());
     let encoded = batch.bytes().len() as u64;
     let Some(reservation) = target.handle.reserve(encoded) else {
-        target.throttled(caller, Reason::Backlog, count);
+        let reason = if target.handle.is_halted() { Reason::Halted } else { Reason::Backlog };
+        target.throttled(caller, reason, count);
         return Ok(Put::SlowDown);
     };
     let append = Append { log: target.stream.data_log, expect: Expect::Tail, batch };
