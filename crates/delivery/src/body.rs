@@ -45,6 +45,9 @@ struct Line<'a> {
 /// What a record that is no line of error output counts as: one that is too large for a line stands there itself.
 const NO_CODE: &str = "none";
 
+/// Bytes of the longest code, with room.
+const LONGEST_CODE: usize = 64;
+
 /// A range of a log, to be made into an object.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range {
@@ -101,7 +104,9 @@ pub(crate) async fn build(
                 encoder.record(record.data)?;
                 if range.is_error_output {
                     let line = serde_json::from_slice::<Line<'_>>(record.data);
-                    let code = line.map_or(NO_CODE.into(), |line| line.code);
+                    // A record that had no room in a line may look like one.
+                    let code = line.ok().map(|line| line.code).filter(|code| code.len() <= LONGEST_CODE);
+                    let code = code.unwrap_or_else(|| NO_CODE.into());
                     match codes.get_mut(&*code) {
                         Some(known) => *known += 1,
                         None => drop(codes.insert(code.into_owned(), 1)),

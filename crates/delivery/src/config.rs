@@ -210,6 +210,17 @@ pub enum Delimiter {
     Lines,
 }
 
+impl Delimiter {
+    /// Its bytes for each record.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Between(text) => text.len() as u64,
+            Self::Lines => 1,
+        }
+    }
+}
+
 /// Knobs of the node, the same for all its delivery streams.
 #[derive(Clone, Debug)]
 pub struct Tuning {

@@ -204,7 +204,8 @@ pub trait Endpoint: Send + Sync + std::fmt::Debug + 'static {
     /// What an attempt waits for, by a name that tells it from other endpoints: the address that is called.
     fn place(&self) -> &str;
 
-    /// How long failed records are tried again, counted from the end of the first attempt that failed.
+    /// How long failed records are tried again, counted from the end of the first attempt that failed,
+    /// unless [`Endpoint::retry_includes_attempts`].
     fn retry_for(&self) -> Duration;
 
     /// Where given-up records go under the error prefix.

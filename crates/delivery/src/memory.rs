@@ -80,6 +80,8 @@ struct Share {
     units: u32,
     /// Those who wait for it.
     waiting: AtomicUsize,
+    /// Whose turn it is to ask for room.
+    asker: Semaphore,
     /// Wakes one attempt that is beyond its patience, the first of them.
     asked: Notify,
 }
@@ -126,7 +128,7 @@ impl Share {
     fn new(bytes: u64) -> Self {
         let units = units(bytes);
         let free = Arc::new(Semaphore::new(units as usize));
-        Self { free, units, waiting: AtomicUsize::new(0), asked: Notify::new() }
+        Self { free, units, waiting: AtomicUsize::new(0), asker: Semaphore::new(1), asked: Notify::new() }
     }
 
     fn try_acquire(&self, units: u32) -> Option<OwnedSemaphorePermit> {
@@ -139,12 +141,17 @@ impl Share {
         (self.free.available_permits() >= needed).then(|| self.try_acquire(units)).flatten()
     }
 
-    /// Waits, and meanwhile asks those who are in the way, one after the other.
+    /// Waits. Of all that wait, one asks those who are in the way, one after the other.
     async fn acquire(&self, units: u32) -> Option<OwnedSemaphorePermit> {
         let queued = Arc::clone(&self.free).acquire_many_owned(units.min(self.units));
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let _waiting = Waiting(&self.waiting);
         tokio::pin!(queued);
+        let _turn = tokio::select! {
+            biased;
+            permit = &mut queued => return permit.ok(),
+            turn = self.asker.acquire() => turn,
+        };
         loop {
             tokio::select! {
                 biased;

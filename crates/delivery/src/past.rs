@@ -42,7 +42,7 @@ pub(crate) struct Past {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// By bucket; the endpoint's name is empty.
+    /// By bucket.
     stores: BTreeMap<String, StorePast>,
     cuts: BTreeMap<u64, CutPast>,
 }

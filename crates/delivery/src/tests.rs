@@ -16,7 +16,8 @@ use std::time::Duration;
 use levada_core::env::Clock;
 
 use self::world::{CONTROL, DATA, Doubt, Mood, SWAMP, SWAMP_DATA, World, bucketing, compressed, config, record};
-use crate::{Bucketing, Compression, Config, Dropped, Stopped};
+use crate::config::Target;
+use crate::{Bucketing, Compression, Config, Delimiter, Dropped, Stopped};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -57,6 +58,25 @@ async fn size_and_interval_decide_when_to_cut() {
     assert_eq!(metrics.object_bytes.load(Ordering::SeqCst), world.objects().concat().len() as u64);
     assert_eq!(handle.backlog_bytes(), 0);
     assert_eq!(metrics.data_freshness_ms(world.clock.now_ms()), 0);
+}
+
+/// Records may be empty, and a delimiter of some thousand characters makes gigabytes of them.
+#[tokio::test(start_paused = true)]
+async fn what_stands_between_records_fills_a_buffer_too() {
+    let mut world = World::new(1);
+    let delimiter = "-".repeat(5_120);
+    let Target::S3(bucketing) = &mut world.config.target else { panic!("a bucket") };
+    bucketing.delimiter = Delimiter::Between(delimiter.clone());
+    let _handle = world.start();
+    let fill = 1024 * 1024 / delimiter.len();
+    for _ in 0..fill - 1 {
+        world.engine.produce(b"");
+    }
+    pass(seconds(1)).await;
+    assert_eq!(world.objects().len(), 0);
+    world.engine.produce(b"");
+    pass(seconds(1)).await;
+    assert_eq!(world.objects().concat().len(), (fill - 1) * delimiter.len());
 }
 
 #[tokio::test(start_paused = true)]

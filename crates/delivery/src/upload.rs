@@ -249,8 +249,8 @@ impl Upload {
         late && self.past.failing_for(cut.id, clock.monotonic()) >= Duration::from_millis(tuning.retry_for_ms)
     }
 
-    /// Waits until an earlier attempt at the same cut has let go of its body: a blocking call that hangs runs on after
-    /// nobody waits for it any more, and another one would hang beside it.
+    /// Waits until an earlier attempt at the same cut has let go of its body: a store may hold it for a while after nobody
+    /// waits for it any more.
     async fn turn(&self, cut: &Cut) -> Result<OwnedSemaphorePermit, Put> {
         let look_again = Duration::from_millis(self.shared.env.tuning.backoff_most_ms.max(1));
         loop {

@@ -352,8 +352,15 @@ impl Worker {
             (Kind::Main, Some(chain), _) => chain.gather().into(),
             (Kind::Main, None, _) | (Kind::Records, ..) => {
                 let limits = Limits::from(config.buffering());
-                let is_parcel = matches!(config.target, Target::Endpoint { .. });
-                Limits { records: if is_parcel { PARCEL_RECORDS } else { limits.records }, ..limits }
+                let records = match &config.target {
+                    Target::Endpoint { .. } => PARCEL_RECORDS,
+                    // A delimiter may be longer than the records, and is not counted among their bytes.
+                    Target::S3(bucketing) => match bucketing.delimiter.bytes() {
+                        0 => limits.records,
+                        bytes => (limits.bytes / bytes).max(1),
+                    },
+                };
+                Limits { records, ..limits }
             }
             (Kind::Backup, _, Some(backup)) => backup.buffering.into(),
             (Kind::Backup, _, None) | (Kind::Errors, ..) => config.errors().buffering.into(),

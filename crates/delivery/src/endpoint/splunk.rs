@@ -8,8 +8,9 @@
 //!   {"acks":[7]}                                         ◀── {"acks":{"7":false}}, later true
 //! ```
 //!
-//! Delivered is what was acknowledged. An indexer may need minutes for that, in which nothing is held of the data. All failures are worth another attempt, AWS says, wrong tokens and formats too:
-//! somebody may mend the collector before the retry duration is over.
+//! Delivered is what was acknowledged. An indexer may need minutes for that, in which nothing is held of the data. All
+//! failures are worth another attempt, AWS says, wrong tokens and formats too: somebody may mend the collector before the
+//! retry duration is over.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -199,8 +199,12 @@ impl ErrorLine<'_> {
         if line.len() <= MAX_LINE_BYTES {
             return line;
         }
-        let Failure { code, message } = self.failure;
-        tracing::warn!(bytes = self.raw.len(), code, message, "a record too large for a line of error output");
+        // Not the message: it may quote the record.
+        tracing::warn!(
+            bytes = self.raw.len(),
+            code = self.failure.code,
+            "a record too large for a line of error output"
+        );
         self.raw.to_vec()
     }
 

@@ -43,7 +43,7 @@ impl Content<'_> {
     /// Bytes that building the object may take.
     pub(super) fn memory(&self, cut: &Cut) -> u64 {
         match self {
-            Self::Records => cut.encoded_bytes(),
+            Self::Records => cut.encoded_bytes() + cut.records() * cut.delimiter.bytes(),
             Self::Lines { given_up, .. } => Self::lines_memory(cut.bytes, given_up),
         }
     }

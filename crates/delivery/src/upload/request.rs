@@ -20,9 +20,6 @@ use crate::control::Cut;
 use crate::endpoint::{Endpoint, Fault, Parcel, Verdict};
 use crate::memory::Memory;
 
-/// What an endpoint is remembered as; buckets have names.
-const ENDPOINT: &str = "";
-
 /// Waits between attempts. Source: the guide's "Understand data delivery", for HTTP endpoints; used for all.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -170,7 +167,6 @@ impl Upload {
         progress.taken.records += taken;
         // What was sent in vain is no part of it.
         progress.taken.bytes += verdict.bytes * taken / records;
-        self.note(&verdict);
         self.report(endpoint, cut, &verdict, records, progress.attempts);
         progress.apply(&self.shared.memory, &offsets, verdict, clock.now_ms());
         Ok(Tried::Attempted)
@@ -199,15 +195,6 @@ impl Upload {
         }
         let parcel = Parcel { id, created: cut.created, now: self.shared.env.clock.now_ms(), records };
         Ok(Packed { parcel, offsets, lost })
-    }
-
-    /// Remembers how the endpoint answered.
-    fn note(&self, verdict: &Verdict) {
-        if verdict.retry.is_empty() {
-            self.past.succeeded(ENDPOINT);
-        } else {
-            self.past.store_failed(ENDPOINT);
-        }
     }
 
     /// Doubled after each attempt, then up to 15 percent more or less.

@@ -99,8 +99,24 @@ pub(super) fn functions() -> Vec<Named<Native<Jq>>> {
     all.push(("fromjson", v(0), native_run(from_json)));
     all.push(("gmtime", v(0), native_run(|cv| one(time::gmtime(&cv.1)))));
     all.push(("mktime", v(0), native_run(|cv| one(time::mktime(&cv.1)))));
-    all.push(("strftime", v(1), native_run(|mut cv| one(time::strftime(&cv.1, &cv.0.pop_var())))));
-    all.push(("strptime", v(1), native_run(|mut cv| one(time::strptime(&cv.1, &cv.0.pop_var())))));
+    all.push((
+        "strftime",
+        v(1),
+        native_run(|mut cv| {
+            let format = cv.0.pop_var();
+            cv.0.data().budget.text(written(&format));
+            one(time::strftime(&cv.1, &format))
+        }),
+    ));
+    all.push((
+        "strptime",
+        v(1),
+        native_run(|mut cv| {
+            let format = cv.0.pop_var();
+            cv.0.data().budget.text(written(&format));
+            one(time::strptime(&cv.1, &format))
+        }),
+    ));
     all.push(("join", v(1), native_run(|mut cv| one(differing::join(&cv.1, &cv.0.pop_var(), cv.0.data().budget)))));
     all.push(("tonumber", v(0), native_run(|cv| one(differing::to_number(cv.1)))));
     all.push(("ltrimstr", v(1), native_run(|mut cv| one(Ok(differing::trim_start(cv.1, &cv.0.pop_var()))))));
@@ -315,4 +331,10 @@ impl<'s> Names<'s> {
         }
         rewrite::parts(term, &mut |part| self.term(part));
     }
+}
+
+/// Bytes that may come of a format of times before anybody weighs them: `%c` makes some twelve times its length.
+fn written(format: &Val) -> usize {
+    const MOST: usize = 32;
+    if let Val::TStr(text) = format { text.len().saturating_mul(MOST) } else { 0 }
 }

@@ -198,6 +198,7 @@ fn values_do_not_grow_without_end() {
         ("{\"\\([range(1e7)])\":1}", "{}"),
         ("{a:1} as {\"\\([range(1e7)])\":$x} | $x", "{}"),
         ("[1|strftime(\"%255Y%255Y\" * 10000)]|[range(1e7)]", "{}"),
+        ("1|strftime(\"%c\" * 1000000)", "{}"),
     ]);
 }
 
