@@ -27,6 +27,9 @@ pub(crate) struct Backlog {
     /// The worker was asked to look, and has not yet.
     asked: AtomicBool,
     ask: Notify,
+    /// The worker has found something, or never will: until then nothing is known of what an earlier one left.
+    is_counted: AtomicBool,
+    counted: Notify,
 }
 
 /// What was settled before the engine was asked, and is therefore part of its answer.
@@ -54,6 +57,28 @@ impl Backlog {
     pub(crate) fn found(&self, look: Look, bytes: u64) {
         self.known.store(bytes, Ordering::SeqCst);
         self.settled.fetch_sub(look.settled, Ordering::SeqCst);
+        self.release();
+    }
+
+    /// Nobody is to wait for a count any more.
+    pub(crate) fn release(&self) {
+        if !self.is_counted.swap(true, Ordering::SeqCst) {
+            self.counted.notify_waiters();
+        }
+    }
+
+    pub(crate) fn is_counted(&self) -> bool {
+        self.is_counted.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it is.
+    pub(crate) async fn counted(&self) {
+        let counted = self.counted.notified();
+        tokio::pin!(counted);
+        counted.as_mut().enable();
+        if !self.is_counted() {
+            counted.await;
+        }
     }
 
     fn ask(&self) {

@@ -121,6 +121,18 @@ impl Handle {
         self.inner.backlog.reserve(encoded_bytes, self.inner.quota)
     }
 
+    /// Whether the worker has counted what an earlier one left: before that, [`Handle::reserve`] has only new bytes to
+    /// compare with the quota. True too if the worker has ended.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.inner.backlog.is_counted()
+    }
+
+    /// Waits until [`Handle::is_counted`], which is soon after the start if the engine answers.
+    pub async fn counted(&self) {
+        self.inner.backlog.counted().await;
+    }
+
     /// Bytes that the data log retains from the oldest undelivered record on, encoded, with what is about to be
     /// appended. An estimate, set right by the engine whenever the worker does something.
     #[must_use]

@@ -60,6 +60,17 @@ async fn size_and_interval_decide_when_to_cut() {
     assert_eq!(metrics.data_freshness_ms(world.clock.now_ms()), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_worker_left_is_counted_before_anybody_is_told_that_there_is_room() {
+    let world = World::new(1);
+    world.engine.produce(&[0; 9_990]);
+    let handle = world.start();
+    assert!(!handle.is_counted());
+    handle.counted().await;
+    assert!(handle.is_counted() && handle.reserve(100).is_none());
+    handle.counted().await;
+}
+
 /// Records may be empty, and a delimiter of some thousand characters makes gigabytes of them.
 #[tokio::test(start_paused = true)]
 async fn what_stands_between_records_fills_a_buffer_too() {

@@ -204,6 +204,7 @@ impl Worker {
                 ControlError::TakenOver | ControlError::Gone | ControlError::Unreadable(_) => {
                     tracing::error!(delivery_stream = %self.stream, %error, "the worker has ended");
                     self.metrics.halted.store(1, Ordering::Relaxed);
+                    self.backlog.release();
                     // Who waits for a flush is told; a deletion must still be answered.
                     self.flushes.clear();
                     let _ = self.attend_idle(None).await;

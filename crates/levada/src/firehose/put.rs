@@ -6,6 +6,7 @@
 //! the order is unverified.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use levada_core::batch::{Batch, BatchBuilder};
@@ -26,6 +27,9 @@ use crate::metrics::DeliveryStreamMetrics;
 use crate::node::{APPEND_TIMEOUT, Node};
 use crate::refused_puts::Reason;
 use crate::traffic::Admitted;
+
+/// How long a put waits for a worker that has just started to count its backlog.
+const COUNTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Random bytes in front of each record id.
 const RECORD_ID_BYTES: usize = 150;
@@ -242,6 +246,10 @@ fn encode(request: &PutRecordBatchRequest<'_>) -> Option<Batch> {
 async fn append(caller: Caller<'_>, target: &Target, batch: Batch, bytes: u64) -> Result<Put, AwsError> {
     let count = u64::from(batch.count());
     let encoded = batch.bytes().len() as u64;
+    if !target.handle.is_counted() {
+        // An engine that does not answer is met by the append.
+        let _ = tokio::time::timeout(COUNTED_WITHIN, target.handle.counted()).await;
+    }
     let Some(reservation) = target.handle.reserve(encoded) else {
         let reason = if target.handle.is_halted() { Reason::Halted } else { Reason::Backlog };
         target.throttled(caller, reason, count);
