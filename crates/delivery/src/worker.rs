@@ -245,7 +245,7 @@ impl Worker {
     }
 
     async fn session(&mut self) -> Result<End, ControlError> {
-        let mut session = self.open().await?;
+        let mut session = Box::pin(self.open()).await?;
         match self.serve(&mut session).await {
             Err(ControlError::Moved) => Err(session.control.who_moved_it().await),
             ended => ended,
@@ -256,15 +256,18 @@ impl Worker {
         loop {
             self.note_finished(session).await?;
             self.start_uploads(session);
-            let mut busy = self.count(session).await?;
+            // What an idle worker does not do is boxed: the worker is as large as the largest of it.
+            let mut busy = Box::pin(self.count(session)).await?;
             busy |= self.process(session).await?;
-            busy |= self.sort(session).await?;
+            if session.stage.is_some() {
+                busy |= Box::pin(self.sort(session)).await?;
+            }
             busy |= self.cut_due(session).await?;
             self.settle_flushes(session);
             self.show(session);
             match self.wait(session, busy).await {
                 Event::Command(command) => {
-                    if let Some(end) = self.obey(session, command).await? {
+                    if let Some(end) = Box::pin(self.obey(session, command)).await? {
                         return Ok(end);
                     }
                 }

@@ -17,7 +17,7 @@ use levada_wire::operation::FirehoseOp;
 use levada_wire::typed::{WriteMember, to_bytes};
 
 use crate::call::{Answer, Principal, Reply};
-use crate::metrics::{CallMetrics, DeliveryStreamMetrics};
+use crate::metrics::CallMetrics;
 use crate::node::Node;
 use crate::refusal::refused;
 
@@ -43,8 +43,9 @@ pub async fn answer(
         Request::CreateDeliveryStream(request) => control::create(caller, &request).await,
         Request::DeleteDeliveryStream(request) => control::delete(caller, &request).await,
         Request::DescribeDeliveryStream(request) => {
-            let metrics = caller.metrics(&request.delivery_stream_name);
-            counted(caller, metrics.as_ref().map(|of| &of.describe), async { describe::stream(caller, &request) }).await
+            let stream = caller.stream(&request.delivery_stream_name).ok();
+            let metrics = stream.map(|stream| node.metrics.describe_delivery_stream(&stream));
+            counted(caller, metrics.as_ref(), async { describe::stream(caller, &request) }).await
         }
         Request::ListDeliveryStreams(request) => {
             let metrics = node.metrics.list_delivery_streams();
@@ -58,8 +59,9 @@ pub async fn answer(
         Request::TagDeliveryStream(request) => control::tag(caller, &request).await,
         Request::UntagDeliveryStream(request) => control::untag(caller, &request).await,
         Request::UpdateDestination(request) => {
-            let metrics = caller.metrics(&request.delivery_stream_name);
-            counted(caller, metrics.as_ref().map(|of| &of.update), control::update(caller, &request)).await
+            let stream = caller.stream(&request.delivery_stream_name).ok();
+            let metrics = stream.map(|stream| node.metrics.update_delivery_stream(&stream));
+            counted(caller, metrics.as_ref(), control::update(caller, &request)).await
         }
     }
 }
@@ -94,11 +96,6 @@ impl Caller<'_> {
 
     fn stream(&self, name: &str) -> Result<Arc<DeliveryStream>, AwsError> {
         self.node.registry.state().delivery_stream(&self.scope(), name).cloned().map_err(|e| refused(&e))
-    }
-
-    /// The metrics of a delivery stream, if there is one of this name.
-    fn metrics(&self, name: &str) -> Option<Arc<DeliveryStreamMetrics>> {
-        Some(self.node.metrics.delivery_stream(&*self.stream(name).ok()?))
     }
 }
 

@@ -126,10 +126,6 @@ pub struct DeliveryStreamMetrics {
     pub put_record: OperationMetrics,
     /// `PutRecordBatch.*`.
     pub put_record_batch: OperationMetrics,
-    /// `DescribeDeliveryStream.*`.
-    pub describe: CallMetrics,
-    /// `UpdateDeliveryStream.*`: CloudWatch's name of UpdateDestination.
-    pub update: CallMetrics,
 }
 
 /// A value read at the moment of a scrape, for one shard, one delivery stream or (without a name) the node.
@@ -406,10 +402,20 @@ impl Metrics {
                 throttled_records: self.firehose.throttled.get_or_create_owned(&label),
                 put_record: self.firehose.put_record.of(&label),
                 put_record_batch: self.firehose.put_record_batch.of(&label),
-                describe: self.firehose.describe.of(&label),
-                update: self.firehose.update.of(&label),
             }
         })
+    }
+
+    /// `DescribeDeliveryStream.*` of a delivery stream: apart from what puts count, since all are described and many idle.
+    #[must_use]
+    pub fn describe_delivery_stream(&self, stream: &DeliveryStream) -> CallMetrics {
+        self.firehose.describe.of(&DeliveryStreamLabel::new(&stream.scope, &stream.name))
+    }
+
+    /// `UpdateDeliveryStream.*` of a delivery stream.
+    #[must_use]
+    pub fn update_delivery_stream(&self, stream: &DeliveryStream) -> CallMetrics {
+        self.firehose.update.of(&DeliveryStreamLabel::new(&stream.scope, &stream.name))
     }
 
     /// `ListDeliveryStreams.*`, which is of no delivery stream.
