@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod call;
+mod log;
 #[path = "deliveries/world.rs"]
 mod world;
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use levada::controls::page;
@@ -21,6 +21,7 @@ use levada_core::env::sim::{SimClock, SimDisk, SimRandom};
 use levada_log::EmbeddedLog;
 use serde_json::{Value, json};
 
+use self::log::Log;
 use self::world::{CLEAN, HEC, NOW, Receiver, URL, World, answer, decoded, encoded, function, log_options, taken};
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/r";
@@ -104,48 +105,6 @@ async fn a_function_changes_records_on_their_way() {
         ("levada_delivery_halted", 0.0),
     ] {
         assert_eq!(world.metric(metric), value, "{metric}");
-    }
-}
-
-/// The log, for whoever reads it afterwards.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// The log of all tests here: what a callsite is cached to do is asked on the thread that comes to it first. Who
-    /// reads it knows own lines by what only they can name.
-    fn of_all() -> &'static Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(|| {
-            let log = Self::default();
-            let writer = log.clone();
-            let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-            tracing::subscriber::set_global_default(subscriber).unwrap();
-            tracing::callsite::rebuild_interest_cache();
-            log
-        })
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// Levels and members of the lines that are wanted.
-    fn lines(&self, wanted: impl Fn(&Value) -> bool) -> Vec<(String, Value)> {
-        let lines = self.text();
-        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let lines = lines.map(|line| (line["level"].as_str().unwrap().to_owned(), line["fields"].clone()));
-        lines.filter(|(_, fields)| wanted(fields)).collect()
     }
 }
 

@@ -3,17 +3,18 @@
 #![allow(clippy::disallowed_methods, reason = "the test looks at the disk as an operator does")]
 
 mod call;
+mod log;
 
-use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use levada::cli::ServeArgs;
 use levada::config::Config;
 use levada::serve::Running;
 use serde_json::{Value, json};
+
+use self::log::Log;
 
 fn config(dir: &Path, file: &str) -> Config {
     let args = ServeArgs {
@@ -47,50 +48,6 @@ async fn nobody_else_reads_the_data_directory() {
         assert_eq!(mode(&dir.join("token.key")), 0o600, "{}", dir.display());
     }
     assert_eq!((mode(&made), mode(&found)), (0o700, 0o755));
-}
-
-/// The log of all threads and tests, of which each looks for its own delivery streams.
-#[derive(Clone)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn start() -> Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        let log = LOG.get_or_init(|| {
-            let log = Self(Arc::default());
-            let writer = log.clone();
-            let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-            tracing::subscriber::set_global_default(subscriber).unwrap();
-            tracing::callsite::rebuild_interest_cache();
-            log
-        });
-        log.clone()
-    }
-
-    /// Lines about a delivery stream: level and fields.
-    fn about(&self, stream: &str) -> Vec<(String, Value)> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let of = lines.filter(|line| line["fields"]["delivery_stream"] == stream);
-        of.map(|line| (line["level"].as_str().unwrap().to_owned(), line["fields"].clone())).collect()
-    }
-
-    /// Those with this message.
-    fn saying(&self, stream: &str, message: &str) -> Vec<(String, Value)> {
-        let mut lines = self.about(stream);
-        lines.retain(|(_, fields)| fields["message"] == message);
-        lines
-    }
 }
 
 async fn call(running: &Running, operation: &str, body: &Value) -> (u16, Value) {
@@ -136,7 +93,7 @@ fn processed() -> [(&'static str, Value); 1] {
 /// The client is told little; the log says which delivery stream and why, and does not repeat it with each attempt.
 #[tokio::test]
 async fn why_puts_are_refused() {
-    let log = Log::start();
+    let log = Log::of_all();
     let home = tempfile::tempdir().unwrap();
     let mapped = format!("[lambda.\"{FUNCTION}\"]\ncommand = [\"cat\"]");
     let running = Running::start(config(&home.path().join("gone"), &mapped)).await.unwrap();
@@ -170,7 +127,7 @@ async fn why_puts_are_refused() {
 /// What an operator asked for is no error.
 #[tokio::test]
 async fn a_deletion_with_a_backlog_is_one_warning() {
-    let log = Log::start();
+    let log = Log::of_all();
     let home = tempfile::tempdir().unwrap();
     let running = Running::start(config(home.path(), "")).await.unwrap();
     assert_eq!(create(&running, "dropped", "dropped", &[]).await.0, 200);
@@ -188,7 +145,7 @@ async fn a_deletion_with_a_backlog_is_one_warning() {
 /// A bucket that is not named may be a mistake in its name.
 #[tokio::test]
 async fn buckets_that_the_configuration_does_not_name() {
-    let log = Log::start();
+    let log = Log::of_all();
     let home = tempfile::tempdir().unwrap();
     let named = "[buckets.named]\ndir = \"/tmp/named\"";
     let running = Running::start(config(&home.path().join("a"), named)).await.unwrap();
@@ -212,7 +169,7 @@ async fn buckets_that_the_configuration_does_not_name() {
 
 #[tokio::test]
 async fn what_a_function_says_on_its_standard_error() {
-    let log = Log::start();
+    let log = Log::of_all();
     let home = tempfile::tempdir().unwrap();
     let script = "echo first >&2; printf 'Traceback: boom' >&2; exit 1";
     let mapped = format!("[lambda.\"{FUNCTION}\"]\ncommand = [\"sh\", \"-c\", {script:?}]");
@@ -232,7 +189,7 @@ async fn what_a_function_says_on_its_standard_error() {
 /// Which of two places an object went to is not told by its bucket.
 #[tokio::test]
 async fn each_object_is_logged_with_its_store() {
-    let log = Log::start();
+    let log = Log::of_all();
     let home = tempfile::tempdir().unwrap();
     let named = format!("[buckets.named]\ndir = {:?}", home.path().join("elsewhere"));
     let running = Running::start(config(&home.path().join("data"), &named)).await.unwrap();
